@@ -1,0 +1,76 @@
+"""Engines carry batches to slots; the loop never asks which one it holds.
+
+An engine reports through `wait`, and only there, so the loop has one place to listen. Whatever else
+happens while it listens (the disk has caught up, a user wants to stop) is posted to the engine and comes
+out of `wait` as well.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from swath.messages import Batch, Event
+    from swath.objective import Signature
+    from swath.task import Task
+
+
+class Engine(Protocol):
+    """What moves batches. Every method but `post` is called from the loop's thread only."""
+
+    dashboard: str
+    """Address of a page that shows the engine at work; empty where there is none."""
+
+    def open(self, task: Task) -> Signature:
+        """Make slots ready for a task; return how the objective may be called, as a slot found it.
+
+        Raises
+        ------
+        ObjectiveError
+            If the objective cannot be imported or is no function.
+        ClusterLostError
+            If no worker can be had.
+        """
+
+    def submit(self, batches: Sequence[Batch]) -> None:
+        """Send batches, all to one worker; each ends in `Finished` or `Lost`, or its worker in `Left`."""
+
+    def recall(self, batch: Batch) -> None:
+        """Ask for what has not begun; answered by `Returned`."""
+
+    def wait(self, timeout: float | None) -> list[Event]:
+        """Return what happened, at the latest after ``timeout`` seconds; the list may be empty."""
+
+    def post(self, event: Event) -> None:
+        """Let an event come out of `wait`; from any thread."""
+
+    def now(self) -> float:
+        """Seconds on the clock that the engine's events bear."""
+
+    def close(self) -> None:
+        """End every slot and forget what was under way; a second call does nothing."""
+
+
+class Inbox:
+    """Events from many threads for one reader, on the monotonic clock of this process."""
+
+    def __init__(self) -> None:
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.now = time.monotonic
+        self.post = self._events.put
+
+    def wait(self, timeout: float | None) -> list[Event]:
+        """Return all there is, or the first that comes within ``timeout`` seconds."""
+        try:
+            events = [self._events.get(timeout=timeout)]
+        except queue.Empty:
+            return []
+        while True:
+            try:
+                events.append(self._events.get_nowait())
+            except queue.Empty:
+                return events

@@ -1,0 +1,408 @@
+"""The Dask engine: batches are delayed nodes, workers of any Dask cluster hold the slots.
+
+Theory of operation
+-------------------
+*Embedded* (no scheduler named): a LocalCluster inside this process, one worker for each slot. All that
+computes is in the slots' children, so no further processes are needed, and nothing listens outside the
+loopback device. The children start before Dask is imported.
+
+*Remote*: each worker that joins gets the task with a first call (`_greet`), makes a pool of as many slots
+as it has threads, and is used once that call has answered. A worker that restarts under the same address
+does not know the run any more, says so, and is greeted again.
+
+The driver decides which worker takes a batch, so every node is pinned to one, and a recall asks that
+worker: Dask could drop a node that waits but cannot know whether it has begun. What crosses Dask is bytes
+in both directions, never an exception and never an object of ours, so that a scheduler needs nothing
+installed and cannot hang on what an objective raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import threading
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from swath.engines import Inbox
+from swath.errors import ClusterLostError, ObjectiveError, SwathError, UsageError
+from swath.messages import Batch, Finished, Joined, Left, Lost, Returned
+from swath.objective import Signature
+from swath.pool import Pool
+from swath.task import Task, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from concurrent.futures import Future
+
+    from distributed import Client, LocalCluster
+
+    from swath.messages import Event
+
+QUIET = {
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.scheduler.allowed-failures": 10,  # a death is the slot's business; Dask shall blame nobody
+    "distributed.scheduler.work-stealing": False,  # the driver balances
+    "distributed.scheduler.worker-saturation": float("inf"),  # the driver bounds what is in flight
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.target": False,
+    "distributed.worker.profile.enabled": False,
+}
+"""Dask at rest costs a two-core machine up to a tenth of a core; with these about a hundredth."""
+
+THREADS = 2
+"""Of an embedded worker: one batch runs, the next is already at the slot's door when it ends."""
+
+DASHBOARD_AFTER = 3.0
+"""Seconds before Dask's dashboard is loaded: its import takes a second that a short sweep need not pay."""
+
+POLL = 1.0
+"""Seconds between two looks at which workers a remote scheduler has."""
+
+JOIN_TIMEOUT = 60.0
+"""Seconds to wait for the first worker of a remote scheduler to be ready."""
+
+IDLE = 60.0
+"""Seconds without a batch after which a worker ends its slots: the driver may be gone."""
+
+REPLY, BACK, LOST, UNKNOWN = b"R", b"B", b"L", b"U"
+"""First byte of what a worker answers: a reply; given back; lost, with the reason; never heard of this run."""
+
+
+class Dask:
+    """Carries batches to the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    workers : int or None
+        Slots of the embedded cluster; as many as there are cores by default.
+    scheduler : str or None
+        Address of a running scheduler.
+    client : distributed.Client or None
+        A client of the user's own; it is left as it was.
+    """
+
+    def __init__(self, *, workers: int | None = None, scheduler: str | None = None, client: Client | None = None) -> None:
+        self.dashboard = ""
+        self._inbox = Inbox()
+        self.post, self.now, self.wait = self._inbox.post, self._inbox.now, self._inbox.wait
+        self._size = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._address = scheduler
+        self._client: Client | None = client
+        self._mine = client is None
+        self._cluster: LocalCluster | None = None
+        self._pools: dict[str, Pool] = {}
+        self._futures: dict[int, Any] = {}
+        self._names: dict[str, str] = {}
+        self._background: list[Future[Any]] = []
+        self._greeted: set[str] = set()
+        self._first: threading.Event = threading.Event()
+        self._hello: Signature | SwathError | None = None
+        self._closed = False
+
+    # The engine's verbs.
+
+    def open(self, task: Task) -> Signature:
+        """Make slots ready; see `Engine.open`."""
+        self._task = task
+        self._run = f"{task.run}-{uuid4().hex[:8]}"  # Dask remembers keys: a second start must not meet the first's
+        if self._client is None and self._address is None:
+            return self._open_embedded(task)
+        return self._open_remote(task)
+
+    def submit(self, batches: Sequence[Batch]) -> None:
+        """Send batches, all to one worker, as one delayed graph."""
+        import dask  # noqa: PLC0415  # imported while the children start
+
+        assert self._client is not None  # noqa: S101
+        call = dask.delayed(_remote("serve"), pure=False)
+        nodes = [
+            call(self._run, json.dumps(asdict(batch)), dask_key_name=f"swath-{self._run}-{batch.id}-{batch.attempt}")
+            for batch in batches
+        ]
+        with dask.annotate(workers=[batches[0].worker], allow_other_workers=False, retries=0):
+            futures = self._client.compute(nodes, optimize_graph=False)
+        for batch, future in zip(batches, futures, strict=True):
+            self._futures[batch.id] = future
+            future.add_done_callback(lambda done, batch=batch: self._spawn(self._collect(batch, done)))
+
+    def recall(self, batch: Batch) -> None:
+        """Ask the worker for what has not begun."""
+        if pool := self._pools.get(batch.worker):
+            self._returned(batch, pool.recall(batch))
+        else:
+            self._spawn(self._recall(batch))
+
+    def close(self) -> None:
+        """End the slots, and the cluster if it is ours."""
+        if self._closed:
+            return
+        self._closed = True
+        for future in self._background:
+            future.cancel()
+        for pool in self._pools.values():
+            pool.close()
+        client = self._client
+        if client is not None and client.status == "running" and not self._pools:
+            with contextlib.suppress(Exception):  # a cluster that is gone needs no farewell
+                client.cancel(list(self._futures.values()))
+                client.sync(self._call, "forget", self._greeted, self._run, callback_timeout=5)
+        self._futures.clear()
+        with contextlib.suppress(Exception):
+            if client is not None and self._mine:
+                client.close(timeout=5)
+            if self._cluster is not None:
+                self._cluster.close(timeout=5)
+
+    # Embedded.
+
+    def _open_embedded(self, task: Task) -> Signature:
+        pools = [Pool(task, f"worker-{number}", 1) for number in range(self._size)]
+        try:
+            self._start_cluster()
+            assert self._cluster is not None  # noqa: S101
+            for name, worker in self._cluster.workers.items():
+                self._names[worker.address] = f"worker-{name}"
+                self._pools[worker.address] = _POOLS[self._run, worker.address] = pools.pop()
+            signature = next(iter(self._pools.values())).open()
+        except BaseException:
+            for pool in [*pools, *self._pools.values()]:
+                pool.close()
+            raise
+        for address in self._pools:
+            self.post(Joined(self.now(), address, 1))
+        return signature
+
+    def _start_cluster(self) -> None:
+        import dask  # noqa: PLC0415  # imported while the children start
+        from distributed import Client, LocalCluster, Worker  # noqa: PLC0415
+
+        class Quiet(Worker):  # type: ignore[misc]  # distributed is not typed
+            """A worker whose own pages are not loaded: LocalCluster asks for them as soon as it is told where."""
+
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                super().__init__(*arguments, **{**options, "dashboard": False})
+
+        with dask.config.set(QUIET):
+            self._cluster = LocalCluster(
+                n_workers=self._size,
+                threads_per_worker=THREADS,
+                processes=False,
+                worker_class=Quiet,
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
+                silence_logs=logging.CRITICAL,
+                memory_limit=0,
+            )
+            self._client = Client(self._cluster, set_as_default=False)
+        self._spawn(self._load_dashboard())
+
+    async def _load_dashboard(self) -> None:
+        """Add Dask's pages to the scheduler's server, which listens already."""
+        await asyncio.sleep(DASHBOARD_AFTER)
+        assert self._cluster is not None  # noqa: S101
+        scheduler = self._cluster.scheduler
+        with contextlib.suppress(ImportError):
+            pages = await asyncio.to_thread(__import__, "distributed.dashboard.scheduler", fromlist=["connect"])
+            pages.connect(scheduler.http_application, scheduler.http_server, scheduler, prefix="")
+            self.dashboard = f"http://127.0.0.1:{scheduler.http_server.port}/status"
+
+    # Remote.
+
+    def _open_remote(self, task: Task) -> Signature:
+        if self._client is None:
+            self._client = _connect(str(self._address))
+        elif self._client.asynchronous:
+            raise UsageError("client= must be a synchronous Client; make it with Client(..., asynchronous=False)")
+        self.dashboard = self._client.dashboard_link or ""
+        self._spawn(self._follow_workers(task.encode()))
+        if not self._first.wait(JOIN_TIMEOUT):
+            raise ClusterLostError(f"no worker of {self._client.scheduler.address} was ready within {JOIN_TIMEOUT:g} s")
+        if isinstance(self._hello, SwathError):
+            raise self._hello
+        assert self._hello is not None  # noqa: S101
+        return self._hello
+
+    async def _follow_workers(self, task: bytes) -> None:
+        """Greet workers that come, and report those that go, as long as the sweep lasts."""
+        assert self._client is not None  # noqa: S101
+        while not self._closed:
+            known: dict[str, Any] = {}
+            with contextlib.suppress(Exception):  # a scheduler that is gone has no workers
+                known = (await self._client.scheduler.identity(n_workers=-1))["workers"]
+            for address in self._greeted - set(known):
+                self._greeted.discard(address)
+                self.post(Left(self.now(), address))
+            for address in set(known) - self._greeted:
+                self._greeted.add(address)
+                self._names[address] = str(known[address]["name"])
+                self._spawn(self._greet(address, known[address]["nthreads"], task))
+            await asyncio.sleep(POLL)
+
+    async def _greet(self, address: str, slots: int, task: bytes) -> None:
+        """Give a worker the task; it joins once a child of its has imported the objective."""
+        name = self._names[address]
+        try:
+            answers = await self._call("greet", [address], self._run, task, name, slots)
+            fields = json.loads(answers[address])
+        except Exception as error:  # noqa: BLE001  # whatever it is, this worker cannot be used now
+            fields = {"error": f"{error!r}"}
+        if "error" in fields:
+            self._hello = self._hello or ObjectiveError(f"worker {name}: {fields['error']}")
+            self._first.set()
+            return
+        if not self._first.is_set():
+            required, optional = tuple(fields["required"]), tuple(fields["optional"])
+            self._hello = Signature(required, optional, fields["anything"], fields["place"])
+        self.post(Joined(self.now(), address, slots))
+        self._first.set()
+
+    async def _recall(self, batch: Batch) -> None:
+        part = (batch.stop, batch.stop)
+        with contextlib.suppress(Exception):  # no answer means that nothing can be had back
+            answers = await self._call("recall", [batch.worker], self._run, json.dumps(asdict(batch)))
+            start, stop = json.loads(answers[batch.worker])
+            part = (start, stop)
+        self._returned(batch, part)
+
+    def _returned(self, batch: Batch, part: tuple[int, int]) -> None:
+        self.post(Returned(self.now(), batch.id, *part))
+
+    async def _call(self, name: str, workers: Sequence[str] | set[str], *arguments: object) -> dict[str, Any]:
+        """Call one of the functions below on workers, beside whatever their threads are doing."""
+        assert self._client is not None  # noqa: S101
+        answers: dict[str, Any] = await self._client._run(_remote(name), *arguments, workers=list(workers))  # noqa: SLF001  # the public one blocks the loop it runs on
+        return answers
+
+    # Answers.
+
+    async def _collect(self, batch: Batch, future: Any) -> None:
+        """Fetch an answer as soon as it is there, and let Dask forget it."""
+        event: Event = Lost(self.now(), batch.id, f"Dask reports {future.status}")
+        if future.status == "finished":
+            with contextlib.suppress(Exception):
+                assert self._client is not None  # noqa: S101
+                (data,) = await self._client._gather([future], errors="raise", direct=bool(self._pools))  # noqa: SLF001
+                event = self._event(batch, bytes(data))
+        self._futures.pop(batch.id, None)
+        future.release()
+        if event is not None:
+            self.post(event)
+
+    def _event(self, batch: Batch, data: bytes) -> Event:
+        kind, rest = data[:1], data[1:]
+        if kind == REPLY:
+            return Finished(self.now(), batch.id, unpack(rest))
+        if kind == UNKNOWN:
+            self._greeted.discard(batch.worker)  # it will be greeted again
+            return Left(self.now(), batch.worker)
+        if kind == BACK:
+            return Lost(self.now(), batch.id, "given back")
+        return Lost(self.now(), batch.id, rest.decode())
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine on Dask's loop."""
+        if self._client is None or self._closed:
+            coroutine.close()
+            return
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._client.loop.asyncio_loop)
+        self._background = [other for other in self._background if not other.done()]
+        self._background.append(future)
+
+
+def _connect(address: str) -> Client:
+    from distributed import Client  # noqa: PLC0415  # imported only where a sweep runs on Dask
+
+    try:
+        return Client(address, set_as_default=False, timeout="20s", name="swath")
+    except (OSError, TimeoutError) as error:
+        raise ClusterLostError(f"no Dask scheduler answers at {address}: {error}") from error
+    except ValueError as error:
+        raise UsageError(f"{address!r} is no scheduler's address; it looks like tcp://host:8786 ({error})") from error
+
+
+def _remote(name: str) -> Callable[..., Any]:
+    """Name a function of this module without naming it to Dask.
+
+    A closure travels by value, so a scheduler that unpickles the graph needs no swath.
+    """
+
+    def call(*arguments: Any, dask_worker: Any = None) -> Any:
+        try:
+            import importlib  # noqa: PLC0415  # this runs on the worker
+
+            from distributed import get_worker  # noqa: PLC0415
+
+            address = (dask_worker or get_worker()).address
+            return getattr(importlib.import_module("swath.engines.dask"), name)(address, *arguments)
+        except ImportError as error:
+            return b"L" + f"swath cannot be imported on this worker: {error}".encode()
+
+    return call
+
+
+# On a worker.
+
+_POOLS: dict[tuple[str, str], Pool] = {}
+"""The pools of this process by run and worker address: an embedded cluster has many workers in it."""
+
+
+def serve(address: str, run: str, fields: str) -> bytes:
+    """Evaluate a batch on the worker that calls; never raises."""
+    try:
+        pool = _POOLS.get((run, address))
+        if pool is None:
+            return UNKNOWN
+        reply = pool.evaluate(Batch(**json.loads(fields)))
+    except BaseException as error:  # noqa: BLE001  # nothing may cross Dask but bytes
+        return LOST + f"{type(error).__name__}: {error}".encode(errors="replace")
+    return BACK if reply is None else REPLY + pack(reply)
+
+
+async def greet(address: str, run: str, task: bytes, name: str, slots: int) -> str:
+    """Make a pool for a run on the worker that calls; answer with the objective's signature, or an error."""
+    known = (run, address)
+    try:
+        if known not in _POOLS:
+            _POOLS[known] = await asyncio.to_thread(Pool, Task.decode(task), name, slots)
+            threading.Thread(target=_end_when_idle, args=known, daemon=True).start()
+        signature = await asyncio.to_thread(_POOLS[known].open)
+    except BaseException as error:  # noqa: BLE001  # nothing may cross Dask but text
+        _forget(known)
+        return json.dumps({"error": str(error) or repr(error)})
+    return json.dumps(asdict(signature))
+
+
+def recall(address: str, run: str, fields: str) -> str:
+    """Give back what has not begun of a batch."""
+    batch = Batch(**json.loads(fields))
+    pool = _POOLS.get((run, address))
+    return json.dumps(pool.recall(batch) if pool else (batch.stop, batch.stop))
+
+
+def forget(address: str, run: str) -> None:
+    """End the pool of a run, in the background."""
+    threading.Thread(target=_forget, args=((run, address),), daemon=True).start()
+
+
+def _forget(known: tuple[str, str]) -> None:
+    pool = _POOLS.pop(known, None)
+    if pool is not None:
+        pool.close()
+
+
+def _end_when_idle(run: str, address: str) -> None:
+    """Watch a pool from a thread of its own; a driver that was killed says no farewell."""
+    while (pool := _POOLS.get((run, address))) is not None:
+        if pool.idle_seconds() > IDLE:
+            _forget((run, address))
+        time.sleep(IDLE / 6)

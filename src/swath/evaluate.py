@@ -1,0 +1,290 @@
+"""Evaluate one batch in this process: the loop around the user's function.
+
+Theory of operation
+-------------------
+A batch is worked through from the front, in chunks that grow: columns of the space are made for a chunk,
+``where`` is applied to them, and the rows left are handed to the function one by one. The loop writes the
+position it is at into shared memory before each point (the *crumb*), so that whoever watches knows which
+point was running when this process died; it reads there how far it may go, so that the rest of a batch
+can be taken back without a word being exchanged.
+
+A microsecond matters in `_loop` and nowhere else: one clock reading a point, arguments by position where
+the function allows it, results kept as they are until the batch is over.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from dataclasses import dataclass, field
+from itertools import repeat
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from swath.errors import ObjectiveError
+from swath.messages import STATUSES, Reply
+from swath.metrics import MISSING, to_columns
+from swath.objective import signature_of
+from swath.ranges import RangeSet
+from swath.rows import COLUMNS, encode
+from swath.space import ABSENT, Space
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
+
+    from numpy.typing import NDArray
+
+    from swath.objective import Signature
+    from swath.task import Task
+
+HERE, LIMIT = 0, 1
+"""Words of the crumb: the position being evaluated (-1: none), and the one at which to stop."""
+
+EVERYTHING = 2**63 - 1
+
+FIRST_CHUNK, LARGEST_CHUNK = 64, 65_536
+"""Points whose columns are made at a time: few before anything is known, then enough to be cheap."""
+
+MOST_FRAMES, MOST_TEXT = 20, 8_192
+"""Frames and characters of a traceback that are kept."""
+
+@dataclass(slots=True)
+class _Rows:
+    """What the loop gathers, a place for each row evaluated."""
+
+    positions: list[NDArray[np.int64]] = field(default_factory=list)
+    indices: list[NDArray[np.int64]] = field(default_factory=list)
+    seconds: list[NDArray[np.float64]] = field(default_factory=list)
+    starts: list[NDArray[np.float64]] = field(default_factory=list)
+    results: list[object] = field(default_factory=list)
+    failures: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+
+class Evaluator:
+    """Holds an imported objective and evaluates batches with it.
+
+    Parameters
+    ----------
+    task : Task
+        What to evaluate.
+    crumb : mutable sequence of int, length 2
+        Shared with whoever watches: see `HERE` and `LIMIT`.
+
+    Raises
+    ------
+    ObjectiveError
+        If the objective cannot be imported, or not be called with keywords.
+    """
+
+    def __init__(self, task: Task, crumb: MutableSequence[int]) -> None:
+        self.task = task
+        self.crumb = crumb
+        self.space = Space.from_spec(task.space)
+        self.function = _load(task)
+        self.signature: Signature = signature_of(self.function)
+        self._constants = task.load_constants()
+        self._taken = {*self.space.names, *self.space.derived, *COLUMNS}
+        self._names = self.signature.receives((*self.space.names, *self.space.derived))
+        self._plain = _plain_names(self.space)
+        self._order = _positional(self.function, self._names)
+
+    def evaluate(self, start: int, stop: int, budget: float, limit: int | None = None) -> Reply:
+        """Evaluate from the front of [start, stop) until the budget (seconds) or the limit (rows) is spent."""
+        rows = _Rows()
+        began, wall = time.perf_counter(), time.time()
+        deadline = began + budget
+        self.crumb[HERE] = -1
+        self.crumb[LIMIT] = EVERYTHING
+        reached, chunk = start, FIRST_CHUNK
+        while reached < stop:
+            upto = min(reached + chunk, stop)
+            left = EVERYTHING if limit is None else limit - len(rows.results)
+            reached, ended = self._chunk(reached, upto, deadline, left, rows)
+            if ended or time.perf_counter() > deadline:
+                break
+            chunk = min(chunk * 4, LARGEST_CHUNK)
+        self.crumb[HERE] = -1
+        return self._reply(start, reached, rows, began, wall)
+
+    def _chunk(self, start: int, stop: int, deadline: float, left: int, rows: _Rows) -> tuple[int, bool]:
+        """Evaluate positions [start, stop); return where it got to, and whether the batch is to end."""
+        indices = self.space.indices(start, stop)
+        points = self.space.take(indices)
+        positions = np.arange(start, stop)
+        if self.space.where is not None:
+            keep = self.space.keep(points)
+            if not keep.all():
+                indices, positions = indices[keep], positions[keep]
+                points = self.space.take(indices)
+        count = min(left, len(indices))
+        ends: array[float] = array("d", (time.perf_counter(),))
+        done = self._loop(points.arguments(self._names), positions[:count], ends, deadline, rows)
+        times = np.frombuffer(ends, dtype=np.float64)
+        rows.positions.append(positions[:done])
+        rows.indices.append(indices[:done])
+        rows.starts.append(times[:-1])
+        rows.seconds.append(np.diff(times))
+        if done == len(indices):
+            return stop, False
+        return (int(positions[done - 1]) + 1 if done else start), True
+
+    def _loop(
+        self,
+        columns: Sequence[list[Any]],
+        positions: NDArray[np.int64],
+        ends: array[float],
+        deadline: float,
+        rows: _Rows,
+    ) -> int:
+        """Call the function point by point; return how many points were evaluated."""
+        call, arguments = self._calls(columns)
+        crumb, clock, note, keep = self.crumb, time.perf_counter, ends.append, rows.results.append
+        done = 0
+        for position, values in zip(positions.tolist(), arguments, strict=False):
+            crumb[HERE] = position
+            if position >= crumb[LIMIT]:
+                break
+            try:
+                result = call(*values)
+            except BaseException as error:  # noqa: BLE001  # one point can fail only itself
+                rows.failures[len(rows.results)] = ("error", describe(error))
+                result = MISSING
+            note(now := clock())
+            keep(result)
+            done += 1
+            if now > deadline:
+                break
+        return done
+
+    def _calls(self, columns: Sequence[list[Any]]) -> tuple[Callable[..., object], Iterable[Sequence[Any]]]:
+        """Choose how to call: by position where that means the same and nothing is absent, else by keyword."""
+        names, function = self._names, self.function
+        held = [
+            column if name in self._plain else [self._fresh(value) for value in column]
+            for name, column in zip(names, columns, strict=True)
+        ]
+        if not held:
+            return function, repeat(())
+        if not self._plain.issuperset(names):
+            return lambda *values: function(
+                **{name: value for name, value in zip(names, values, strict=True) if value is not ABSENT}
+            ), zip(*held, strict=True)
+        if self._order is not None:
+            return function, zip(*(held[i] for i in self._order), strict=True)
+        return lambda *values: function(**dict(zip(names, values, strict=True))), zip(*held, strict=True)
+
+    def _reply(self, start: int, reached: int, rows: _Rows, began: float, wall: float) -> Reply:
+        fields, unfit = to_columns(rows.results)
+        for row, text in unfit.items():
+            rows.failures[row] = ("invalid", text)
+        taken = next((name for name, _ in fields if name in self._taken), None)
+        fatal = f"the metric {taken!r} has the name of another column; rename it in the objective" if taken else ""
+        positions = _joined(rows.positions, np.int64)
+        if fatal or not len(positions):
+            return Reply(() if fatal else ((start, reached),), 0, seconds=time.perf_counter() - began, fatal=fatal)
+        indices = _joined(rows.indices, np.int64)
+        started = ((_joined(rows.starts, np.float64) - began + wall) * 1e6).astype(np.int64)
+        statuses = np.zeros(len(positions), dtype=np.uint8)
+        for row, (status, _) in rows.failures.items():
+            statuses[row] = STATUSES.index(status)
+        payload = encode(indices, statuses, _joined(rows.seconds, np.float64), started, rows.failures, fields)
+        return Reply(
+            done=((start, reached),),
+            rows=len(positions),
+            failed=_failed(positions, rows.failures),
+            seconds=time.perf_counter() - began,
+            payload=(payload,),
+            best=self._best(fields, indices),
+        )
+
+    def _best(self, fields: Sequence[tuple[str, pa.Array]], indices: NDArray[np.int64]) -> tuple[float, int] | None:
+        if self.task.goal is None:
+            return None
+        metric, sign = self.task.goal
+        found: tuple[float, int] | None = None
+        for name, column in fields:
+            if name != metric or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+                continue
+            values = column.to_numpy(zero_copy_only=False).astype(np.float64) * sign
+            if not np.isnan(values).all():
+                row = int(np.nanargmin(values))
+                if found is None or values[row] < found[0] * sign:
+                    found = (float(values[row]) * sign, int(indices[row]))
+        return found
+
+    def _fresh(self, value: Any) -> Any:
+        """Give every point its own copy of what it could change, and the constants their real values."""
+        if isinstance(value, (list, dict)):
+            import copy  # noqa: PLC0415  # few sweeps have such values
+
+            return copy.deepcopy(value)
+        digest = getattr(value, "digest", None)
+        return self._constants[digest] if digest in self._constants else value
+
+
+def describe(error: BaseException) -> str:
+    """Put an exception into words: its first line, then the last frames; never raises."""
+    import traceback  # noqa: PLC0415  # a slot without failures does not need it
+
+    try:
+        shown = traceback.TracebackException.from_exception(error, limit=-MOST_FRAMES)
+        first = "".join(shown.format_exception_only()).strip()
+        text = f"{first.splitlines()[0][:500]}\n{''.join(shown.format())}"
+    except BaseException:  # noqa: BLE001  # an exception may break everything that looks at it
+        text = f"{type(error).__name__}: (its text cannot be shown)"
+    text = text.encode(errors="backslashreplace").decode()
+    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT // 2] + "\n[...]\n" + text[-MOST_TEXT // 2 :]
+
+
+def _load(task: Task) -> Callable[..., object]:
+    try:
+        return task.code.load()
+    except ObjectiveError:
+        raise
+    except BaseException as error:
+        raise ObjectiveError(f"{task.code.objective} cannot be imported: {describe(error)}") from error
+
+
+def _positional(function: Callable[..., object], names: Sequence[str]) -> list[int] | None:
+    """Return the order in which the named values are the function's first arguments, if they are."""
+    if type(function) is not FunctionType:
+        return None
+    code = function.__code__
+    first = code.co_varnames[: code.co_argcount][: len(names)]
+    if set(first) != set(names) or len(first) != len(names) or hasattr(function, "__wrapped__"):
+        return None
+    return [list(names).index(name) for name in first]
+
+
+def _plain_names(space: Space) -> set[str]:
+    """Name what every point has, as a value that it cannot change."""
+    plain = set()
+    for name in space.names:
+        axes = [axis for block in space.blocks for axis in block if name in axis.names]
+        values = [axis.values[axis.names.index(name)] for axis in axes]
+        if len(axes) == len(space.blocks) and not any(axis.when for axis in axes):
+            kinds = {kind for column in values for kind in set(map(type, column))}
+            if kinds <= {float, int, str, bool, type(None)}:
+                plain.add(name)
+    for name, expression in space.derive.items():
+        if expression.names <= plain:
+            plain.add(name)
+    return plain
+
+
+def _joined(parts: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.array([], dtype=kind)
+
+
+def _failed(
+    positions: NDArray[np.int64], failures: Mapping[int, tuple[str, str]]
+) -> tuple[tuple[str, tuple[tuple[int, int], ...]], ...]:
+    by_status: dict[str, list[int]] = {}
+    for row, (status, _) in failures.items():
+        by_status.setdefault(status, []).append(row)
+    return tuple(
+        (status, tuple(RangeSet.of(positions[rows]))) for status, rows in sorted(by_status.items())
+    )

@@ -1,0 +1,251 @@
+"""A run in front of a person: signals, progress, and the last words.
+
+The sweep runs in a thread of its own; this thread draws and listens. The first signal lets the points that
+are running finish, the second waits for the disk only, the third leaves at once, which loses no saved row
+either. A handler may interrupt this thread anywhere, even while it writes to a terminal that does not
+answer, so it does nothing but pass the wish on; the words follow from the loop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from swath.messages import Urgency
+from swath.run import Options, start
+from swath.views.terminal import progress
+from swath.views.text import count, duration, listed, plain, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType, TracebackType
+    from typing import TextIO
+
+    from swath.definition import Definition
+    from swath.run import Handle
+    from swath.snapshot import Snapshot
+    from swath.views.terminal import Mode, View
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+BY = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+SHOW_CURSOR = b"\x1b[?25h"
+
+
+class Signals:
+    """While entered, signals stop the sweep that was attached; before one is, they end this process.
+
+    A signal that was ignored stays ignored: ``nohup`` and background jobs of a shell rely on it.
+
+    Attributes
+    ----------
+    first : int
+        Number of the first signal; 0 before it.
+    count : int
+        How many have come.
+    """
+
+    def __init__(self) -> None:
+        self.first = self.count = 0
+        self._stop: Callable[[Urgency], None] | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._came)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def attach(self, stop: Callable[[Urgency], None]) -> None:
+        """Let signals call ``stop`` from now on."""
+        self._stop = stop
+
+    def _came(self, number: int, _frame: FrameType | None) -> None:
+        if self._stop is None:
+            raise SystemExit(128 + number)
+        self.first = self.first or number
+        self.count += 1
+        if self.count > 2:
+            self._leave()
+        self._stop(Urgency.DRAIN if self.count == 1 else Urgency.NOW)
+
+    def _leave(self) -> None:
+        if os.isatty(2):
+            os.write(2, SHOW_CURSOR)  # the live block had hidden it
+        os._exit(128 + self.first)
+
+
+def run(
+    definition: Definition,
+    options: Mapping[str, Any],
+    mode: Mode,
+    stream: TextIO,
+    arguments: Sequence[str],
+    *,
+    as_json: bool,
+) -> int:
+    """Run a sweep until it is over, with progress on ``stream``; return the exit code.
+
+    Parameters
+    ----------
+    definition : Definition
+        What to run.
+    options : mapping
+        Fields of `swath.run.Options`.
+    mode : Mode
+        How to show progress.
+    stream : text file
+        Where to.
+    arguments : sequence of str
+        What followed ``swath run`` on the command line.
+    as_json : bool
+        Whether to print a summary to the standard output.
+
+    Raises
+    ------
+    SwathError
+        What kept the sweep from starting, or stopped it; what is saved and how to go on is in its notes.
+    """
+    with Signals() as signals:
+        handle = start(definition, Options(**options))
+        signals.attach(handle.stop)
+        return _attend(
+            handle, signals, progress(mode, stream), Words(handle.folder, arguments), as_json=as_json
+        )
+
+
+def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_json: bool) -> int:
+    said = 0
+    view.note(words.beginning(handle.snapshot))
+    while not handle.wait(view.interval):
+        view.show(handle.snapshot)
+        if signals.count > said:
+            said = signals.count
+            view.note(words.stopping(said))
+    last = handle.snapshot
+    view.show(last)
+    view.close()
+    if handle.error is not None:
+        handle.error.add_note(words.left(last))
+        raise handle.error
+    interrupted = signals.first if last.state != "complete" else 0
+    code = 128 + interrupted if interrupted else handle.outcome.exit_code
+    reason = f"by {BY.get(interrupted, 'a signal')}" if interrupted else handle.outcome.reason
+    view.note(words.end(last, reason))
+    if as_json:
+        sys.stdout.write(json.dumps(_summary(handle, last, reason, code)) + "\n")
+    return code
+
+
+def _summary(handle: Handle, last: Snapshot, reason: str, code: int) -> dict[str, Any]:
+    return {
+        "name": last.name,
+        "folder": str(handle.folder),
+        "state": last.state,
+        "reason": reason,
+        "exit_code": code,
+        "total": last.total - last.excluded,
+        "done": last.saved - last.excluded,
+        "statuses": dict(last.statuses),
+        "seconds": round(last.elapsed, 3),
+    }
+
+
+class Words:
+    """What is said at the beginning and at the end of a run.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    arguments : sequence of str
+        What followed ``swath run`` on the command line.
+    """
+
+    def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
+        self._folder = folder
+        self._run = shlex.quote(run_name(folder))
+        self._arguments = [argument for argument in arguments if argument != "--fresh"]  # not twice
+
+    @property
+    def go_on(self) -> str:
+        """The command that goes on where this one stopped."""
+        return plain(f"swath run {shlex.join(self._arguments)}")
+
+    @property
+    def retry(self) -> str:
+        """The command that runs the failed points again."""
+        again = [part for part in self._arguments if not part.startswith("--retry")]
+        return plain(f"swath run {shlex.join(again)} --retry")
+
+    def beginning(self, snapshot: Snapshot) -> str:
+        """Say what is there already and what is to be done."""
+        to_do = snapshot.total - snapshot.saved
+        if not snapshot.saved:
+            return f"{plain(snapshot.name)}: {plural(to_do, 'point')} to do, results in {plain(self._folder)}"
+        failed = f"{count(snapshot.failed)} failed, " if snapshot.failed else ""
+        ok = snapshot.saved - snapshot.failed
+        return f"{plain(snapshot.name)}: {count(ok)} done, {failed}{count(to_do)} to do"
+
+    def stopping(self, signals: int) -> str:
+        """Say what a signal brought about."""
+        if signals == 1:
+            return (
+                "Stopping: the points that are running finish first (Ctrl-C again to stop at once).\n"
+                f"  go on later:  {self.go_on}"
+            )
+        return "Stopping at once; what is finished is being saved (Ctrl-C again to leave)."
+
+    def end(self, snapshot: Snapshot, reason: str) -> str:
+        """Say how it went, where the results are, and what to do next."""
+        if snapshot.state != "complete":
+            return f"Stopped {plain(reason, lines=True)}.\n{self.left(snapshot)}"
+        ran = sum(snapshot.statuses.values()) > snapshot.rows_before
+        seconds = f" in {duration(snapshot.elapsed)}" if ran else "; nothing was left to do"
+        return "\n".join([f"{plain(snapshot.name)}: {_counts(snapshot)}{seconds}", *self._ways(snapshot)])
+
+    def left(self, snapshot: Snapshot) -> str:
+        """Say what is saved of a sweep that stopped, and how to go on."""
+        to_do = f"{count(snapshot.total - snapshot.saved)} to do"
+        lines = [
+            f"{plain(snapshot.name)}: {_counts(snapshot)}, all saved; {to_do}",
+            f"  go on:    {self.go_on}",
+        ]
+        return "\n".join([*lines, *self._ways(snapshot)])
+
+    def _ways(self, snapshot: Snapshot) -> list[str]:
+        ways = [f"  results:  swath results {plain(self._run)}"] if snapshot.statuses else []
+        if snapshot.failed:
+            where = shlex.quote('status != "ok"')
+            ways += [
+                f"  failed:   swath results {plain(self._run)} --where {where}",
+                f"  retry:    {self.retry}",
+            ]
+        return ways
+
+
+def _counts(snapshot: Snapshot) -> str:
+    return f"{plural(snapshot.ok, 'point')} ok{_failed(snapshot)}"
+
+
+def _failed(snapshot: Snapshot) -> str:
+    if not snapshot.failed:
+        return ""
+    return f", {count(snapshot.failed)} failed ({listed(snapshot.failures.items())})"
+
+
+def run_name(folder: Path) -> str:
+    """Name a run as briefly as the command line understands it."""
+    short = folder.name
+    plainly = folder.parent == Path("results") and not Path(short).exists()
+    return short if plainly else str(folder)

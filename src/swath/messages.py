@@ -1,0 +1,235 @@
+"""What passes between driver, engine, slot and store: frozen messages, no behaviour.
+
+Positions are places in the order of a sweep, half-open ranges of them are offered; the driver knows
+nothing else about points. Times are seconds: ``now`` on a monotonic clock, ``budget`` a duration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from swath.ranges import RangeSet
+
+STATUSES = ("ok", "error", "crash", "timeout", "oom", "invalid", "pruned")
+"""What can become of a point; a row stores the place in this tuple."""
+
+Ranges = tuple[tuple[int, int], ...]
+"""Disjoint half-open ranges of positions, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """An offer: evaluate from the front of [start, stop) until the budget is spent, at least one point.
+
+    Attributes
+    ----------
+    id : int
+        Unique within one start of the driver.
+    worker : str
+        The worker whose slots may take it.
+    start, stop : int
+        Half-open range of positions.
+    attempt : int
+        Counted from 1; the number that its rows will bear.
+    budget : float
+        Seconds of evaluation after which the slot gives the rest back.
+    limit : int or None
+        At most so many rows, if given.
+    """
+
+    id: int
+    worker: str
+    start: int
+    stop: int
+    attempt: int
+    budget: float
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a slot did with a batch.
+
+    Attributes
+    ----------
+    done : Ranges
+        Positions that are decided: evaluated, or excluded by ``where``. The rest was not touched.
+    rows : int
+        How many of them were evaluated; ``payload`` holds exactly so many rows.
+    failed : tuple of (str, Ranges)
+        Positions by status, for every status but ``ok``.
+    seconds : float
+        Time that the slot spent on the batch.
+    payload : tuple of bytes
+        Arrow IPC streams: ``point`` (int64 index), ``status`` (uint8, place in `STATUSES`), ``seconds``
+        (float64), ``started`` (timestamp[us, UTC]), ``failure`` (string, absent where nothing failed),
+        then the metrics. A metric may have several fields of one name, one for each type that came.
+    best : tuple of (float, int) or None
+        The best value of the metric that the definition optimises, and its point.
+    fatal : str
+        Not empty: why no further point can be of use; the sweep must stop.
+    slot : str
+        Which slot it was, for people.
+    """
+
+    done: Ranges
+    rows: int
+    failed: tuple[tuple[str, Ranges], ...] = ()
+    seconds: float = 0.0
+    payload: tuple[bytes, ...] = ()
+    best: tuple[float, int] | None = None
+    fatal: str = ""
+    slot: str = ""
+
+
+# Events: what the driver is told.
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A worker is ready, with room for ``slots`` batches at a time."""
+
+    now: float
+    worker: str
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A worker is gone, and with it whatever it held."""
+
+    now: float
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A slot answered a batch; it may do so late, or twice."""
+
+    now: float
+    batch_id: int
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A slot gave back, at our request, the part [start, stop) of a batch that it had not begun.
+
+    Every recall is answered; ``start == stop`` means that there was nothing to give back.
+    """
+
+    now: float
+    batch_id: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A batch will never be answered, or its answer was none; no point is to blame."""
+
+    now: float
+    batch_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """What was to be written for these batches is on disk."""
+
+    now: float
+    batch_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Nothing happened, but the driver had asked to be woken."""
+
+    now: float
+
+
+class Urgency(Enum):
+    """How a sweep is to be stopped."""
+
+    DRAIN = "drain"
+    """Begin nothing more; wait for the points that are running."""
+    NOW = "now"
+    """Wait for nothing but the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Somebody wants the sweep to stop; ``reason`` is shown to people."""
+
+    now: float
+    urgency: Urgency
+    reason: str
+
+
+Event = Joined | Left | Finished | Returned | Lost | Durable | Tick | StopAsked
+
+
+# Commands: what the driver asks for.
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Send batches, all to one worker, in this order."""
+
+    batches: tuple[Batch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Ask for the part of a batch that has not begun; answered by `Returned` unless the batch is gone."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Make a reply durable.
+
+    Attributes
+    ----------
+    batch : Batch
+        As it was offered.
+    reply : Reply
+        Its rows; those outside ``accepted`` are to be dropped (late duplicates, points to be tried again).
+    accepted : RangeSet
+        The positions that are decided once this is durable.
+    whole : bool
+        Every row of the reply is accepted, so nothing needs to be filtered.
+    """
+
+    batch: Batch
+    reply: Reply
+    accepted: RangeSet = field(compare=False)
+    whole: bool = True
+
+
+class Ending(Enum):
+    """Why a sweep is over."""
+
+    COMPLETE = "complete"
+    """Every point is done."""
+    LIMIT = "limit"
+    """As many points as were asked for, or as long, or as many failures as were allowed."""
+    ASKED = "asked"
+    """Somebody asked for it."""
+    LOST = "lost"
+    """There are no workers any more, or they lose every batch."""
+    FATAL = "fatal"
+    """The objective does what no further point could put right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """Nothing more to do, and why; ``reason`` is for people."""
+
+    ending: Ending
+    reason: str = ""
+
+
+Command = Submit | Recall | Write | Conclude

@@ -1,0 +1,488 @@
+"""Find the objective, fingerprint it, and ship it as our own bytes.
+
+Theory of operation
+-------------------
+A definition names ``module:function``. The module is looked for as text, beside the definition first,
+and never imported here: its source and that of every module it imports *from the same folder* is read
+through the syntax tree. These texts are what travels to the slots, and what the fingerprint is of.
+
+A slot that finds the same texts at the same place (the machine is the same) imports from there, so that
+``__file__`` and tracebacks are the user's own. Elsewhere they are unpacked into a folder named by their
+hash. An installed module is not shipped: the worker must have it.
+
+A function made in a script or a notebook travels by value (cloudpickle); modules it uses from the
+script's folder travel beside it. Those bytes are never stored.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib
+import inspect
+import os
+import sys
+import sysconfig
+import tempfile
+import textwrap
+import tokenize
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING
+
+from swath.errors import Mistake, ObjectiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How the objective may be called, always with keywords.
+
+    Attributes
+    ----------
+    required, optional : tuple of str
+        Argument names without and with a default.
+    anything : bool
+        Whether it takes any other keyword as well.
+    place : str
+        Where it is defined, as ``file:line``; empty if unknown.
+    """
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    anything: bool
+    place: str
+
+    def receives(self, names: Collection[str]) -> tuple[str, ...]:
+        """Return those of the names that the objective is called with."""
+        known = {*self.required, *self.optional}
+        return tuple(name for name in names if self.anything or name in known)
+
+    def mistakes(
+        self,
+        objective: str,
+        *,
+        parameters: Mapping[str, str],
+        derived: Collection[str],
+        read: Collection[str],
+    ) -> list[Mistake]:
+        """Compare the arguments with what a definition provides.
+
+        Parameters
+        ----------
+        objective : str
+            Its name, for the messages.
+        parameters : mapping of str to str
+            The parameters, each with the text of its ``when`` (empty: always present).
+        derived, read : collection of str
+            Derived columns; names that some ``derive`` reads.
+        """
+        place = f" ({self.place})" if self.place else ""
+        provided = {*parameters, *derived}
+        found = [
+            Mistake(
+                f"parameters.{name}",
+                f"neither {objective}{place} nor a derive reads it",
+                f"its arguments are {', '.join((*self.required, *self.optional)) or 'none'}",
+            )
+            for name in parameters
+            if name not in read and not self.receives((name,))
+        ]
+        found += [
+            Mistake(
+                "objective",
+                f"{objective}{place} requires {name}, which nothing provides",
+                f"add it to parameters, or give it a default: {name}=None",
+            )
+            for name in self.required
+            if name not in provided
+        ]
+        found += [
+            Mistake(
+                f"parameters.{name}",
+                f"absent where ({when}) is false, but {objective} requires it{place}",
+                f"give it a default: {name}=None",
+            )
+            for name, when in parameters.items()
+            if when and name in self.required
+        ]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The objective, ready to travel.
+
+    Attributes
+    ----------
+    objective : str
+        ``module:function``; for a function by value, a name for people.
+    root : str
+        The folder that is put on ``sys.path``; empty if nothing is shipped.
+    files : mapping of str to str
+        Source texts by path relative to ``root``.
+    function : bytes
+        The function by value, if it is not to be imported.
+    fingerprint : str
+        Of the code, comments, docstrings and formatting aside: 32 hexadecimal digits.
+    """
+
+    objective: str
+    root: str
+    files: Mapping[str, str]
+    function: bytes
+    fingerprint: str
+    signature: Signature | None = field(default=None, compare=False)
+
+    def load(self) -> Callable[..., object]:
+        """Import the objective in this process; whatever its module raises comes out."""
+        if self.files:
+            sys.path.insert(0, str(self._folder()))
+        if self.function:
+            import cloudpickle  # noqa: PLC0415  # 35 ms that only functions by value need
+
+            loaded: Callable[..., object] = cloudpickle.loads(self.function)
+            return loaded
+        module, _, path = self.objective.partition(":")
+        target = functools.reduce(getattr, path.split("."), importlib.import_module(module))
+        if not callable(target):
+            raise ObjectiveError(f"{self.objective} is {type(target).__name__}, not a function")
+        return target
+
+    def _folder(self) -> Path:
+        """Return the root if it holds the same texts, else a folder of our own that does."""
+        root = Path(self.root)
+        if all(_text_at(root / path) == text for path, text in self.files.items()):
+            return root
+        name = hashlib.blake2b(repr(sorted(self.files.items())).encode(), digest_size=16).hexdigest()
+        folder = Path(tempfile.gettempdir()) / f"swath-{os.getuid()}" / name
+        if not folder.is_dir():
+            self._unpack(folder)
+        return folder
+
+    def _unpack(self, folder: Path) -> None:
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        if folder.parent.stat().st_uid != os.getuid():
+            raise ObjectiveError(f"{folder.parent} belongs to another user; set TMPDIR to a folder of your own")
+        beside = Path(tempfile.mkdtemp(dir=folder.parent))
+        for path, text in self.files.items():
+            target = beside / path
+            if not target.resolve().is_relative_to(beside.resolve()):
+                raise ObjectiveError(f"shipped code names a file outside its folder: {path}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        try:
+            beside.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # somebody else unpacked the same texts meanwhile: theirs will do
+                raise
+
+
+def locate(objective: str, folder: Path) -> Code:
+    """Find ``module:function`` beside a definition, or else where Python would; import nothing.
+
+    Parameters
+    ----------
+    objective : str
+        As the definition gives it.
+    folder : pathlib.Path
+        Where the definition is.
+
+    Raises
+    ------
+    ObjectiveError
+        If there is no such module, it is not valid Python, or it visibly lacks the function.
+    """
+    module, _, path = objective.partition(":")
+    for root in [folder, *map(Path, filter(None, sys.path)), Path.cwd()]:
+        if _module_file(root, module) is not None:
+            return _read(objective, root.resolve(), module, path)
+    if importlib.util.find_spec(module.partition(".")[0]) is not None:  # a builtin, or a module in a zip
+        return Code(objective, "", {}, b"", _digest([objective]))
+    raise ObjectiveError(
+        f"objective {objective}: there is no {module.replace('.', '/')}.py in {folder}, "
+        "and Python finds no such module; looked beside the definition first"
+    )
+
+
+def capture(function: Callable[..., object]) -> Code:
+    """Make a Python function ready to travel: by its module's name where that works, else by value.
+
+    Raises
+    ------
+    ObjectiveError
+        If it is no function, or cannot be pickled.
+    """
+    if not callable(function):
+        raise ObjectiveError(f"the objective must be a function, got {function!r}")
+    module = sys.modules.get(getattr(function, "__module__", "") or "")
+    name = getattr(function, "__qualname__", "")
+    if module is not None and module.__name__ != "__main__" and _reaches(module, name) is function:
+        file = getattr(module, "__file__", None)
+        root = Path(file).resolve().parents[_depth(module)] if file else Path.cwd()
+        return locate(f"{module.__name__}:{name}", root)
+    import cloudpickle  # noqa: PLC0415  # 35 ms that only functions by value need
+
+    try:
+        pickled = cloudpickle.dumps(function)
+    except Exception as error:
+        raise ObjectiveError(f"the objective {name or function!r} cannot be sent to a slot: {error}") from error
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    root = Path(file).resolve().parent if file else Path.cwd()
+    parts, modules = _reachable(function)
+    files: dict[str, str] = {}
+    for used in modules:
+        if _module_file(root, used) is not None and _ships(root):
+            files |= _closure(root, used)
+    fingerprint = _digest([*parts, *_normalised(files)])
+    shown = getattr(function, "__name__", type(function).__name__)
+    return Code(shown, str(root), files, pickled, fingerprint, signature_of(function))
+
+
+def signature_of(function: Callable[..., object]) -> Signature:
+    """Ask a function how it may be called.
+
+    Raises
+    ------
+    ObjectiveError
+        If it has a parameter that cannot be given by keyword, or tells nothing.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return Signature((), (), anything=True, place="")
+    kinds = inspect.Parameter
+    for parameter in parameters:
+        if parameter.kind is kinds.POSITIONAL_ONLY and parameter.default is kinds.empty:
+            raise ObjectiveError(f"the objective's argument {parameter.name} is positional-only; swath calls with keywords")
+    named = [p for p in parameters if p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)]
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return Signature(
+        tuple(p.name for p in named if p.default is kinds.empty),
+        tuple(p.name for p in named if p.default is not kinds.empty),
+        any(p.kind is kinds.VAR_KEYWORD for p in parameters),
+        f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code else "",
+    )
+
+
+# Modules as texts.
+
+
+def _read(objective: str, root: Path, module: str, path: str) -> Code:
+    files = _closure(root, module)
+    signature = _static_signature(objective, files, _relative(root, module), path)
+    fingerprint = _digest([path, *_normalised(files)])
+    shipped = files if _ships(root) else {}
+    return Code(objective, str(root) if shipped else "", shipped, b"", fingerprint, signature)
+
+
+def _module_file(root: Path, module: str) -> Path | None:
+    stem = root.joinpath(*module.split("."))
+    for file in (stem.with_name(stem.name + ".py"), stem / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+def _relative(root: Path, module: str) -> str:
+    file = _module_file(root, module)
+    return file.relative_to(root).as_posix() if file else ""
+
+
+def _ships(root: Path) -> bool:
+    """Tell whether a folder holds the user's own code rather than installed packages."""
+    installed = {Path(path).resolve() for path in sysconfig.get_paths().values()}
+    return not any(root == path or path in root.parents for path in installed if path.name != "bin")
+
+
+def _closure(root: Path, module: str) -> dict[str, str]:
+    """Read a module, its packages, and whatever these import from the same folder."""
+    files: dict[str, str] = {}
+    pending = [module]
+    while pending:
+        name = pending.pop()
+        parents = [name.rsplit(".", k)[0] for k in range(name.count(".") + 1)]
+        for wanted in parents:
+            file = _module_file(root, wanted)
+            if file is None or (relative := file.relative_to(root).as_posix()) in files:
+                continue
+            text = _text_at(file)
+            if text is None:
+                raise ObjectiveError(f"{file} cannot be read as Python source")
+            files[relative] = text
+            package = wanted if file.name == "__init__.py" else wanted.rpartition(".")[0]
+            pending += _imports(_parse(text, str(file)), package)
+    return dict(sorted(files.items()))
+
+
+def _text_at(file: Path) -> str | None:
+    try:
+        with tokenize.open(file) as source:
+            return source.read()
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return None
+
+
+def _parse(text: str, file: str) -> ast.Module:
+    try:
+        return ast.parse(text, file)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 0
+        raise ObjectiveError(f"{Path(file).name}:{line}: error: {error.args[0]}") from error
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+                base = f"{above}.{base}".strip(".")
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names if base)
+
+
+def _static_signature(objective: str, files: Mapping[str, str], file: str, path: str) -> Signature | None:
+    """Read the signature off the text where it is plain: a function at the top, not decorated."""
+    tree = _parse(files[file], file)
+    defined = {
+        name: node
+        for node in tree.body
+        for name in _bound_names(node)
+    }
+    found = defined.get(path.partition(".")[0])
+    dynamic = any(isinstance(node, (ast.ImportFrom, ast.If, ast.Try, ast.With, ast.For)) for node in tree.body)
+    if found is None and not dynamic and "__getattr__" not in defined:
+        known = ", ".join(name for name, node in defined.items() if isinstance(node, ast.FunctionDef))
+        raise ObjectiveError(f"objective {objective}: {file} defines no {path}; its functions are {known or 'none'}")
+    if not isinstance(found, ast.FunctionDef) or found.decorator_list or found.args.posonlyargs or "." in path:
+        return None
+    arguments = found.args
+    first_default = len(arguments.args) - len(arguments.defaults)
+    keyword = list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+    required = [a.arg for a in arguments.args[:first_default]] + [a.arg for a, d in keyword if d is None]
+    optional = [a.arg for a in arguments.args[first_default:]] + [a.arg for a, d in keyword if d is not None]
+    return Signature(tuple(required), tuple(optional), arguments.kwarg is not None, f"{file}:{found.lineno}")
+
+
+def _bound_names(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        yield node.name
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        yield from (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
+
+
+# Fingerprints.
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.blake2b(repr(list(parts)).encode(), digest_size=16).hexdigest()
+
+
+def _normalised(files: Mapping[str, str]) -> list[str]:
+    return [f"{path} {_shape(_parse(text, path))!r}" for path, text in sorted(files.items())]
+
+
+def _shape(node: object) -> object:
+    """Reduce a syntax tree to what the code does; the same in every Python that can parse it."""
+    if isinstance(node, ast.AST):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            node.body = _without_docstring(node.body)
+        ignored = ("type_ignores", "type_comment", "kind", "ctx")
+        fields = [(k, _shape(v)) for k, v in ast.iter_fields(node) if k not in ignored and v not in (None, [])]
+        return (type(node).__name__, fields)
+    if isinstance(node, list):
+        return [_shape(item) for item in node]
+    return repr(node)
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    match body:
+        case [ast.Expr(ast.Constant(str())), *rest]:
+            return rest
+    return body
+
+
+# Functions by value.
+
+
+def _reaches(module: ModuleType, path: str) -> object:
+    try:
+        return functools.reduce(getattr, path.split("."), module)
+    except AttributeError:
+        return None
+
+
+def _depth(module: ModuleType) -> int:
+    """Count the folders between a module's file and the folder on ``sys.path``."""
+    return module.__name__.count(".") + (1 if hasattr(module, "__path__") else 0)
+
+
+def _reachable(function: Callable[..., object]) -> tuple[list[str], list[str]]:
+    """Describe everything a function by value consists of, and name the modules it uses."""
+    parts: list[str] = []
+    modules: list[str] = []
+    seen: set[int] = set()
+    pending: list[object] = [function]
+    while pending:
+        thing = pending.pop(0)
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        home = getattr(thing, "__module__", None)
+        if isinstance(thing, ModuleType):
+            modules.append(thing.__name__)
+            parts.append(f"module {thing.__name__}")
+        elif isinstance(thing, FunctionType) and (home == function.__module__ or home == "__main__"):
+            parts.append(_source_or_bytecode(thing))
+            pending += [thing.__defaults__, thing.__kwdefaults__, *_referenced(thing)]
+        elif isinstance(thing, (type, FunctionType)) and home not in (None, "__main__"):
+            modules.append(str(home))
+            parts.append(f"{home}.{thing.__qualname__}")
+        else:
+            parts.append(_value_digest(thing))
+    return parts, modules
+
+
+def _referenced(function: FunctionType) -> list[object]:
+    names: list[str] = []
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        names += code.co_names
+        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [function.__globals__[name] for name in names if name in function.__globals__] + cells
+
+
+def _source_or_bytecode(function: FunctionType) -> str:
+    """Prefer the source, which formatting and Python's version do not change; a lambda's line holds too much."""
+    if function.__name__ != "<lambda>":
+        try:
+            return repr(_shape(ast.parse(textwrap.dedent(inspect.getsource(function)))))
+        except (OSError, TypeError, SyntaxError):
+            pass
+    return _code_text(function.__code__)
+
+
+def _code_text(code: CodeType) -> str:
+    constants = [_code_text(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return repr((code.co_code, constants, code.co_names, code.co_varnames))
+
+
+def _value_digest(value: object) -> str:
+    import cloudpickle  # noqa: PLC0415  # 35 ms that only functions by value need
+
+    try:
+        return hashlib.blake2b(cloudpickle.dumps(value), digest_size=16).hexdigest()
+    except Exception:  # noqa: BLE001  # a value that cannot be pickled identifies itself by its type
+        return type(value).__qualname__

@@ -1,0 +1,144 @@
+"""The slots of one worker process, shared by the batches that come to it.
+
+A batch waits here until a slot is free. Until then it can be taken back whole, afterwards what its slot
+has not begun: `recall` decides, at one place and under one lock, so nothing is given back and begun.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Protocol
+
+from swath.messages import Reply
+from swath.slot import Slot, cut_short
+
+if TYPE_CHECKING:
+    from swath.messages import Batch
+    from swath.objective import Signature
+    from swath.task import Task
+
+
+class Evaluates(Protocol):
+    """What a pool needs of a slot."""
+
+    name: str
+
+    def open(self) -> Signature:
+        """Return how the objective may be called."""
+
+    def evaluate(self, batch: Batch) -> Reply:
+        """Evaluate a batch."""
+
+    def take_back(self, batch: Batch) -> int:
+        """Begin no further point of a running batch; return the first of those."""
+
+    def close(self) -> None:
+        """End."""
+
+
+class Bare:
+    """A slot without a child: points run in this process, for those who prefer speed to safety."""
+
+    def __init__(self, task: Task, name: str) -> None:
+        from swath.evaluate import Evaluator  # noqa: PLC0415  # only where points run in this process
+
+        self.name = name
+        self._crumb = [-1, 0]
+        self._evaluator = Evaluator(task, self._crumb)
+
+    def open(self) -> Signature:
+        """Return how the objective may be called."""
+        return self._evaluator.signature
+
+    def evaluate(self, batch: Batch) -> Reply:
+        """Evaluate a batch."""
+        reply = self._evaluator.evaluate(batch.start, batch.stop, batch.budget, batch.limit)
+        return replace(reply, slot=self.name)
+
+    def take_back(self, batch: Batch) -> int:
+        """Begin no further point of a running batch; return the first of those."""
+        return cut_short(self._crumb, batch)
+
+    def close(self) -> None:
+        """Do nothing: there is no child."""
+
+
+class Pool:
+    """Slots, and the batches that wait for them.
+
+    Parameters
+    ----------
+    task : Task
+        What to evaluate.
+    worker : str
+        The worker's name, for people.
+    count : int
+        Number of slots. Their children start at once, side by side.
+    """
+
+    def __init__(self, task: Task, worker: str, count: int) -> None:
+        self.task = task
+        self._lock = threading.Lock()
+        self._waiting: set[int] = set()
+        self._running: dict[int, Evaluates] = {}
+        self._given_back: set[int] = set()
+        self._answered: set[int] = set()
+        self._last = time.monotonic()
+        make = Slot if task.isolated else Bare
+        self.slots: list[Evaluates] = []
+        for number in range(count):
+            self.slots.append(make(task, f"{worker}/{number}" if count > 1 else worker))
+        self._free: SimpleQueue[Evaluates] = SimpleQueue()
+        for slot in self.slots:
+            self._free.put(slot)
+
+    def open(self) -> Signature:
+        """Wait until the objective is imported; see `Slot.open` for what it raises."""
+        return self.slots[0].open()
+
+    def evaluate(self, batch: Batch) -> Reply | None:
+        """Evaluate a batch once a slot is free; None if it was given back before it began."""
+        with self._lock:
+            if batch.id in self._given_back:
+                return None
+            self._waiting.add(batch.id)
+        slot = self._free.get()
+        try:
+            with self._lock:
+                self._waiting.discard(batch.id)
+                if batch.id in self._given_back:
+                    return None
+                self._running[batch.id] = slot
+            try:
+                return slot.evaluate(batch)
+            finally:
+                with self._lock:
+                    del self._running[batch.id]
+                    self._answered.add(batch.id)
+                    self._last = time.monotonic()
+        finally:
+            self._free.put(slot)
+
+    def recall(self, batch: Batch) -> tuple[int, int]:
+        """Give back the part [start, stop) of a batch that has not begun, and never begin it; it may be empty."""
+        with self._lock:
+            slot = self._running.get(batch.id)
+            if slot is None and batch.id not in self._answered:
+                self._given_back.add(batch.id)
+                return batch.start, batch.stop
+        if slot is None:
+            return batch.stop, batch.stop
+        return slot.take_back(batch), batch.stop
+
+    def idle_seconds(self) -> float:
+        """Tell how long there has been nothing to evaluate, in seconds."""
+        with self._lock:
+            return 0.0 if self._running or self._waiting else time.monotonic() - self._last
+
+    def close(self) -> None:
+        """End every slot."""
+        for slot in self.slots:
+            slot.close()

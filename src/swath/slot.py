@@ -1,0 +1,493 @@
+"""A slot: a supervised child process that evaluates, and the verdict when it dies.
+
+Theory of operation
+-------------------
+The child is executed afresh (a fork of a process with threads would inherit their locks), leads a session
+of its own and gets one message for every batch. It dies with its parent: the kernel is asked to kill it
+when the thread that started it ends, which is why one thread that never ends starts them all.
+
+Parent and child share two words of memory, the *crumb* (see `swath.evaluate`). The parent looks at it to
+enforce the time a point may take, to know who was running when the child died, and to take the untouched
+rest of a batch back.
+
+A death is no verdict. The suspect runs again, alone in a fresh child; only a second death makes its row.
+Points that were finished before it in the same batch were lost with the child and run again: at most one
+budget of work. A child that *we* killed, for time or memory, needs no second death.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import mmap
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swath.errors import ObjectiveError, SwathError
+from swath.messages import Reply
+from swath.objective import Signature
+from swath.task import Task, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import MutableSequence
+
+    from swath.messages import Batch
+
+HERE, LIMIT = 0, 1
+"""Words of the crumb; see `swath.evaluate`."""
+
+IMPORT_TIMEOUT = 60.0
+"""Seconds that importing the objective may take."""
+
+GRACE = 2.0
+"""Seconds between asking a child to end and killing it."""
+
+LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
+"""Numerical libraries whose threads would compete with the other slots."""
+
+
+class SlotBrokenError(SwathError):
+    """A child cannot be started, or dies without evaluating anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a child ended: where, why, and whether we did it."""
+
+    position: int
+    status: str
+    text: str
+    started: float
+    seconds: float
+
+
+class Slot:
+    """Room for one batch at a time; owns a child.
+
+    Parameters
+    ----------
+    task : Task
+        What to evaluate.
+    name : str
+        For people: ``worker/number``.
+
+    Notes
+    -----
+    `evaluate` belongs to one thread at a time; `take_back` and `close` may be called from any other.
+    """
+
+    def __init__(self, task: Task, name: str) -> None:
+        self.task = task
+        self.name = name
+        self._number = _Number()
+        self._closed = False
+        self._running: Batch | None = None
+        self._child = self._fresh()
+
+    def _fresh(self) -> _Child:
+        if self._closed:
+            raise SlotBrokenError(f"slot {self.name} is closed")
+        return _spawner().submit(_Child, self.task, self.name, self._number.value).result()
+
+    def open(self) -> Signature:
+        """Wait until the child has imported the objective.
+
+        Raises
+        ------
+        ObjectiveError
+            If it cannot be imported, ends its process, or takes longer than `IMPORT_TIMEOUT`.
+        """
+        return self._child.hello()
+
+    def evaluate(self, batch: Batch) -> Reply:
+        """Evaluate a batch; every death becomes rows.
+
+        Raises
+        ------
+        SlotBrokenError
+            If no child can be kept alive although no point is to blame.
+        """
+        self._running = batch
+        try:
+            reply = self._run(batch.start, batch.stop, batch.budget, batch.limit)
+        finally:
+            self._running = None
+        if isinstance(reply, Death):
+            reply = self._inquire(batch, reply)
+        return replace(reply, slot=self.name)
+
+    def take_back(self, batch: Batch) -> int:
+        """Keep the child from beginning any further point of a running batch; return the first of those."""
+        running = self._running
+        if running is None or running.id != batch.id:
+            return batch.stop
+        return cut_short(self._child.crumb, batch)
+
+    def close(self) -> None:
+        """End the child, whatever it is doing; a thread in `evaluate` meets `SlotBrokenError`."""
+        self._closed = True
+        self._child.kill()
+        if self._running is None:
+            self._child.end()
+        self._number.release()
+
+    def _run(self, start: int, stop: int, budget: float, limit: int | None = None) -> Reply | Death:
+        """Let the child evaluate; replace it if it dies."""
+        self._child.hello()
+        outcome = self._child.evaluate(start, stop, budget, limit)
+        if isinstance(outcome, Death):
+            self._child = self._fresh()
+        return outcome
+
+    def _inquire(self, batch: Batch, death: Death) -> Reply:
+        """Find out who is guilty of a death, and keep what the others did."""
+        replies: list[Reply] = []
+        stop, blameless = batch.stop, 0
+        outcome: Reply | Death = death
+        while isinstance(outcome, Death):
+            suspect = outcome.position
+            if not batch.start <= suspect < stop:
+                blameless += 1  # it died between points: nobody can be blamed
+                if blameless > 2:  # noqa: PLR2004  # twice may be bad luck
+                    raise SlotBrokenError(f"slot {self.name}: {outcome.text}, outside any point")
+                outcome = self._run(batch.start, stop, batch.budget, batch.limit)
+                continue
+            replies.append(self._judge(suspect, outcome))
+            stop = suspect
+            if stop == batch.start:
+                break
+            outcome = self._run(batch.start, stop, 4 * batch.budget)
+        if isinstance(outcome, Reply):
+            replies.append(outcome)
+        return _merged(replies)
+
+    def _judge(self, suspect: int, death: Death) -> Reply:
+        if death.status == "crash":
+            again = self._run(suspect, suspect + 1, 0.0)
+            if isinstance(again, Reply):
+                return again
+            death = again if again.position == suspect else death
+        from swath.rows import verdict  # noqa: PLC0415  # pyarrow, which a supervisor may do without
+
+        return verdict(self.task, suspect, death.status, death.text, death.started, death.seconds)
+
+
+def cut_short(crumb: MutableSequence[int], batch: Batch) -> int:
+    """Let whoever evaluates a batch end after the point it is at; return the first it will not begin."""
+    here = crumb[HERE]
+    if not batch.start <= here < batch.stop:
+        return batch.stop
+    crumb[LIMIT] = here + 1
+    here = max(here, crumb[HERE])  # it may have gone on between our two looks
+    crumb[LIMIT] = here + 1
+    return min(here + 1, batch.stop)
+
+
+def _merged(replies: list[Reply]) -> Reply:
+    """Put the parts of a batch together, in the order of their positions."""
+    parts = sorted(replies, key=lambda reply: reply.done)
+    bests = [part.best for part in parts if part.best]
+    return Reply(
+        done=tuple(piece for part in parts for piece in part.done),
+        rows=sum(part.rows for part in parts),
+        failed=tuple(item for part in parts for item in part.failed),
+        seconds=sum(part.seconds for part in parts),
+        payload=tuple(piece for part in parts for piece in part.payload),
+        best=bests[0] if len(bests) == 1 else None,
+        fatal=next((part.fatal for part in parts if part.fatal), ""),
+    )
+
+
+# The parent's side of a child.
+
+
+class _Child:
+    """A process that evaluates, seen from its parent."""
+
+    def __init__(self, task: Task, name: str, number: int) -> None:
+        self.task = task
+        self._signature: Signature | None = None
+        self._end = threading.Lock()
+        ours, theirs = socket.socketpair()
+        memory = _shared_memory()
+        self.crumb: MutableSequence[int] = _words(memory)
+        output = _output(task, name)
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-c", "import swath.slot as s; s.child()", str(theirs.fileno()), str(memory)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(theirs.fileno(), memory),
+                start_new_session=True,
+                env=_environment(task, number),
+                cwd=task.folder if Path(task.folder or "/nowhere").is_dir() else None,
+            )
+        except OSError as error:
+            ours.close()
+            raise SlotBrokenError(f"slot {name}: no child process can be started: {error}") from error
+        finally:
+            theirs.close()
+            for descriptor in filter(None, (memory, output)):
+                os.close(descriptor)
+        self.channel = Connection(ours.detach())
+        self._poller = select.poll()
+        self._poller.register(self.channel.fileno(), select.POLLIN)
+        self._exit = _exit_descriptor(self.process.pid)
+        if self._exit is not None:
+            self._poller.register(self._exit, select.POLLIN)
+        with contextlib.suppress(OSError):  # a child that is dead already is found out by hello
+            self.channel.send_bytes(task.encode())
+
+    def hello(self) -> Signature:
+        """Return the objective's signature, waiting for the import if need be."""
+        if self._signature is None:
+            fields = json.loads(self._greeting())
+            if "error" in fields:
+                raise ObjectiveError(fields["error"])
+            required, optional = tuple(fields["required"]), tuple(fields["optional"])
+            self._signature = Signature(required, optional, fields["anything"], fields["place"])
+        return self._signature
+
+    def _greeting(self) -> bytes:
+        objective, deadline = self.task.code.objective, time.monotonic() + IMPORT_TIMEOUT
+        while (left := deadline - time.monotonic()) > 0:
+            if (message := self._receive(left)) is not None:
+                return message
+            if self._exited():
+                cause = self.end()
+                raise ObjectiveError(f"importing {objective} ended its process: {cause}")
+        self.end()
+        raise ObjectiveError(f"importing {objective} took more than {IMPORT_TIMEOUT:g} s")
+
+    def evaluate(self, start: int, stop: int, budget: float, limit: int | None) -> Reply | Death:
+        """Send a batch and watch over it."""
+        self.crumb[HERE] = -1
+        watch = _Watch(self.task, self.process.pid, self.crumb)
+        status = text = ""
+        try:
+            self.channel.send_bytes(json.dumps([start, stop, budget, limit]).encode())
+            while not status and not self._exited():
+                if (message := self._receive(watch.interval)) is not None:
+                    return unpack(message)
+                status, text = watch.look()
+        except OSError:
+            pass  # the other end is gone, and so is the child
+        position = self.crumb[HERE]
+        started, seconds = watch.begun(position)
+        cause = self.end()
+        return Death(position, status or "crash", text or cause, started, seconds)
+
+    def _receive(self, seconds: float) -> bytes | None:
+        """Return the next message, or None if none comes in time or the child has ended."""
+        patience = seconds if self._exit is not None else min(seconds, 0.05)
+        ready = [descriptor for descriptor, _ in self._poller.poll(patience * 1000)]
+        if self.channel.fileno() not in ready:
+            return None
+        try:
+            return self.channel.recv_bytes()
+        except EOFError as error:
+            raise OSError("the channel is closed") from error
+
+    def _exited(self) -> bool:
+        """Tell whether the child has ended, leaving its process id taken until `end`."""
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return self.process.returncode is not None or os.waitid(os.P_PID, self.process.pid, flags) is not None
+
+    def kill(self) -> None:
+        """Kill the child and everything in its process group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self.process.returncode is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def end(self) -> str:
+        """Kill the child if it has not ended, forget it, and put into words how it ended."""
+        with self._end:
+            self.kill()
+            self.process.wait()
+            self.channel.close()
+            if self._exit is not None:
+                os.close(self._exit)
+                self._exit = None
+        return _cause(self.process.returncode)
+
+class _Watch:
+    """Looks at the crumb from time to time: has one point taken too long, or too much memory?"""
+
+    def __init__(self, task: Task, pid: int, crumb: MutableSequence[int]) -> None:
+        self._task = task
+        self._pid = pid
+        self._crumb = crumb
+        self._seen = -1
+        self._since = time.monotonic()
+        self.interval = 1.0
+        if task.timeout is not None:
+            self.interval = min(0.25, max(0.01, task.timeout / 8))
+        if task.memory is not None:
+            self.interval = min(self.interval, 0.05)
+
+    def look(self) -> tuple[str, str]:
+        """Return a status and its text if the point is to be ended, else two empty texts."""
+        here, now = self._crumb[HERE], time.monotonic()
+        if here != self._seen:
+            self._seen, self._since = here, now
+        timeout, memory = self._task.timeout, self._task.memory
+        if timeout is not None and here >= 0 and now - self._since > timeout:
+            return "timeout", f"the point ran longer than {timeout:g} s"
+        if memory is not None and here >= 0 and (held := _held_memory(self._pid)) > memory:
+            return "oom", f"the point held {held:,} bytes, more than the {memory:,} it may"
+        return "", ""
+
+    def begun(self, position: int) -> tuple[float, float]:
+        """Return about when a point began (seconds since 1970), and how long it ran."""
+        seconds = time.monotonic() - self._since if position == self._seen else 0.0
+        return time.time() - seconds, seconds
+
+
+def _held_memory(pid: int) -> int:
+    """Add up the resident memory of a process and all its descendants, in bytes."""
+    import psutil  # noqa: PLC0415  # 25 ms that only a memory cap needs
+
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    total = 0
+    for member in family:
+        with contextlib.suppress(psutil.Error):
+            total += member.memory_info().rss
+    return total
+
+
+def _cause(code: int) -> str:
+    """Put an exit code into words."""
+    if code >= 0:
+        return f"the process ended with exit status {code}"
+    try:
+        return f"the process was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"the process was killed by signal {-code}"
+
+
+def _environment(task: Task, number: int) -> dict[str, str]:
+    threads = {f"{library}_NUM_THREADS": str(task.cores) for library in LIBRARIES}
+    return {**threads, **os.environ, "SWATH_SLOT": str(number)}
+
+
+def _output(task: Task, name: str) -> int | None:
+    """Open a child's log; None if it is to print where the worker prints."""
+    folder = Path(task.logs or "/nowhere")
+    if not folder.is_dir():
+        return None
+    safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
+    return os.open(folder / f"{safe}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+
+
+def _shared_memory() -> int:
+    """Make a few bytes that two processes can map; return the descriptor."""
+    if hasattr(os, "memfd_create"):
+        memory = os.memfd_create("swath")
+    else:
+        with tempfile.TemporaryFile() as file:
+            memory = os.dup(file.fileno())
+    os.ftruncate(memory, mmap.PAGESIZE)
+    return memory
+
+
+def _words(memory: int) -> MutableSequence[int]:
+    return memoryview(mmap.mmap(memory, mmap.PAGESIZE)).cast("q")  # type: ignore[return-value]
+
+
+def _exit_descriptor(pid: int) -> int | None:
+    """Return a descriptor that becomes readable when the process ends, where the system has such."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+@cache
+def _spawner() -> ThreadPoolExecutor:
+    """Return the one thread that starts children: they die when the thread that started them ends."""
+    return ThreadPoolExecutor(1, "swath-spawner")
+
+
+class _Number:
+    """The lowest number that no other slot on this host holds; free again when its process ends."""
+
+    def __init__(self) -> None:
+        folder = Path(tempfile.gettempdir()) / f"swath-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.value = 0
+        while True:
+            self._lock = os.open(folder / f"slot-{self.value}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(self._lock)
+                self.value += 1
+            else:
+                return
+
+    def release(self) -> None:
+        """Let somebody else have it; a second call does nothing."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+# The child's own side.
+
+
+def child() -> None:
+    """Run a child: import the objective, say hello, evaluate until the channel closes."""
+    channel, memory = Connection(int(sys.argv[1])), int(sys.argv[2])
+    del sys.argv[1:]
+    parent = os.getppid()
+    _die_with_parent(parent)
+    crumb = _words(memory)
+    os.close(memory)
+    task = Task.decode(channel.recv_bytes())
+    from swath.evaluate import Evaluator  # noqa: PLC0415  # the supervisor does without numpy and Arrow
+
+    try:
+        evaluator = Evaluator(task, crumb)
+    except ObjectiveError as error:
+        channel.send_bytes(json.dumps({"error": str(error)}).encode())
+        return
+    known = evaluator.signature
+    hello = {"required": known.required, "optional": known.optional, "anything": known.anything, "place": known.place}
+    channel.send_bytes(json.dumps(hello).encode())
+    while True:
+        try:
+            start, stop, budget, limit = json.loads(channel.recv_bytes())
+        except (EOFError, OSError):
+            return
+        channel.send_bytes(pack(evaluator.evaluate(start, stop, budget, limit)))
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent ends, even while it hangs in C code."""
+    import ctypes  # noqa: PLC0415  # only a child needs it
+
+    try:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    except (OSError, AttributeError):
+        return  # not Linux: the closed channel ends it after the point
+    if os.getppid() != parent:
+        os._exit(1)

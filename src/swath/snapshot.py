@@ -1,0 +1,415 @@
+"""How a sweep goes: a pure fold of what passes between driver and engine.
+
+`Progress` is fed every event and every command, in the order in which they happened, and has no clock:
+time is the ``now`` of the events. `Progress.snapshot` changes nothing; it gives a frozen `Snapshot`, the
+only thing that views get to see.
+
+What is counted when. A position counts as *done* when the driver accepted it (a `Write`), and as *saved*
+when the store reported it (`Durable`); people are shown the second. A `Write` that is followed by `Lost`
+(the store refused the payload) is taken back.
+
+The remaining time is a range: the extremes of what the last quarter of a minute, the last minute and the whole
+session would predict, widened by the relative error 1/sqrt(n) of a count of n batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isnan, sqrt
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from swath.messages import (
+    Command,
+    Conclude,
+    Durable,
+    Ending,
+    Event,
+    Finished,
+    Joined,
+    Left,
+    Lost,
+    Returned,
+    StopAsked,
+    Submit,
+    Urgency,
+    Write,
+)
+from swath.rates import History
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from swath.messages import Ranges, Reply
+    from swath.ranges import RangeSet
+
+State = Literal["starting", "running", "draining", "complete", "stopped"]
+Direction = Literal["minimize", "maximize", ""]
+
+RECENT = 15.0  # seconds; long enough for a dozen batches of a second, short enough to feel current
+MINUTE = 60.0  # seconds
+GOOD = ("ok", "pruned")  # statuses that are no failure: a pruned point was stopped on purpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLoad:
+    """What one worker has done in this session.
+
+    Attributes
+    ----------
+    name : str
+        As the engine names it.
+    slots, busy : int
+        Room for batches, and how much of it is taken; both 0 for a worker that left.
+    done, failed : int
+        Points.
+    rate : float or None
+        Points per second, lately; None before its first batch.
+    batch : tuple of (int, float) or None
+        Points and seconds of its last batch.
+    """
+
+    name: str
+    slots: int
+    busy: int
+    done: int
+    failed: int
+    rate: float | None
+    batch: tuple[int, float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A sweep at one moment.
+
+    Attributes
+    ----------
+    name : str
+        The sweep's name.
+    state : State
+        ``starting`` until the first worker joins; ``complete`` and ``stopped`` are final.
+    reason : str
+        Why it stops or stopped; empty otherwise.
+    total : int
+        Positions of the space, those included that ``where`` will exclude.
+    done, saved : int
+        Positions that are decided, and those of them that are on disk; earlier sessions included.
+    excluded : int
+        How many of ``done`` were excluded by ``where``.
+    statuses : mapping of str to int
+        Rows by status, of all sessions.
+    rows_before : int
+        Rows of earlier sessions.
+    running : int
+        Batches that an engine holds.
+    slots : int
+        Room for batches, over all workers.
+    workers : tuple of WorkerLoad
+        In the order in which they joined.
+    rate : float or None
+        Points per second, lately; None before the first batch.
+    eta : tuple of (float, float) or None
+        Seconds that the rest will take, from a low to a high guess.
+    elapsed : float
+        Seconds of this session.
+    best : tuple of (float, int) or None
+        Best value of ``metric`` and its point.
+    metric : str
+        The metric that the definition optimises; empty if none.
+    dashboard : str
+        Address of a page that shows more; empty if none.
+    """
+
+    name: str
+    state: State = "starting"
+    reason: str = ""
+    total: int = 0
+    done: int = 0
+    saved: int = 0
+    excluded: int = 0
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    rows_before: int = 0
+    running: int = 0
+    slots: int = 0
+    workers: tuple[WorkerLoad, ...] = ()
+    rate: float | None = None
+    eta: tuple[float, float] | None = None
+    elapsed: float = 0.0
+    best: tuple[float, int] | None = None
+    metric: str = ""
+    dashboard: str = ""
+
+    @property
+    def ok(self) -> int:
+        """Rows with status ok."""
+        return self.statuses.get("ok", 0)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Rows by status, without the statuses that are no failure."""
+        return {status: n for status, n in self.statuses.items() if n and status not in GOOD}
+
+    @property
+    def failed(self) -> int:
+        """Rows that failed."""
+        return sum(self.failures.values())
+
+    @property
+    def busy(self) -> int:
+        """Slots that hold a batch."""
+        return sum(worker.busy for worker in self.workers)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ("complete", "stopped")
+
+
+class _Worker:
+    """Counts of one worker."""
+
+    def __init__(self, name: str, slots: int, now: float) -> None:
+        self.name, self.slots = name, slots
+        self.done = self.failed = 0
+        self.batch: tuple[int, float] | None = None
+        self.history = History(now, span=RECENT, gap=1.0)
+
+    def load(self, now: float, held: int) -> WorkerLoad:
+        slope = self.history.slope(now, RECENT)
+        return WorkerLoad(
+            name=self.name,
+            slots=self.slots,
+            busy=min(self.slots, held),
+            done=self.done,
+            failed=self.failed,
+            rate=slope and slope[1],
+            batch=self.batch,
+        )
+
+
+class _Count(NamedTuple):
+    """What one write adds."""
+
+    positions: int
+    rows: int
+    failed: dict[str, int]
+
+    @classmethod
+    def of(cls, reply: Reply, accepted: RangeSet, *, whole: bool) -> _Count:
+        if whole:
+            failed = {status: sum(b - a for a, b in ranges) for status, ranges in reply.failed}
+            return cls(len(accepted), reply.rows, failed)
+        failed = {status: _common(ranges, accepted) for status, ranges in reply.failed}
+        return cls(len(accepted), _rows(reply, accepted, sum(failed.values())), failed)
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        return {"ok": self.rows - sum(self.failed.values()), **self.failed}
+
+
+def _common(ranges: Ranges, accepted: RangeSet) -> int:
+    return sum(len(accepted.intersection(start, stop)) for start, stop in ranges)
+
+
+def _rows(reply: Reply, accepted: RangeSet, failed: int) -> int:
+    """Rows among the accepted positions of a reply.
+
+    A reply does not say which positions ``where`` excluded. If it mixes them with late duplicates, the rest
+    is shared out in proportion, which is exact wherever nothing was excluded; the store counts for good.
+    """
+    every_failed = sum(b - a for _, ranges in reply.failed for a, b in ranges)
+    sound = sum(b - a for a, b in reply.done) - every_failed  # ok or excluded
+    ok = reply.rows - every_failed
+    taken = len(accepted) - failed
+    return failed + (round(taken * ok / sound) if sound else 0)
+
+
+class Progress:
+    """The fold: feed it what happens, ask it for a snapshot.
+
+    Parameters
+    ----------
+    name : str
+        The sweep's name.
+    total : int
+        Positions of the space.
+    now : float
+        Monotonic time at which this session began, in seconds.
+    done, excluded : int
+        Positions that earlier sessions decided and that will not be tried again, and how many of these
+        ``where`` excluded.
+    statuses : mapping of str to int, optional
+        Rows of earlier sessions by status, without those that are to be tried again.
+    metric, direction : str
+        What the definition optimises, and whether less or more is better.
+    best : tuple of (float, int), optional
+        Best value of earlier sessions, and its point.
+    """
+
+    dashboard: str = ""
+    """Address of a page that shows more; to be set when it is known."""
+
+    def __init__(
+        self,
+        name: str,
+        total: int,
+        *,
+        now: float,
+        done: int = 0,
+        excluded: int = 0,
+        statuses: Mapping[str, int] | None = None,
+        metric: str = "",
+        direction: Direction = "",
+        best: tuple[float, int] | None = None,
+    ) -> None:
+        self._name, self._total, self._begun, self._now = name, total, now, now
+        self._done = self._saved = done
+        self._excluded = excluded
+        self._statuses = dict(statuses or {})
+        self._rows_before = sum(self._statuses.values())
+        self._metric, self._direction, self._best = metric, direction, best
+        self._state: State = "starting"
+        self._reason = ""
+        self._workers: dict[str, _Worker] = {}
+        self._held: dict[int, tuple[str, int]] = {}  # batch id -> worker, first position
+        self._writing: dict[int, tuple[str, _Count]] = {}  # batch id -> worker, what it added
+        self._history = History(now)
+        self._takes: dict[type, Callable[[Any], None]] = {
+            Joined: self._joined,
+            Left: self._left,
+            Submit: self._submitted,
+            Finished: self._finished,
+            Returned: self._returned,
+            Lost: self._lost,
+            Write: self._wrote,
+            Durable: self._settled,
+            StopAsked: self._stopping,
+            Conclude: self._concluded,
+        }
+
+    def feed(self, message: Event | Command) -> None:
+        """Take one event or command into account; commands happen at the time of the event before them."""
+        self._now = max(self._now, getattr(message, "now", self._now))
+        take = self._takes.get(type(message))
+        if take:
+            take(message)
+
+    def _submitted(self, command: Submit) -> None:
+        self._held.update((batch.id, (batch.worker, batch.start)) for batch in command.batches)
+
+    def _finished(self, event: Finished) -> None:
+        self._held.pop(event.batch_id, None)
+
+    def _returned(self, event: Returned) -> None:
+        if self._held.get(event.batch_id, ("", -1))[1] == event.start:
+            del self._held[event.batch_id]  # none of it had begun
+
+    def _settled(self, event: Durable) -> None:
+        for batch_id in event.batch_ids:
+            if batch_id in self._writing:
+                self._saved += self._writing.pop(batch_id)[1].positions
+
+    def _concluded(self, command: Conclude) -> None:
+        complete = command.ending is Ending.COMPLETE
+        self._state, self._reason = ("complete" if complete else "stopped"), command.reason
+        self._held.clear()
+
+    def _joined(self, event: Joined) -> None:
+        if self._state == "starting":
+            self._state = "running"
+            self._history = History(event.now)  # before, nothing could be done
+        worker = self._workers.setdefault(event.worker, _Worker(event.worker, event.slots, event.now))
+        worker.slots = event.slots
+
+    def _left(self, event: Left) -> None:
+        name = event.worker
+        self._held = {batch_id: held for batch_id, held in self._held.items() if held[0] != name}
+        worker = self._workers.get(name)
+        if worker is None:
+            return
+        worker.slots = 0
+        if not worker.done:
+            del self._workers[name]  # nothing to tell about it
+
+    def _stopping(self, event: StopAsked) -> None:
+        self._reason = self._reason or event.reason
+        self._state = "draining"
+        if event.urgency is Urgency.NOW:
+            self._held.clear()  # nobody waits for them any more
+
+    def _wrote(self, command: Write) -> None:
+        count = _Count.of(command.reply, command.accepted, whole=command.whole)
+        worker = command.batch.worker
+        self._writing[command.batch.id] = (worker, count)
+        self._count(worker, count, +1)
+        self._improve(command.reply.best)
+        if worker in self._workers:
+            self._workers[worker].batch = (command.reply.rows, command.reply.seconds)
+
+    def _lost(self, event: Lost) -> None:
+        self._held.pop(event.batch_id, None)
+        if event.batch_id in self._writing:
+            self._count(*self._writing.pop(event.batch_id), -1)
+
+    def _count(self, name: str, count: _Count, sign: Literal[1, -1]) -> None:
+        positions, rows = sign * count.positions, sign * count.rows
+        self._done += positions
+        self._excluded += positions - rows
+        for status, n in count.statuses.items():
+            self._statuses[status] = self._statuses.get(status, 0) + sign * n
+        self._history.add(self._now, sign, positions, rows)
+        if name in self._workers:
+            worker = self._workers[name]
+            worker.done += rows
+            worker.failed += sign * sum(n for status, n in count.failed.items() if status not in GOOD)
+            worker.history.add(self._now, sign, positions, rows)
+
+    def _improve(self, best: tuple[float, int] | None) -> None:
+        if best is None or isnan(best[0]) or not self._direction:
+            return
+        sign = -1 if self._direction == "maximize" else 1
+        if self._best is None or sign * best[0] < sign * self._best[0]:
+            self._best = best
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Say how it goes at ``now`` (monotonic seconds, not before the last event); changes nothing."""
+        now = max(now, self._now)
+        slope = self._history.slope(now, RECENT)
+        return Snapshot(
+            name=self._name,
+            state=self._state,
+            reason=self._reason,
+            total=self._total,
+            done=self._done,
+            saved=self._saved,
+            excluded=self._excluded,
+            statuses=dict(self._statuses),
+            rows_before=self._rows_before,
+            running=len(self._held),
+            slots=sum(worker.slots for worker in self._workers.values()),
+            workers=self._loads(now),
+            rate=slope and slope[1],
+            eta=self._eta(now),
+            elapsed=now - self._begun,
+            best=self._best,
+            metric=self._metric,
+            dashboard=self.dashboard,
+        )
+
+    def _loads(self, now: float) -> tuple[WorkerLoad, ...]:
+        held: dict[str, int] = {}
+        for name, _ in self._held.values():
+            held[name] = held.get(name, 0) + 1
+        return tuple(worker.load(now, held.get(worker.name, 0)) for worker in self._workers.values())
+
+    def _eta(self, now: float) -> tuple[float, float] | None:
+        slopes = (
+            self._history.slope(now, RECENT),
+            self._history.slope(now, MINUTE),
+            self._history.overall(now),
+        )
+        rates = [slope[0] for slope in slopes if slope and slope[0] > 0]
+        if self._state != "running" or not rates:
+            return None
+        error = min(0.5, 1 / sqrt(max(1, self._history.last.batches)))
+        left = self._total - self._done
+        return left / (max(rates) * (1 + error)), left / (min(rates) * (1 - error))

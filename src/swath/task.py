@@ -1,0 +1,126 @@
+"""What a slot needs to know before its first batch, as bytes that any machine can read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from swath.messages import Reply
+from swath.objective import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A sweep as its slots see it.
+
+    Attributes
+    ----------
+    run : str
+        The run's id.
+    space : mapping
+        What `Space.spec` gave.
+    code : Code
+        The objective.
+    constants : mapping of str to bytes
+        Python objects that the definition holds as constants, pickled, by digest.
+    timeout : float or None
+        Seconds that one point may take.
+    memory : int or None
+        Bytes that a slot's child and its children may hold.
+    cores : int
+        Threads that numerical libraries may use in one slot.
+    isolated : bool
+        Whether points run in a child process.
+    folder : str
+        Where the objective runs, if that folder exists on the machine.
+    goal : (str, int) or None
+        The metric that is optimised, and 1 to minimise it or -1 to maximise it.
+    logs : str
+        Folder for what children print; if it does not exist, they print where the worker does.
+    """
+
+    run: str
+    space: Mapping[str, Any]
+    code: Code
+    constants: Mapping[str, bytes]
+    timeout: float | None = None
+    memory: int | None = None
+    cores: int = 1
+    isolated: bool = True
+    folder: str = ""
+    goal: tuple[str, int] | None = None
+    logs: str = ""
+
+    def encode(self) -> bytes:
+        """Write the task as JSON; pickles are in it as text."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        fields["code"] = {
+            "objective": self.code.objective,
+            "root": self.code.root,
+            "files": dict(self.code.files),
+            "function": _text(self.code.function),
+            "fingerprint": self.code.fingerprint,
+        }
+        fields["constants"] = {digest: _text(pickled) for digest, pickled in self.constants.items()}
+        return json.dumps(fields).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Task:
+        """Read what `encode` wrote."""
+        fields = json.loads(data)
+        code = fields.pop("code")
+        code["function"] = base64.b64decode(code["function"])
+        constants = {digest: base64.b64decode(text) for digest, text in fields.pop("constants").items()}
+        goal = fields.pop("goal")
+        return cls(**fields, code=Code(**code), constants=constants, goal=goal and tuple(goal))
+
+    def load_constants(self) -> dict[str, Any]:
+        """Make the Python objects among the constants, once for each process."""
+        if not self.constants:
+            return {}
+        import cloudpickle  # noqa: PLC0415  # 35 ms that few sweeps need
+
+        return {digest: cloudpickle.loads(pickled) for digest, pickled in self.constants.items()}
+
+
+def pack(reply: Reply) -> bytes:
+    """Write a reply: a line of JSON, then the payload."""
+    header = asdict(reply)
+    header["payload"] = [len(part) for part in reply.payload]
+    return b"\n".join((json.dumps(header).encode(), b"".join(reply.payload)))
+
+
+def unpack(data: bytes) -> Reply:
+    """Read what `pack` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are not a whole reply.
+    """
+    text, _, rest = data.partition(b"\n")
+    header = json.loads(text)
+    payload, offset = [], 0
+    for length in header["payload"]:
+        payload.append(rest[offset : offset + length])
+        offset += length
+    if offset != len(rest):
+        raise ValueError(f"a reply of {len(rest)} payload bytes, {offset} announced")
+    header["payload"] = tuple(payload)
+    header["done"] = _ranges(header["done"])
+    header["failed"] = tuple((status, _ranges(ranges)) for status, ranges in header["failed"])
+    header["best"] = header["best"] and tuple(header["best"])
+    return Reply(**header)
+
+
+def _ranges(pairs: list[list[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((start, stop) for start, stop in pairs)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,0 +1,1 @@
+"""Ways to look at a sweep; each shows the same snapshots and results."""

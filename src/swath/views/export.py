@@ -1,0 +1,162 @@
+"""Rows for standard output: a table for people, CSV and JSON for programs, Parquet for frames.
+
+CSV goes to spreadsheets, which run what begins with ``= + - @``, and to terminals, which obey control
+characters: text cells are made harmless, numbers are written in full (``repr``, so that they read back the
+same). JSON and Parquet carry text as it is. JSON has no word for what floats hold besides numbers: nan and
+missing are null, infinities the texts "Infinity" and "-Infinity".
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from math import isinf, isnan
+from typing import TYPE_CHECKING, Any
+
+from swath.errors import UsageError
+from swath.views.text import NUMERIC, TEXT, count, plain, table, value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    import pandas as pd
+
+FORMULA = ("=", "+", "-", "@")
+BACKSTAGE = ("attempts", "worker", "started")  # columns that a table leaves to the other formats
+SHOWN = 60  # rows that a table has at most on a terminal
+
+
+def write(frame: pd.DataFrame, form: str, stream: TextIO) -> None:
+    """Write rows in one of the formats ``table``, ``csv``, ``json``, ``parquet``.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (rows, columns)
+        As `Results.frame` gives it, the index being the point or a plain count.
+    form : str
+        The format.
+    stream : text file
+        Where to; Parquet goes to the bytes below it.
+
+    Raises
+    ------
+    UsageError
+        If Parquet would go to a terminal.
+    """
+    if form == "parquet":
+        _parquet(frame, stream)
+    elif form == "csv":
+        _harmless(frame).to_csv(stream, index=bool(frame.index.name))
+    elif form == "json":
+        stream.writelines(_records(frame))
+    else:
+        _table(frame, stream)
+
+
+def _parquet(frame: pd.DataFrame, stream: TextIO) -> None:
+    import pyarrow as pa  # noqa: PLC0415  # only this format needs it
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    if stream.isatty():
+        raise UsageError(
+            "parquet is no text; send it to a file: swath results RUN --format parquet > results.parquet"
+        )
+    columns = _columns(frame)
+    arrays = {}
+    for name, column in columns.items():
+        try:
+            arrays[name] = pa.array(column, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # values of several types
+            arrays[name] = pa.array([_text(item) for item in column.tolist()], pa.string())
+    pq.write_table(pa.table(arrays), stream.buffer)
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """Return the columns by name, a named index being the first."""
+    named = frame.reset_index() if frame.index.name else frame
+    return {str(name): named.iloc[:, i] for i, name in enumerate(named.columns)}
+
+
+def _text(item: Any) -> str | None:
+    return None if _missing(item) else item if isinstance(item, str) else json.dumps(_jsonable(item))
+
+
+def _missing(item: Any) -> bool:
+    return (
+        item is None
+        or (isinstance(item, float) and isnan(item))
+        or type(item).__name__ in ("NAType", "NaTType")
+    )
+
+
+def _harmless(frame: pd.DataFrame) -> pd.DataFrame:
+    made = frame.copy(deep=False)
+    for i, kind in enumerate(frame.dtypes):
+        if kind.kind not in "biufcmM":
+            made.isetitem(i, frame.iloc[:, i].astype(object).map(_cell))
+    made.columns = [_cell(str(name)) for name in frame.columns]  # type: ignore[assignment]  # any list will do
+    return made
+
+
+def _cell(item: Any) -> Any:
+    if isinstance(item, str):
+        shown = plain(item, lines=True)
+        return f"'{shown}" if shown.startswith(FORMULA) else shown
+    if _missing(item):
+        return None
+    return item if isinstance(item, bool | int | float) else _text(item)
+
+
+def _records(frame: pd.DataFrame) -> Iterator[str]:
+    columns = _columns(frame)
+    rows = zip(*(map(_jsonable, column.tolist()) for column in columns.values()), strict=True)
+    between = "[\n"
+    for row in rows:
+        yield between + json.dumps(dict(zip(columns, row, strict=True)))
+        between = ",\n"
+    yield "\n]\n" if len(frame) else "[]\n"
+
+
+def _jsonable(item: Any) -> Any:
+    if _missing(item):
+        return None
+    if isinstance(item, float) and isinf(item):
+        return "Infinity" if item > 0 else "-Infinity"
+    if isinstance(item, str | int | float):
+        return item
+    if isinstance(item, dict):
+        return {str(key): _jsonable(part) for key, part in item.items()}
+    if isinstance(item, list | tuple):
+        return [_jsonable(part) for part in item]
+    return _jsonable(item.tolist()) if hasattr(item, "tolist") else str(item)  # numpy's, or a time
+
+
+def _table(frame: pd.DataFrame, stream: TextIO) -> None:
+    left_out = {name for name in BACKSTAGE if name in frame}
+    if "failure" in frame and frame["failure"].isna().all():
+        left_out.add("failure")
+    shown = _columns(_ends(frame, SHOWN) if stream.isatty() else frame)
+    shown = {name: column for name, column in shown.items() if name not in left_out}
+    sides = "".join(NUMERIC if column.dtype.kind in "iufb" else TEXT for column in shown.values())
+    rows = list(zip(*([_brief(item) for item in column.tolist()] for column in shown.values()), strict=True))
+    stream.writelines(f"{line}\n" for line in table(list(shown), rows, sides))
+    if len(rows) < len(frame):
+        stream.flush()
+        sys.stderr.write(f"{count(len(rows))} of {count(len(frame))} rows; --format csv prints all of them\n")
+
+
+def _ends(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Return the first and the last rows of a long frame."""
+    import pandas as pd  # noqa: PLC0415  # it is loaded already, whoever made the frame
+
+    return frame if len(frame) <= rows else pd.concat([frame.head(rows // 2), frame.tail(rows // 2)])
+
+
+def _brief(item: Any) -> str:
+    if _missing(item):
+        return ""
+    item = _jsonable(item)
+    if isinstance(item, list):
+        return f"[{', '.join(value(part) for part in item[:4])}{', ...' if len(item) > 4 else ''}]"
+    return value(item)

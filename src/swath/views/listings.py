@@ -1,0 +1,202 @@
+"""Pages of text about what is on disk: a checked definition, runs, one run, one point, the doctor's findings.
+
+Each takes plain mappings, the same that ``--json`` prints, and returns text without a final line break.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from swath.views.text import NUMERIC, TEXT, count, duration, listed, plain, size, table, value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from swath.doctor import Finding
+    from swath.preview import Preview
+    from swath.runs import Listed, Looked, Shown
+
+
+def as_json(content: Any) -> str:
+    """Write anything JSON-able, indented; what JSON has no word for becomes text."""
+    return json.dumps(content, indent=2, default=str)
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> list[str]:
+    """Lay out pairs of a word and what there is to say, leaving out empty ones."""
+    said = [(word, text) for word, text in facts if text]
+    room = max((len(word) for word, _ in said), default=0)
+    return [f"{word:<{room}}  {text}".rstrip() for word, text in said]
+
+
+def preview(report: Preview) -> str:
+    """Show a definition: how many points, the axes with types, the first and last points, what would be written."""
+    about = "" if report["exact"] else "about "
+    facts = [
+        ("name", plain(report["name"])),
+        ("objective", plain(report["objective"])),
+        ("points", f"{about}{count(report['points'])}{_product(report)}"),
+        ("where", plain(report["where"])),
+        *((plain(metric), plain(direction)) for direction, metric in report["optimise"].items()),
+        ("results", plain(report["folder"]) + _there(report)),
+    ]
+    return "\n\n".join(
+        "\n".join(part) for part in (_facts(facts), _axes(report["axes"]), _points(report)) if part
+    )
+
+
+def _product(report: Preview) -> str:
+    if not report["product"]:
+        return ""
+    product = " + ".join(" x ".join(map(count, block)) for block in report["product"])
+    single = len(report["product"]) == 1 and len(report["product"][0]) < 2
+    if report["candidates"] == report["points"]:
+        return "" if single else f" = {product}"
+    return f" of {count(report['candidates'])}" + ("" if single else f" = {product}")
+
+
+def _there(report: Preview) -> str:
+    rows = report["rows"]
+    return f" (there already, with {count(rows)} rows)" if rows else ""
+
+
+def _axes(axes: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        [
+            ", ".join(axis["names"]),
+            count(axis["values"]),
+            ", ".join(axis["types"]),
+            _range(axis),
+            axis["when"],
+        ]
+        for axis in axes
+    ]
+    heads = ["parameter", "values", "type", "from - to", "when"]
+    keep = heads if any(row[-1] for row in rows) else heads[:-1]
+    return table(keep, [row[: len(keep)] for row in rows], TEXT + NUMERIC)
+
+
+def _range(axis: Mapping[str, Any]) -> str:
+    first, last = (", ".join(map(_said, end)) for end in (axis["first"], axis["last"]))
+    return first if axis["values"] == 1 else f"{first} - {last}"
+
+
+def _said(content: Any) -> str:
+    """Write a value so that text, null and the empty text can be told apart."""
+    if content is None:
+        return "null"
+    if isinstance(content, str):
+        return plain(content) if content and content.strip() == content else json.dumps(content)
+    return json.dumps(content) if isinstance(content, list | dict) else value(content)
+
+
+def _points(report: Preview) -> list[str]:
+    ends = [*report["first"], *report["last"]]
+    if not ends:
+        return ["No point satisfies where."] if report["exact"] else []
+    names = list(dict.fromkeys(name for point in ends for name in point["values"]))
+    cells = [
+        [
+            str(point["point"]),
+            *(_said(point["values"][name]) if name in point["values"] else "" for name in names),
+        ]
+        for point in ends
+    ]
+    if report["last"] and report["points"] > len(ends):
+        cells.insert(len(report["first"]), ["..."] * len(cells[0]))
+    return table(["point", *names], cells, NUMERIC * (len(names) + 1))
+
+
+def runs(found: Sequence[Listed]) -> str:
+    """Show runs as a table."""
+    if not found:
+        return ""
+    heads = ["run", "state", "rows", "failed", "size", "updated (UTC)", ""]
+    rows = [
+        [
+            run["name"],
+            run["state"],
+            count(run["rows"]),
+            count(run["failed"]),
+            size(run["bytes"]),
+            _when(run["updated"]),
+            run["note"],
+        ]
+        for run in found
+    ]
+    if not any(run["note"] for run in found):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return "\n".join(table(heads, rows, TEXT + TEXT + NUMERIC * 3))
+
+
+def _when(iso: str) -> str:
+    return iso[:19].replace("T", " ")
+
+
+def status(run: Looked) -> str:
+    """Show how one run goes."""
+    failed = {status: n for status, n in run["statuses"].items() if n and status not in ("ok", "pruned")}
+    failures = f", {count(sum(failed.values()))} failed ({listed(failed.items())})" if failed else ""
+    excluded = f", {count(run['excluded'])} excluded" if run["excluded"] else ""
+    share = f" ({100 * run['done'] // run['total']} %)" if run["total"] else ""
+    facts = [
+        ("run", plain(run["name"])),
+        ("folder", plain(run["folder"])),
+        ("objective", plain(run["objective"])),
+        ("state", run["state"] + (f", written by {plain(run['writer'])}" if run["writer"] else "")),
+        ("done", f"{count(run['done'])} of {count(run['total'])}{share}{failures}{excluded}"),
+        ("updated", f"{_when(run['updated'])} UTC" if run["updated"] else ""),
+        ("sessions", count(run["sessions"])),
+        ("on disk", f"{count(run['rows'])} rows in {count(run['segments'])} segments, {size(run['bytes'])}"),
+        *(("damage", plain(damage)) for damage in run["damage"]),
+    ]
+    return "\n".join(_facts(facts))
+
+
+def show(point: Shown) -> str:
+    """Show one point: its parameters, what became of it, and how to run it again."""
+    facts = [
+        ("point", str(point["point"])),
+        ("content id", point["content_id"]),
+        ("status", point["status"] or "not run yet"),
+        ("seconds", duration(point["seconds"]) if point["seconds"] is not None else ""),
+        ("attempts", str(point["attempts"] or "")),
+        ("worker", plain(point["worker"] or "")),
+        ("started", f"{_when(point['started'])} UTC" if point["started"] else ""),
+        ("again", plain(point["again"])),
+    ]
+    parts = [
+        _facts(facts),
+        _values("parameters", point["parameters"]),
+        _values("derived", point["derived"]),
+        _values("metrics", point["metrics"]),
+    ]
+    if point["failure"]:
+        parts.append([plain(point["failure"], lines=True)])
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _values(title: str, values: Mapping[str, Any]) -> list[str]:
+    if not values:
+        return []
+    return [
+        title,
+        *(f"  {line}" for line in _facts([(plain(name), _full(item)) for name, item in values.items()])),
+    ]
+
+
+def _full(item: Any) -> str:
+    return repr(item) if isinstance(item, float) else _said(item)
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """Show what the doctor found, a line each, with a way out below what is wrong."""
+    lines = []
+    room = max(len(finding["what"]) for finding in found)
+    for finding in found:
+        mark = "ok " if finding["ok"] else "BAD"
+        lines.append(f"{mark} {plain(finding['what']):<{room}}  {plain(finding['found'])}".rstrip())
+        if finding["hint"]:
+            lines.append(f"    {'':<{room}}  {plain(finding['hint'])}")
+    return "\n".join(lines)

@@ -1,0 +1,17 @@
+"""Options that make the same tests longer, and a fixture for what a test leaves behind."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("swath")
+    group.addoption("--seeds", type=int, default=1000, help="simulated sweeps of the driver [1000]")
+    group.addoption("--first-seed", type=int, default=0, help="where the simulated sweeps begin [0]")
+    group.addoption("--kills", type=int, default=3, help="kill -9 of a running sweep [3]")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kill" in metafunc.fixturenames:
+        metafunc.parametrize("kill", range(metafunc.config.getoption("--kills")))

@@ -1,0 +1,224 @@
+"""The examples in ``sweeps/``: their functions as science, their files through the command line."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import yaml
+
+import swath
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+SWEEPS = Path(__file__).parents[1] / "sweeps"
+EXAMPLES = sorted(file.stem for file in SWEEPS.glob("*.yaml"))
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", SWEEPS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def influenza():
+    return example("influenza")
+
+
+@pytest.fixture(scope="module")
+def reaction():
+    return example("reaction")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return example("digits")
+
+
+# Influenza
+
+
+def test_sir_without_recovery_is_the_logistic_curve(influenza):
+    # with gamma = 0: ds/dt = -beta s (N - s) / N
+    course = influenza.sir(1.5, 0, susceptible=762, infected=1, days=10)
+    expected = [763 / (1 + 762 * math.exp(-1.5 * day)) for day in range(11)]
+    assert [infected for _, infected in course] == pytest.approx(expected, rel=1e-6)
+    assert [sum(pair) for pair in course] == pytest.approx([763] * 11)
+
+
+def test_sir_without_infection_decays(influenza):
+    course = influenza.sir(0, 0.5, susceptible=700, infected=63, days=4)
+    assert [infected for _, infected in course] == pytest.approx(
+        [63 * math.exp(-0.5 * day) for day in range(5)]
+    )
+    assert all(susceptible == 700 for susceptible, _ in course)
+
+
+@pytest.mark.parametrize(("beta", "gamma"), [(0.5, 0.2), (1.66, 0.44), (3.0, 1.0)])
+def test_sir_keeps_its_first_integral(influenza, beta, gamma):
+    # s + i - (gamma / beta) N log s is constant along every orbit, so the number of boys is accounted for
+    course = influenza.sir(beta, gamma, susceptible=762, infected=1, days=14)
+    integral = [s + i - gamma / beta * 763 * math.log(s) for s, i in course]
+    assert integral == pytest.approx([integral[0]] * 15, abs=1e-4)
+    assert all(s >= 0 and i >= 0 and s + i <= 763 + 1e-9 for s, i in course)
+
+
+def test_influenza_fits_as_in_the_literature(influenza):
+    # Murray (2002): 1.66 and 0.44 a day
+    grid = [(beta / 100, gamma / 100) for beta in range(150, 190, 2) for gamma in range(36, 54, 2)]
+    beta, gamma = min(grid, key=lambda rates: influenza.fit(*rates)["error"])
+    assert (beta, gamma) == (1.66, 0.44)
+    assert 3.5 < beta / gamma < 4
+    best = influenza.fit(beta, gamma)
+    assert best["error"] == pytest.approx(17.263, abs=1e-3)
+    assert best["peak"] == pytest.approx(286.1, abs=0.1)
+    assert best["peak_day"] == 6  # as in the data
+    assert best["attack_rate"] == pytest.approx(0.971, abs=1e-3)
+
+
+# Reaction
+
+
+def test_laplacian_of_a_wave_is_its_eigenvalue_times_the_wave(reaction):
+    wave = np.sin(2 * np.pi * 3 * np.arange(32) / 32)
+    fields = np.stack([np.tile(wave, (32, 1)), np.tile(wave, (32, 1)).T])
+    eigenvalue = -4 * math.sin(np.pi * 3 / 32) ** 2
+    np.testing.assert_allclose(reaction.laplacian(fields), eigenvalue * fields, atol=1e-12)
+
+
+def test_spectrum_adds_up_to_the_variance(reaction):
+    waves = 2 * np.pi * np.arange(64) / 64
+    field = 0.3 + np.cos(5 * waves)[:, None] + 0.5 * np.sin(9 * waves)[None, :]
+    spectrum = reaction.radial_spectrum(field)
+    assert spectrum.shape == (32,)
+    assert spectrum[[4, 8]] == pytest.approx([0.5, 0.125])
+    assert spectrum.sum() == pytest.approx(field.var())
+
+
+@pytest.mark.parametrize("rates", [(0.018, 0.048), (0.03, 0.063), (0.06, 0.048), (0.06, 0.066)])
+def test_concentrations_stay_between_nothing_and_the_feed(reaction, rates):
+    dish = reaction.initial(32, seed=1)
+    for _ in range(400):
+        dish = reaction.advance(dish, *rates)
+        assert dish.min() >= 0
+        assert dish.max() <= 1
+
+
+def test_a_dish_that_is_fed_too_little_ends_as_pure_u(reaction):
+    row = reaction.pattern(0.01, 0.066, size=32, steps=1500)
+    assert row["u"] == pytest.approx(1, abs=1e-3)
+    assert row["v"] == pytest.approx(0, abs=1e-6)
+    assert math.isnan(row["wavelength"])
+
+
+def test_a_dish_that_is_fed_well_ends_at_the_uniform_state(reaction):
+    # u v = feed + kill and feed (1 - u) = (feed + kill) v
+    feed, kill = 0.04, 0.048
+    u = (1 - math.sqrt(1 - 4 * (feed + kill) ** 2 / feed)) / 2
+    row = reaction.pattern(feed, kill, size=32, steps=3000)
+    assert row["u"] == pytest.approx(u, abs=1e-6)
+    assert row["v"] == pytest.approx((feed + kill) / u, abs=1e-6)
+
+
+def test_spots_have_a_wavelength_and_arrays_their_shapes(reaction):
+    row = reaction.pattern(0.03, 0.06, size=40, steps=3000)
+    assert 8 < row["wavelength"] < 21
+    assert row["contrast"] > 0.05
+    assert row["spectrum"].shape == (20,)
+    assert row["thumbnail"].shape == (10, 10)
+    assert row["thumbnail"].mean() == pytest.approx(row["v"])
+
+
+# Digits
+
+
+@pytest.mark.parametrize(
+    "point",
+    [{"model": "svm", "C": 10, "gamma": 0.1}, {"model": "forest", "trees": 50, "depth": 12}],
+    ids=["svm", "forest"],
+)
+def test_digits_are_told_apart(digits, point):
+    row = digits.train(seed=7, **point)
+    assert 0.9 < row["accuracy"] <= row["training_accuracy"] <= 1
+    assert digits.train(seed=7, **point) == row
+
+
+def test_digits_are_split_in_equal_shares(digits):
+    train_x, test_x, train_y, test_y = digits.split(7)
+    assert train_x.shape == (1347, 64)
+    assert test_x.shape == (450, 64)
+    assert np.abs(np.bincount(train_y) / 1347 - np.bincount(test_y) / 450).max() < 2e-3
+
+
+def test_digits_names_an_unknown_model(digits):
+    with pytest.raises(ValueError, match=r"""^model is 'tree'; expected "svm" or "forest"$"""):
+        digits.train("tree", 7)
+
+
+# The files
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_file_says_its_schema_and_reads_as_plain_data(name):
+    first, *_ = text = (SWEEPS / f"{name}.yaml").read_text().splitlines()
+    schema = first.removeprefix("# yaml-language-server: $schema=")
+    assert (SWEEPS / schema).is_file()
+    assert yaml.safe_load("\n".join(text))["objective"].startswith(f"{name}:")
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "points", "columns"),
+    [
+        pytest.param(
+            "influenza",
+            ["beta=1.6,1.66,0.4", "gamma={linspace: [0.42, 0.46, 3]}"],
+            6,  # beta = 0.4 is left out by the where
+            ["beta", "gamma", "r0", "error", "peak", "peak_day", "attack_rate"],
+            id="influenza",
+        ),
+        pytest.param(
+            "digits",
+            ["seed={seeds: 1}", "trees={values: [10, 20], when: model == 'forest'}"],
+            4 * 7 + 2 * 4,
+            ["model", "C", "gamma", "trees", "depth", "seed", "accuracy", "training_accuracy"],
+            id="digits",
+        ),
+        pytest.param(
+            "reaction",
+            ["feed=0.03,0.04", "size=32", "steps=100"],
+            2 * 7,
+            ["feed", "kill", "size", "steps", "u", "v", "contrast", "wavelength", "spectrum", "thumbnail"],
+            id="reaction",
+        ),
+    ],
+)
+def test_file_runs_in_a_small_form(tmp_path, name, overrides, points, columns):
+    command = [
+        sys.executable,
+        "-m",
+        "swath",
+        "run",
+        SWEEPS / f"{name}.yaml",
+        *overrides,
+        "-n",
+        "2",
+        "--out",
+        tmp_path,
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    frame = swath.open(tmp_path / name).frame
+    assert len(frame) == points
+    assert list(frame.columns)[: len(columns)] == columns
+    assert set(frame["status"]) == {"ok"}

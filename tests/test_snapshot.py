@@ -1,0 +1,359 @@
+"""The fold of events into snapshots: what is counted when, rates, remaining time, best value, workers."""
+
+from __future__ import annotations
+
+import dataclasses
+from math import nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swath.driver import Driver
+from swath.messages import (
+    Batch,
+    Conclude,
+    Durable,
+    Ending,
+    Finished,
+    Joined,
+    Left,
+    Lost,
+    Reply,
+    Returned,
+    StopAsked,
+    Submit,
+    Tick,
+    Urgency,
+    Write,
+)
+from swath.ranges import RangeSet
+from swath.rates import ENOUGH, History
+from swath.snapshot import Progress
+
+
+class Sweep:
+    """A sweep told in verbs; every verb advances the clock."""
+
+    def __init__(self, total=1000, **options):
+        self.now = 100.0
+        self.progress = Progress("epidemic", total, now=self.now, **options)
+        self.next_id = 0
+        self.at = 0
+
+    def feed(self, message):
+        self.progress.feed(message)
+        return self
+
+    def after(self, seconds):
+        self.now += seconds
+        return self
+
+    def joined(self, worker="w0", slots=2):
+        return self.feed(Joined(self.now, worker, slots))
+
+    def offered(self, points=10, worker="w0"):
+        batch = Batch(self.next_id, worker, self.at, self.at + points, 1, 0.5)
+        self.next_id += 1
+        self.at += points
+        self.feed(Submit((batch,)))
+        return batch
+
+    def answered(self, batch, *, failed=(), excluded=0, best=None, took=0.5, accepted=None, rows=None):
+        size = batch.stop - batch.start
+        reply = Reply(
+            done=((batch.start, batch.stop),),
+            rows=size - excluded if rows is None else rows,
+            failed=failed,
+            seconds=took,
+            best=best,
+        )
+        self.feed(Finished(self.now, batch.id, reply))
+        whole = accepted is None
+        positions = RangeSet([(batch.start, batch.stop)] if whole else accepted)
+        return self.feed(Write(batch, reply, positions, whole))
+
+    def saved(self, *batches):
+        return self.feed(Durable(self.now, tuple(batch.id for batch in batches)))
+
+    def worked(self, points=10, seconds=1.0, worker="w0", **reply):
+        batch = self.offered(points, worker)
+        return self.after(seconds).answered(batch, **reply).saved(batch)
+
+    def seen(self):
+        return self.progress.snapshot(self.now)
+
+
+def test_a_new_sweep_is_starting_and_knows_nothing():
+    seen = Sweep().seen()
+    assert (seen.state, seen.done, seen.total, seen.rate, seen.eta, seen.best) == (
+        "starting",
+        0,
+        1000,
+        None,
+        None,
+        None,
+    )
+
+
+def test_done_counts_when_accepted_and_saved_when_durable():
+    sweep = Sweep().joined()
+    batch = sweep.offered(10)
+    sweep.after(1).answered(batch)
+    assert (sweep.seen().done, sweep.seen().saved) == (10, 0)
+    sweep.saved(batch)
+    assert (sweep.seen().done, sweep.seen().saved) == (10, 10)
+
+
+def test_a_durable_that_comes_twice_counts_once():
+    sweep = Sweep().joined()
+    batch = sweep.offered(10)
+    sweep.answered(batch).saved(batch).saved(batch)
+    assert sweep.seen().saved == 10
+
+
+def test_a_write_that_the_store_refuses_is_taken_back():
+    sweep = Sweep().joined()
+    batch = sweep.offered(10)
+    sweep.answered(batch, failed=(("error", ((0, 3),)),)).feed(Lost(sweep.now, batch.id, "bad checksum"))
+    seen = sweep.seen()
+    assert (seen.done, seen.saved, seen.failed, seen.ok, seen.workers[0].done, seen.rate) == (
+        0,
+        0,
+        0,
+        0,
+        0,
+        None,
+    )
+
+
+def test_statuses_and_exclusions_are_counted():
+    sweep = Sweep().joined()
+    failed = (("error", ((0, 3),)), ("timeout", ((5, 6),)), ("pruned", ((7, 9),)))
+    seen = sweep.worked(20, failed=failed, excluded=4).seen()
+    assert seen.statuses == {"ok": 10, "error": 3, "timeout": 1, "pruned": 2}
+    assert (seen.failures, seen.failed, seen.excluded) == ({"error": 3, "timeout": 1}, 4, 4)
+
+
+def test_only_accepted_positions_count():
+    sweep = Sweep().joined()
+    batch = sweep.offered(20)
+    failed = (("error", ((0, 3), (15, 18))),)
+    seen = sweep.answered(batch, failed=failed, accepted=[(0, 10)]).seen()
+    assert (seen.done, seen.statuses, seen.excluded) == (10, {"ok": 7, "error": 3}, 0)
+
+
+def test_earlier_sessions_count_as_done_but_not_in_the_rate():
+    sweep = Sweep(done=500, excluded=20, statuses={"ok": 470, "error": 10}).joined()
+    seen = sweep.worked(10, 2.0).seen()
+    assert (seen.done, seen.saved, seen.rows_before, seen.excluded) == (510, 510, 480, 20)
+    assert seen.rate == pytest.approx(5.0)
+
+
+def test_the_state_follows_the_sweep():
+    sweep = Sweep().joined()
+    assert sweep.seen().state == "running"
+    sweep.feed(StopAsked(sweep.now, Urgency.DRAIN, "Ctrl-C"))
+    assert (sweep.seen().state, sweep.seen().reason) == ("draining", "Ctrl-C")
+    sweep.feed(Conclude(Ending.ASKED, "Ctrl-C"))
+    assert (sweep.seen().state, sweep.seen().reason, sweep.seen().over) == ("stopped", "Ctrl-C", True)
+
+
+def test_a_complete_sweep_has_no_reason_and_no_remaining_time():
+    seen = Sweep(total=10).joined().worked(10).feed(Conclude(Ending.COMPLETE)).seen()
+    assert (seen.state, seen.reason, seen.eta, seen.running) == ("complete", "", None, 0)
+
+
+def test_the_rate_counts_from_the_first_worker_on():
+    sweep = Sweep().after(60).joined()
+    assert sweep.worked(10, 2.0).seen().rate == pytest.approx(5.0)
+
+
+def test_the_rate_is_that_of_the_last_quarter_of_a_minute():
+    sweep = Sweep(total=10**6).joined()
+    for _ in range(60):
+        sweep.worked(10, 1.0)
+    for _ in range(30):
+        sweep.worked(40, 1.0)
+    assert sweep.seen().rate == pytest.approx(40.0)
+
+
+def test_slow_points_are_averaged_over_longer():
+    sweep = Sweep().joined()
+    for _ in range(20):
+        sweep.worked(1, 60.0)
+    assert sweep.seen().rate == pytest.approx(1 / 60)
+
+
+def test_a_standstill_shows_as_a_falling_rate_and_a_growing_remaining_time():
+    sweep = Sweep().joined()
+    for _ in range(30):
+        sweep.worked(1, 1.0)
+    before = sweep.seen()
+    after = sweep.after(300).seen()
+    assert after.rate < before.rate / 20
+    assert after.eta[1] > 5 * before.eta[1]
+
+
+def test_the_remaining_time_holds_the_truth_and_narrows():
+    sweep = Sweep(total=1000).joined()
+    widths = []
+    for step in range(1, 81):
+        sweep.worked(10, 1.0)
+        low, high = sweep.seen().eta
+        assert low <= 100 - step <= high
+        widths.append(high / low)
+    assert widths[-1] < 1.3 < widths[0]
+
+
+def test_there_is_no_remaining_time_while_stopping():
+    sweep = Sweep().joined().worked(10).feed(StopAsked(101.0, Urgency.DRAIN, ""))
+    assert sweep.seen().eta is None
+
+
+@pytest.mark.parametrize(
+    ("direction", "best"), [("minimize", (-2.0, 30)), ("maximize", (5.0, 20)), ("", None)]
+)
+def test_the_best_value_follows_the_direction(direction, best):
+    sweep = Sweep(metric="error", direction=direction).joined()
+    for i, number in enumerate((3.0, nan, 5.0, -2.0)):
+        sweep.worked(10, best=(number, 10 * i))
+    sweep.worked(10, best=None)
+    assert sweep.seen().best == best
+
+
+def test_the_first_of_equal_best_values_stays():
+    sweep = Sweep(metric="error", direction="minimize", best=(1.0, 7)).joined()
+    assert sweep.worked(10, best=(1.0, 3)).seen().best == (1.0, 7)
+
+
+def test_workers_are_told_apart():
+    sweep = Sweep().joined("w0", 1).joined("w1", 2)
+    sweep.worked(10, 1.0, "w0", failed=(("error", ((0, 2),)),))
+    sweep.worked(30, 1.0, "w1", took=0.9)
+    sweep.offered(5, "w1")
+    first, second = sweep.seen().workers
+    assert (first.name, first.done, first.failed, first.slots, first.busy) == ("w0", 10, 2, 1, 0)
+    assert (second.name, second.done, second.failed, second.slots, second.busy) == ("w1", 30, 0, 2, 1)
+    assert (second.batch, second.rate) == ((30, 0.9), pytest.approx(15.0))
+    assert sweep.seen().slots == 3
+
+
+def test_an_offer_that_waits_behind_another_keeps_no_slot_busy():
+    sweep = Sweep().joined(slots=1)
+    sweep.offered()
+    sweep.offered()
+    assert (sweep.seen().running, sweep.seen().busy) == (2, 1)
+
+
+def test_a_worker_that_left_holds_nothing_but_its_deeds_are_remembered():
+    sweep = Sweep().joined("w0").joined("w1").worked(10, worker="w0")
+    sweep.offered(worker="w0")
+    sweep.feed(Left(sweep.now, "w0")).feed(Left(sweep.now, "w1")).feed(Left(sweep.now, "nobody"))
+    seen = sweep.seen()
+    assert [(worker.name, worker.slots, worker.done) for worker in seen.workers] == [("w0", 0, 10)]
+    assert (seen.running, seen.slots) == (0, 0)
+
+
+def test_a_worker_that_comes_back_goes_on_counting():
+    sweep = Sweep().joined().worked(10)
+    sweep.feed(Left(sweep.now, "w0")).joined().worked(5)
+    assert [(worker.slots, worker.done) for worker in sweep.seen().workers] == [(2, 15)]
+
+
+def test_an_offer_given_back_whole_is_not_in_flight_any_more():
+    sweep = Sweep().joined()
+    whole, part = sweep.offered(10), sweep.offered(10)
+    sweep.feed(Returned(sweep.now, whole.id, 0, 10)).feed(Returned(sweep.now, part.id, 15, 20))
+    assert sweep.seen().running == 1
+
+
+def test_nothing_is_waited_for_after_a_stop_at_once():
+    sweep = Sweep().joined()
+    sweep.offered()
+    assert sweep.feed(StopAsked(sweep.now, Urgency.NOW, "")).seen().running == 0
+
+
+def test_messages_about_unknown_batches_are_harmless():
+    sweep = Sweep().joined()
+    for message in (
+        Finished(100, 9, Reply((), 0)),
+        Lost(100, 9, ""),
+        Durable(100, (9,)),
+        Returned(100, 9, 0, 1),
+        Tick(100),
+    ):
+        sweep.feed(message)
+    assert (sweep.seen().done, sweep.seen().running) == (0, 0)
+
+
+def test_a_snapshot_is_frozen_and_taking_it_changes_nothing():
+    sweep = Sweep().joined().worked(10)
+    first = sweep.seen()
+    assert first == sweep.seen()
+    sweep.worked(10)
+    assert (first.done, first.statuses) == (10, {"ok": 10})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        first.done = 3
+
+
+def test_time_never_runs_backwards():
+    sweep = Sweep().joined().worked(10, 5.0)
+    assert sweep.progress.snapshot(0.0).elapsed == pytest.approx(5.0)
+
+
+def test_a_history_stays_small():
+    history = History(0.0)
+    for i in range(100_000):
+        history.add(i * 0.01, 1, 10, 9)
+    assert len(history._marks) < 300
+    assert history.slope(1000.0, 15.0) == pytest.approx((1000.0, 900.0), rel=0.02)
+    assert history.overall(1000.0) == pytest.approx((1000.0, 900.0))
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 30), st.integers(1, 50)), min_size=1, max_size=80))
+def test_a_slope_lies_between_the_slowest_and_the_fastest(steps):
+    history, now = History(0.0), 0.0
+    for seconds, points in steps:
+        now += seconds
+        history.add(now, 1, points, points)
+    slope = history.slope(now, 15.0)
+    speeds = [points / seconds for seconds, points in steps]
+    assert min(speeds) * 0.999 <= slope[0] <= max(speeds) * 1.001
+    assert len(history._marks) <= 300 + ENOUGH
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 2)), max_size=60), st.integers(0, 300))
+def test_the_fold_agrees_with_the_driver(choices, total):
+    """Whatever happens, the snapshot counts what the driver holds."""
+    driver, progress, now = Driver(total, now=0.0), Progress("s", total, now=0.0), 0.0
+    flights, unsaved = [], []
+
+    def step(event):
+        progress.feed(event)
+        for command in driver.handle(event):
+            progress.feed(command)
+            if isinstance(command, Submit):
+                flights.extend(command.batches)
+            if isinstance(command, Write):
+                unsaved.append(command.batch.id)
+
+    step(Joined(now, "w", 2))
+    for choice, seconds in choices:
+        now += seconds
+        if choice == 0 and flights:
+            batch = flights.pop(0)
+            stop = min(batch.stop, batch.start + 7)
+            step(Finished(now, batch.id, Reply(((batch.start, stop),), stop - batch.start, seconds=0.1)))
+        elif choice == 1 and unsaved:
+            step(Durable(now, (unsaved.pop(0),)))
+        elif choice == 2 and flights:
+            step(Lost(now, flights.pop().id, "gone"))
+        else:
+            step(Tick(now))
+    seen = progress.snapshot(now)
+    assert seen.saved == len(driver.done)
+    assert seen.done == len(driver.done) + sum(map(len, driver.writing.values()))
+    assert seen.running == len(driver.flights)
+    assert seen.ok == driver.rows
+    assert seen.over == (driver.concluded is not None)
