@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -56,7 +56,10 @@ def rows(points: Sequence[int], statuses: Sequence[str] | str = "ok", **metrics:
         "started": column([STARTED + int(point) for point in points], pa.timestamp("us", tz="UTC")),
     }
     if any(status != "ok" for status in statuses):
-        texts = [None if status == "ok" else f"{status} at {point}" for point, status in zip(points, statuses, strict=True)]
+        texts = [
+            None if status == "ok" else f"{status} at {point}"
+            for point, status in zip(points, statuses, strict=True)
+        ]
         columns["failure"] = column(texts, pa.string())
     columns |= {name: column(values) for name, values in metrics.items()}
     return pa.table(columns)
@@ -66,7 +69,9 @@ def error_of(definition: Definition, points: Sequence[int]) -> list[float]:
     """The study's metric: it follows from the content of a point, not from its index."""
     found = definition.space.take(np.asarray(points, np.int64))
     names = [name for name in definition.space.names if name in STUDY["parameters"]]
-    return sum(float(f"1e-{3 * i}") * found.column(name).values.astype(float) for i, name in enumerate(names)).tolist()
+    return sum(
+        float(f"1e-{3 * i}") * found.column(name).values.astype(float) for i, name in enumerate(names)
+    ).tolist()
 
 
 class Session:
@@ -100,13 +105,15 @@ class Session:
             self.store.close()
             raise
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.store.close()
 
-    def reply(self, start: int, stop: int, *, excluded: Sequence[int] = (), statuses: Any = "ok", **metrics: Any) -> Reply:
+    def reply(
+        self, start: int, stop: int, *, excluded: Sequence[int] = (), statuses: Any = "ok", **metrics: Any
+    ) -> Reply:
         """What a slot answers for [start, stop), with the study's metric unless others are given."""
         positions = np.array([i for i in range(start, stop) if i not in excluded], np.int64)
         points = self.definition.space.take(self._indices(positions)).indices.tolist()
@@ -118,7 +125,16 @@ class Session:
         space = self.definition.space
         return np.concatenate([space.indices(i, i + 1) for i in positions.tolist()] or [positions])
 
-    def save(self, start: int, stop: int, *, attempt: int = 1, worker: str = "w0", reply: Reply | None = None, **more: Any) -> int:
+    def save(
+        self,
+        start: int,
+        stop: int,
+        *,
+        attempt: int = 1,
+        worker: str = "w0",
+        reply: Reply | None = None,
+        **more: Any,
+    ) -> int:
         """Have a batch written, and wait for it; return its id."""
         reply = reply or self.reply(start, stop, **more)
         return self.hand_over(Batch(len(self.writes), worker, start, stop, attempt, 1.0), reply)

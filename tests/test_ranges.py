@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,7 +58,7 @@ class Agreement(RuleBasedStateMachine):
     @invariant()
     def is_compact(self):
         ends = [end for pair in self.ranges for end in pair]
-        assert all(a < b for a, b in zip(ends, ends[1:], strict=False))  # sorted, not empty, not touching
+        assert all(a < b for a, b in pairwise(ends))  # sorted, not empty, not touching
 
 
 TestAgreement = Agreement.TestCase
@@ -97,7 +99,7 @@ def test_intersection_and_look_up(ranges, span):
     assert [i in made for i in range(61)] == inside.tolist() == [i in integers(ranges) for i in range(61)]
 
 
-@given(many.filter(lambda ranges: integers(ranges)), st.integers(1, 70))
+@given(many.filter(integers), st.integers(1, 70))
 def test_first_is_a_piece_of_the_first_range(ranges, size):
     made = RangeSet(ranges)
     start, stop = made.first(size)

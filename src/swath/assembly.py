@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from swath.space import canonical
 
 from swath.errors import DamageError
 from swath.history import winners
 from swath.messages import STATUSES
 from swath.segments import OURS, Sink, array, numpy_column, take, unify
+from swath.space import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from swath.space import Space
 
     from swath.definition import Definition
     from swath.disk import Piece
     from swath.expressions import Column
     from swath.history import Archive, Target
+    from swath.space import Space
 
 LAST: Final = ("status", "seconds", "attempts", "worker", "started", "failure")
 """The columns after the metrics."""

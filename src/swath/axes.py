@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from swath import checks, ordering, space
 from swath.checks import shown
 from swath.draft import Block, Draft, Reason, parsed
-from swath.schema import ValueForm, range_length
+from swath.schema import ValueForm, range_bounds, range_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from swath.expressions import Expression
 
 _MOST_POINTS: Final = 2**63 - 1  # an index is an int64
+_CLEAR_GAP: Final = 1e-13  # generated values are rounded to 15 digits
+_TINY: Final = 1e-300  # keeps a division by the size of the ends possible where both are zero
 _GENERATORS: Final[Mapping[str, Callable[..., Sequence[Any]]]] = {
     "linspace": space.linspace,
     "geomspace": space.geomspace,
@@ -41,7 +45,7 @@ def blocks_of_axes(draft: Draft) -> list[list[space.Axis]]:
 
 
 def _check_presence(draft: Draft) -> None:
-    if len(draft.blocks) == 1 and not draft.parameters and draft.shape.table is None:
+    if len(draft.blocks) == 1 and not draft.parameters and "table" not in draft.given:
         draft.add(
             ("parameters",), "nothing is swept: there is no parameter", "write `parameters: {name: [values]}`"
         )
@@ -53,7 +57,7 @@ def _check_presence(draft: Draft) -> None:
 
 
 def _groups(draft: Draft) -> dict[str, int]:
-    """Return, for every zipped parameter, the place of its group in ``zip``."""
+    """Return, for every parameter of a sound group, the place of its group in ``zip``."""
     known = [name for name in draft.parameters if name not in draft.columns]
     groups: dict[str, int] = {}
     for i, group in enumerate(draft.shape.zip):
@@ -66,7 +70,7 @@ def _groups(draft: Draft) -> dict[str, int]:
             elif name in groups:
                 draft.add(("zip", i, j), f"{name!r} is named twice", "a parameter can be zipped once")
             groups.setdefault(name, i)
-    return groups
+    return {name: i for name, i in groups.items() if not draft.has_below(("zip", i))}
 
 
 # Sizes.
@@ -157,10 +161,35 @@ def _axis(draft: Draft, block: Block, names: Sequence[str], when: Expression | N
     values = tuple(_values(parameter, draft.shape.seed) for parameter in parameters)
     form = _form(parameters[0], draft.shape.seed) if len(parameters) == 1 else None
     axis = space.Axis(tuple(names), values, when, form)
-    repeated = axis.repeated() if lengths[0] > 1 else None
+    repeated = None if _are_distinct(axis) else axis.repeated()
     if repeated:
         _report_repeated(draft, block, axis, repeated)
     return axis
+
+
+def _are_distinct(axis: space.Axis) -> bool:
+    """Tell quickly, for values of one type, that none is repeated; False means that a closer look is needed."""
+    values = axis.values[0]
+    if len(axis.names) > 1 or len(values) == 1 or axis.form:
+        return len(values) == 1 or (axis.form is not None and _gap(*axis.form) > _CLEAR_GAP)
+    kinds = set(map(type, values))
+    if kinds == {float}:
+        return len(np.unique(np.array(values))) == len(values)  # a set would take eight times the memory
+    return kinds in ({int}, {str}) and len(set(values)) == len(values)
+
+
+def _gap(kind: str, *arguments: float) -> float:
+    """Return the distance of neighbours in a generated axis, relative to their size."""
+    if kind == "seeds":
+        return math.inf  # distinct by construction
+    if kind == "range":
+        first, end, step = range_bounds(arguments)
+        return float(abs(step) / max(abs(first), abs(end)))
+    start, stop, num = arguments
+    if kind == "linspace":
+        return abs(stop - start) / (num - 1) / max(abs(start), abs(stop), _TINY)
+    decades = stop - start if kind == "logspace" else math.log10(stop) - math.log10(start)
+    return abs(decades) / (num - 1)
 
 
 def _zip_path(draft: Draft, names: Sequence[str]) -> tuple[str, int]:

@@ -208,7 +208,7 @@ def fitting_run_name(value: str) -> str:
 def objective(value: object) -> str:
     """Accept ``module:function``; dots are allowed on both sides."""
     name = text(value)
-    if not _OBJECTIVE.fullmatch(name):
+    if not _OBJECTIVE.fullmatch(name) or ".py:" in name:
         raise Wrong(f"must be module:function, got {shown(name)}", _objective_hint(name))
     return name
 

@@ -101,8 +101,9 @@ class Run(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Gather the statuses behind ``--retry`` into one value, and remember what was typed."""
-        ctx.meta["swath.arguments"] = args = list(_gathered(args))
-        return super().parse_args(ctx, args)
+        gathered = _gathered(args)
+        ctx.meta["swath.arguments"] = tuple(gathered)  # click empties the list as it reads
+        return super().parse_args(ctx, gathered)
 
 
 def _gathered(args: list[str]) -> list[str]:

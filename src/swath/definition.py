@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from swath import checks, space
 from swath.axes import blocks_of_axes
 from swath.documents import located
-from swath.draft import Draft, check_objective, check_metrics, derived, where
+from swath.draft import Draft, check_metrics, check_objective, derived, where
 from swath.errors import DefinitionError, Mistake, SwathError
 from swath.forms import plain
 from swath.places import Path as KeyPath

@@ -73,6 +73,10 @@ class Disk:
         """Let ``new`` be what ``old`` was, at one instant."""
         old.replace(new)
 
+    def link(self, old: Path, new: Path) -> None:
+        """Let ``new`` be another name of ``old``; not every file system can do that."""
+        os.link(old, new)
+
     def remove(self, path: Path) -> None:
         """Remove a file; one that is gone is no error."""
         path.unlink(missing_ok=True)

@@ -103,6 +103,10 @@ class Draft:
         above = {path[:n] for n in range(1, len(path) + 1)}
         return any(problem.path in above for problem in self.problems)
 
+    def has_below(self, path: Path) -> bool:
+        """Tell whether a problem of this path, or of one below it, is known."""
+        return any(problem.path[: len(path)] == path for problem in self.problems)
+
 
 def _blocks(sound: Any, given: Any) -> list[Block]:
     if isinstance(sound, list):

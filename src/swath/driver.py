@@ -68,7 +68,7 @@ PATIENCE = 300.0
 """Seconds without any worker after which a sweep ends as lost."""
 
 LOSSES = 20
-"""Batches lost in a row, with none answered between them, after which a sweep ends as lost."""
+"""Batches lost or refused in a row, with none saved between them, after which a sweep ends as lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +240,6 @@ class Driver:
             self.duplicates += reply.rows
             return []
         batch = flight.batch
-        self._losses = 0
         decided = sum(stop - start for start, stop in reply.done)
         self.pace.observe(decided, reply.seconds)
         accepted = RangeSet(
@@ -305,6 +304,7 @@ class Driver:
             self._end(Ending.LOST, f"{self._losses} batches in a row were lost; the last one: {reason}")
 
     def _settle(self, batch_ids: tuple[int, ...]) -> None:
+        self._losses = 0
         for batch_id in batch_ids:
             _, positions = self.writing.pop(batch_id, (0, RangeSet()))
             self.done.update(positions)

@@ -6,7 +6,8 @@ A batch is worked through from the front, in chunks that grow: columns of the sp
 ``where`` is applied to them, and the rows left are handed to the function one by one. The loop writes the
 position it is at into shared memory before each point (the *crumb*), so that whoever watches knows which
 point was running when this process died; it reads there how far it may go, so that the rest of a batch
-can be taken back without a word being exchanged.
+can be taken back without a word being exchanged. (What it evaluates beyond, for a few milliseconds, the
+driver drops.)
 
 A microsecond matters in `_loop` and nowhere else: one clock reading a point, arguments by position where
 the function allows it, results kept as they are until the batch is over.
@@ -47,6 +48,9 @@ EVERYTHING = 2**63 - 1
 
 FIRST_CHUNK, LARGEST_CHUNK = 64, 65_536
 """Points whose columns are made at a time: few before anything is known, then enough to be cheap."""
+
+LOOK = 0.005
+"""Seconds between two looks at the clock's verdict and at `LIMIT`; points longer than this look every time."""
 
 MOST_FRAMES, MOST_TEXT = 20, 8_192
 """Frames and characters of a traceback that are kept."""
@@ -142,11 +146,9 @@ class Evaluator:
         """Call the function point by point; return how many points were evaluated."""
         call, arguments = self._calls(columns)
         crumb, clock, note, keep = self.crumb, time.perf_counter, ends.append, rows.results.append
-        done = 0
+        look = 0.0
         for position, values in zip(positions.tolist(), arguments, strict=False):
             crumb[HERE] = position
-            if position >= crumb[LIMIT]:
-                break
             try:
                 result = call(*values)
             except BaseException as error:  # noqa: BLE001  # one point can fail only itself
@@ -154,10 +156,11 @@ class Evaluator:
                 result = MISSING
             note(now := clock())
             keep(result)
-            done += 1
-            if now > deadline:
-                break
-        return done
+            if now > look:
+                if now > deadline or position + 1 >= crumb[LIMIT]:
+                    break
+                look = min(deadline, now + LOOK)
+        return len(ends) - 1
 
     def _calls(self, columns: Sequence[list[Any]]) -> tuple[Callable[..., object], Iterable[Sequence[Any]]]:
         """Choose how to call: by position where that means the same and nothing is absent, else by keyword."""
@@ -230,7 +233,8 @@ def describe(error: BaseException) -> str:
     import traceback  # noqa: PLC0415  # a slot without failures does not need it
 
     try:
-        shown = traceback.TracebackException.from_exception(error, limit=-MOST_FRAMES)
+        theirs = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without our own frame
+        shown = traceback.TracebackException.from_exception(theirs, limit=-MOST_FRAMES)
         first = "".join(shown.format_exception_only()).strip()
         text = f"{first.splitlines()[0][:500]}\n{''.join(shown.format())}"
     except BaseException:  # noqa: BLE001  # an exception may break everything that looks at it

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from swath.views.terminal import Mode, View
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-BY = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+BY: dict[int, str] = {signal.SIGINT: "by Ctrl-C", signal.SIGTERM: "by SIGTERM", signal.SIGHUP: "by SIGHUP"}
 SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -119,6 +119,7 @@ def run(
     with Signals() as signals:
         handle = start(definition, Options(**options))
         signals.attach(handle.stop)
+        words = Words(handle.folder, arguments, filtered=definition.space.where is not None)
         return _attend(
             handle, signals, progress(mode, stream), Words(handle.folder, arguments), as_json=as_json
         )
@@ -140,7 +141,7 @@ def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_js
         raise handle.error
     interrupted = signals.first if last.state != "complete" else 0
     code = 128 + interrupted if interrupted else handle.outcome.exit_code
-    reason = f"by {BY.get(interrupted, 'a signal')}" if interrupted else handle.outcome.reason
+    reason = BY[interrupted] if interrupted else handle.outcome.reason
     view.note(words.end(last, reason))
     if as_json:
         sys.stdout.write(json.dumps(_summary(handle, last, reason, code)) + "\n")
@@ -170,10 +171,13 @@ class Words:
         The run's folder.
     arguments : sequence of str
         What followed ``swath run`` on the command line.
+    filtered : bool
+        Whether a ``where`` will exclude some of what is to do.
     """
 
-    def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
+    def __init__(self, folder: Path, arguments: Sequence[str], *, filtered: bool = False) -> None:
         self._folder = folder
+        self._at_most = "up to " if filtered else ""
         self._run = shlex.quote(run_name(folder))
         self._arguments = [argument for argument in arguments if argument != "--fresh"]  # not twice
 
@@ -190,12 +194,12 @@ class Words:
 
     def beginning(self, snapshot: Snapshot) -> str:
         """Say what is there already and what is to be done."""
-        to_do = snapshot.total - snapshot.saved
+        name, to_do = plain(snapshot.name), snapshot.total - snapshot.saved
         if not snapshot.saved:
-            return f"{plain(snapshot.name)}: {plural(to_do, 'point')} to do, results in {plain(self._folder)}"
-        failed = f"{count(snapshot.failed)} failed, " if snapshot.failed else ""
-        ok = snapshot.saved - snapshot.failed
-        return f"{plain(snapshot.name)}: {count(ok)} done, {failed}{count(to_do)} to do"
+            return f"{name}: {self._at_most}{plural(to_do, 'point')} to do, results in {plain(self._folder)}"
+        done = f"{count(snapshot.rows_before - snapshot.failed)} done"
+        failed = f", {count(snapshot.failed)} failed" if snapshot.failed else ""
+        return f"{name}: {done}{failed}, {self._at_most if to_do else ''}{count(to_do)} to do"
 
     def stopping(self, signals: int) -> str:
         """Say what a signal brought about."""
@@ -216,7 +220,7 @@ class Words:
 
     def left(self, snapshot: Snapshot) -> str:
         """Say what is saved of a sweep that stopped, and how to go on."""
-        to_do = f"{count(snapshot.total - snapshot.saved)} to do"
+        to_do = f"{self._at_most}{count(snapshot.total - snapshot.saved)} to do"
         lines = [
             f"{plain(snapshot.name)}: {_counts(snapshot)}, all saved; {to_do}",
             f"  go on:    {self.go_on}",

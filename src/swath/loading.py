@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 from swath.checks import Wrong, suggestion, unknown_name
 from swath.definition import Definition, define
 from swath.documents import Marks, dump, located, no_mapping, parse, read_yaml
+from swath.errors import DefinitionError, Mistake
 from swath.places import Path as KeyPath
 from swath.places import Place, Problem
-from swath.errors import DefinitionError, Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,15 +13,15 @@ names of files must match a pattern without a separator.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from swath.disk import Piece, checksum, publish
+from swath.disk import publish
 from swath.errors import DamageError, UsageError
 from swath.messages import STATUSES
 from swath.ranges import RangeSet
+from swath.sealing import FORMAT, sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from swath.disk import Disk
 
-FORMAT = 1
 MANIFEST = "manifest.json"
 BEFORE = "manifest.json.1"
 RUN = "run.json"
@@ -190,64 +189,8 @@ class Manifest:
         return next(entry for entry in self.definitions if entry.number == number)
 
 
-def layout(mapping: Mapping[str, Any]) -> str:
-    """Write a mapping as JSON (which is YAML too) with a line for each thing that people look for.
-
-    Parameters
-    ----------
-    mapping : Mapping
-        JSON-able. Entries of a list or mapping one level down get a line each.
-    """
-    return "{\n" + ",\n".join(f"{_text(key)}: {_inner(value)}" for key, value in mapping.items()) + "\n}\n"
-
-
-def _inner(value: Any) -> str:
-    if isinstance(value, dict) and value:
-        return "{\n" + ",\n".join(f"  {_text(key)}: {_text(item)}" for key, item in value.items()) + "\n}"
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "[\n" + ",\n".join(f"  {_text(item)}" for item in value) + "\n]"
-    return _text(value)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def sealed(mapping: Mapping[str, Any]) -> bytes:
-    """Write a mapping as JSON with a checksum of itself."""
-    return layout({**mapping, "checksum": _checksum(mapping)}).encode(errors="surrogatepass")
-
-
-def _checksum(mapping: Mapping[str, Any]) -> str:
-    return checksum([json.dumps(mapping, sort_keys=True, separators=(",", ":")).encode()])
-
-
-def unsealed(raw: bytes, file: str) -> dict[str, Any]:
-    """Read what `sealed` wrote.
-
-    Raises
-    ------
-    DamageError
-        It is not JSON, its checksum is another one, or a newer swath wrote it.
-    """
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise DamageError(f"{file} is not JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise DamageError(f"{file} is not a mapping")
-    claimed = found.pop("checksum", None)
-    if claimed != _checksum(found):
-        raise DamageError(f"the checksum of {file} does not match its content")
-    if found.get("format") != FORMAT:
-        raise DamageError(
-            f"{file} has format {found.get('format')!r}, this swath reads format {FORMAT}; use the swath that wrote it"
-        )
-    return found
-
-
-def write_manifest(disk: Disk, folder: Path, manifest: Manifest, before: bytes) -> bytes:
-    """Replace the manifest and keep the one before.
+def write_manifest(disk: Disk, folder: Path, manifest: Manifest, *, keep: bool) -> None:
+    """Replace the manifest.
 
     Parameters
     ----------
@@ -257,21 +200,23 @@ def write_manifest(disk: Disk, folder: Path, manifest: Manifest, before: bytes) 
         The run folder.
     manifest : Manifest
         The new truth; what it lists must be durable already.
-    before : bytes
-        The manifest file as it is now; empty if there is none.
-
-    Returns
-    -------
-    bytes
-        The file as it is now, for the next time.
+    keep : bool
+        Whether there is one before, and sound, to be kept.
     """
-    raw = sealed(_as_mapping(manifest))
-    if before:
-        # Not synced: it is read only where the newer one, which is, was spoilt later.
-        publish(disk, folder / BEFORE, [before], sync=False)
-    pieces: list[Piece] = [raw]
-    publish(disk, folder / MANIFEST, pieces)
-    return raw
+    if keep:
+        _keep(disk, folder)
+    publish(disk, folder / MANIFEST, [sealed(_as_mapping(manifest))])
+
+
+def _keep(disk: Disk, folder: Path) -> None:
+    """Let the manifest be known by its other name too, under which it stays when it is replaced."""
+    beside = folder / f"{BEFORE}.tmp"
+    try:
+        disk.link(folder / MANIFEST, beside)
+    except OSError:  # left over by a crash, or a file system without links: then a copy
+        publish(disk, folder / BEFORE, [disk.read_file(folder, MANIFEST, LARGEST)])
+    else:
+        disk.rename(beside, folder / BEFORE)
 
 
 def _as_mapping(manifest: Manifest) -> dict[str, Any]:

@@ -12,13 +12,12 @@ import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swath.disk import Disk
 from swath.errors import DamageError, UsageError
-from swath.messages import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +28,8 @@ if TYPE_CHECKING:
 
     from swath.assembly import Assembly
     from swath.definition import Definition
-    from swath.expressions import Column
     from swath.history import Archive, Past
     from swath.manifest import Damage, Manifest
-
-EXACT: Final = 1 << 53  # integers up to this are exact as floats
 
 
 class Results:
@@ -298,6 +294,8 @@ class _View:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows of the current definition."""
+        from swath.frames import to_frame  # noqa: PLC0415
+
         return to_frame(self.assembly)
 
     @cached_property
@@ -306,6 +304,7 @@ class _View:
         import pandas as pd  # noqa: PLC0415
 
         from swath.assembly import Assembly, gone  # noqa: PLC0415
+        from swath.frames import to_frame  # noqa: PLC0415
 
         def read(archive: Archive) -> list[Assembly]:
             return [Assembly(archive, rows) for rows in gone(archive)]
@@ -320,68 +319,6 @@ class _View:
         from pandas.api.types import is_numeric_dtype  # noqa: PLC0415
 
         return tuple(name for name in self.assembly.metrics if is_numeric_dtype(self.frame[name].dtype))
-
-
-def to_frame(assembly: Assembly) -> pd.DataFrame:
-    """Make a frame of rows; see `Results.frame`."""
-    import pandas as pd  # noqa: PLC0415
-
-    from swath.segments import numpy_column  # noqa: PLC0415
-
-    table = assembly.rows.table
-    columns: dict[str, Any] = {name: _parameter(column) for name, column in assembly.parameters.items()}
-    columns |= {name: _metric(column) for name, column in assembly.metrics.items()}
-    columns["status"] = _coded(numpy_column(table, "status").view(np.int8), STATUSES)
-    columns["seconds"] = numpy_column(table, "seconds")
-    columns["attempts"] = numpy_column(table, "attempts")
-    columns["worker"] = _coded(numpy_column(table, "worker"), assembly.workers)
-    columns["started"] = table.column("started").to_pandas()
-    columns["failure"] = assembly.failure.to_pandas()
-    for name, column in columns.items():
-        if isinstance(column, pd.Series):
-            columns[name] = column.array
-    return pd.DataFrame(columns, index=pd.Index(assembly.rows.points, name="point"), copy=False)
-
-
-def _coded(codes: NDArray[Any], texts: Sequence[str]) -> Any:
-    """Make a categorical column of places in a list."""
-    import pandas as pd  # noqa: PLC0415
-
-    return pd.Categorical.from_codes(codes, pd.Index(texts, dtype=str))
-
-
-def _parameter(column: Column) -> Any:
-    """Turn a parameter into what pandas makes of it: NaN where it is absent."""
-    values, present = column.values, column.present  # noqa: PD011  a Column of ours
-    if present is None or present.all():
-        return values
-    if values.dtype.kind in "bO":
-        values = values.astype(object)
-        values[~present] = np.nan
-        return values
-    if values.dtype.kind in "iu" and (np.abs(values[present]) > EXACT).any():
-        return _masked(values, present)
-    return np.where(present, values, np.nan)
-
-
-def _masked(values: NDArray[Any], present: NDArray[np.bool_]) -> Any:
-    """Keep integers exact beside missing ones."""
-    import pandas as pd  # noqa: PLC0415
-
-    return pd.arrays.IntegerArray(values.copy(), ~present)
-
-
-def _metric(column: pa.ChunkedArray) -> Any:
-    """Turn a metric into what pandas makes of it; integers that a float cannot hold stay integers."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
-
-    if column.null_count and pa.types.is_integer(column.type):
-        largest = pc.min_max(column).as_py()
-        if max(abs(largest["min"] or 0), abs(largest["max"] or 0)) > EXACT:
-            values = pc.fill_null(column, 0).to_numpy()
-            return _masked(values, column.is_valid().to_numpy())
-    return column.to_pandas()
 
 
 def _mean(view: _View, by: Sequence[str]) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def encode(
     ]
     if failures:
         texts = [failures[row][1] if row in failures else None for row in range(len(indices))]
-        columns += [("failure", field) for _, field in to_columns(texts)[0]]
+        columns += [("failure", field.cast(pa.string())) for _, field in to_columns(texts)[0]]
     columns += fields
     schema = pa.schema([pa.field(name, column.type) for name, column in columns])
     sink = pa.BufferOutputStream()

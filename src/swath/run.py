@@ -13,8 +13,9 @@ that ``swath stop`` leaves in the folder.
 
 from __future__ import annotations
 
+import shutil
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 STOP_POLL = 0.5
 """Seconds between two looks for a request to stop."""
+
+LOGS = "logs"
 
 EXIT_CODES = {Ending.COMPLETE: 0, Ending.LIMIT: 4, Ending.ASKED: 130, Ending.LOST: 75, Ending.FATAL: 2}
 SOME_FAILED = 3
@@ -126,12 +129,15 @@ def start(definition: Definition, options: Options | None = None, *, code: Code 
         _check_arguments(definition, code.signature)
     engine = _engine(definition, options)
     store = Store.open(options.out / definition.name, fresh=options.fresh)
+    begun = store.previous() is not None
     try:
         previous = None if options.fresh else store.previous()
         _check_code(definition, code, previous, options)
         return Handle(definition, options, code, engine, store, previous)
     except BaseException:
         engine.close()
+        if not begun and store.previous() is None:
+            shutil.rmtree(store.folder / LOGS, ignore_errors=True)
         store.close()
         raise
 
@@ -163,9 +169,9 @@ class Handle:
         self._lock = threading.Lock()
         self._broken: SwathError | None = None
         self._conclusion = Conclude(Ending.COMPLETE)
-        task = make_task(definition, code, logs=self.folder / "logs")
+        task = make_task(definition, code, logs=self.folder / LOGS)
         known = _known_signature(code, previous)
-        opened = known is None or previous is None
+        opened = known is None or store.previous() is None  # a run that exists cannot be littered by a bad import
         if opened:
             known = self._open(task)
         receives = known.receives((*definition.space.names, *definition.space.derived)) if known else previous.receives  # type: ignore[union-attr]
@@ -221,6 +227,10 @@ class Handle:
     def stop(self, urgency: Urgency = Urgency.DRAIN) -> None:
         """Ask it to stop; it can be resumed."""
         self._engine.post(StopAsked(self._engine.now(), urgency, "as asked"))
+
+    def interrupt(self, times: int) -> None:
+        """Do what Ctrl-C asks for: finish what is running, and from the second time on wait for the disk only."""
+        self.stop(Urgency.DRAIN if times == 1 else Urgency.NOW)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended, at most ``timeout`` seconds; tell whether it has."""
@@ -362,7 +372,7 @@ def _check_arguments(definition: Definition, signature: Signature) -> None:
     read = {name for expression in space.derive.values() for name in expression.names}
     found = signature.mistakes(definition.objective, parameters=conditions, derived=space.derived, read=read)
     if found:
-        raise DefinitionError(definition.place(found))
+        raise DefinitionError([replace(mistake, file=str(definition.file or "")) for mistake in found])
 
 
 def _check_code(definition: Definition, code: Code, previous: Previous | None, options: Options) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import core_schema
@@ -19,7 +19,7 @@ from swath import checks
 from swath.checks import Wrong, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 LONGEST_AXIS: Final = 10_000_000
 """Values that one parameter may have: an axis may have to be held, at 8 to 60 bytes a value."""
@@ -117,7 +117,7 @@ def _range_arguments(value: object) -> list[int | float]:
 
 
 def _check_range(arguments: list[int | float]) -> None:
-    start, stop, step = _bounds(arguments)
+    start, stop, step = range_bounds(arguments)
     if step == 0:
         raise Wrong("the step must not be zero", path=(2,))
     if (stop - start) * step <= 0:
@@ -128,13 +128,14 @@ def _check_range(arguments: list[int | float]) -> None:
         raise Wrong(f"{count:,} values, more than {LONGEST_AXIS:,}", "split it into two parameters")
 
 
-def range_length(arguments: list[int | float]) -> int:
+def range_length(arguments: Sequence[int | float]) -> int:
     """Return how many values a range has whose step leads from start to stop."""
-    start, stop, step = _bounds(arguments)
+    start, stop, step = range_bounds(arguments)
     return math.ceil((stop - start) / step)
 
 
-def _bounds(arguments: list[int | float]) -> tuple[Decimal, Decimal, Decimal]:
+def range_bounds(arguments: Sequence[int | float]) -> tuple[Decimal, Decimal, Decimal]:
+    """Return start, stop and step of a range, exactly."""
     exact = [Decimal(repr(argument)) for argument in arguments]
     if len(exact) == 1:
         return Decimal(0), exact[0], Decimal(1)
@@ -331,7 +332,7 @@ class Shape(_Strict):
     derive: dict[Name, ExpressionText] = Field(
         default_factory=dict, description="More columns, as expressions over parameters and earlier ones."
     )
-    order: Annotated[str, _choice("grid", "shuffle")] = Field(
+    order: Annotated[Literal["grid", "shuffle"], _choice("grid", "shuffle")] = Field(
         default="grid", description="In which order points run."
     )
     minimize: Text | None = Field(default=None, description="The metric that should be small.")

@@ -21,8 +21,8 @@ import pyarrow as pa
 
 from swath.disk import checksum
 from swath.errors import DamageError
-from swath.manifest import FORMAT
 from swath.messages import STATUSES
+from swath.sealing import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -229,8 +229,7 @@ def unify(tables: Sequence[pa.Table]) -> pa.Table:
         One field for each name and type.
     """
     if not tables:
-        kinds = {name: CORE[name] for name in WIRE}
-        return pa.table({name: array(np.empty(0, np.int64), kind) for name, kind in kinds.items()})
+        return pa.table({name: array(np.empty(0, DTYPES[name]), kind) for name, kind in CORE.items()})
     if all(table.schema.equals(tables[0].schema) for table in tables[1:]):
         return pa.concat_tables([table.replace_schema_metadata() for table in tables])
     keys = dict.fromkeys(key for table in sorted(tables, key=_lowest) for key in _keys(table))

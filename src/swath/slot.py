@@ -60,6 +60,10 @@ LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
 """Numerical libraries whose threads would compete with the other slots."""
 
 
+START = f"import sys; sys.path.append({str(Path(__file__).parents[1])!r}); import swath.slot as s; s.child()"
+"""What a child executes; it finds the swath that its parent is, installed or not."""
+
+
 class SlotBrokenError(SwathError):
     """A child cannot be started, or dies without evaluating anything."""
 
@@ -228,7 +232,7 @@ class _Child:
         output = _output(task, name)
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", "import swath.slot as s; s.child()", str(theirs.fileno()), str(memory)],
+                [sys.executable, "-P", "-c", START, str(theirs.fileno()), str(memory)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -266,11 +270,11 @@ class _Child:
     def _greeting(self) -> bytes:
         objective, deadline = self.task.code.objective, time.monotonic() + IMPORT_TIMEOUT
         while (left := deadline - time.monotonic()) > 0:
-            if (message := self._receive(left)) is not None:
-                return message
+            with contextlib.suppress(OSError):  # the channel is closed: it is about to exit
+                if (message := self._receive(left)) is not None:
+                    return message
             if self._exited():
-                cause = self.end()
-                raise ObjectiveError(f"importing {objective} ended its process: {cause}")
+                raise ObjectiveError(f"importing {objective} ended its process: {self.end()}")
         self.end()
         raise ObjectiveError(f"importing {objective} took more than {IMPORT_TIMEOUT:g} s")
 

@@ -25,23 +25,21 @@ from typing import TYPE_CHECKING
 from swath.assembly import Assembly, parquet
 from swath.commits import Commits
 from swath.disk import Disk, checksum, publish
-from swath.errors import CannotWriteError, DamageError, SwathError, UsageError
+from swath.errors import CannotWriteError, DamageError, SwathError
 from swath.folders import PARQUET, STOP, enter, leave_nothing, resume
 from swath.history import Archive, Past, Target, survey
 from swath.lock import Lock
 from swath.manifest import (
     DEFINITIONS,
-    FORMAT,
     RUN,
     SEGMENTS,
     DefinitionEntry,
     Manifest,
     Session,
-    layout,
-    sealed,
 )
 from swath.provenance import git_commit, versions
 from swath.ranges import RangeSet
+from swath.sealing import FORMAT, layout, sealed
 from swath.segments import Part, RejectedError, accept
 from swath.writer import Writer
 
@@ -98,7 +96,7 @@ class Store:
     def __init__(self, folder: Path, disk: Disk, lock: Lock, manifest: Manifest, *, fresh: bool) -> None:
         self.folder = folder
         self._disk, self._lock, self._fresh = disk, lock, fresh
-        self._writer = Writer(disk, folder, manifest, b"")
+        self._writer = Writer(disk, folder, manifest)
         self._session: _Session | None = None
         self._done = RangeSet()
         self._commits: Commits | None = None
@@ -259,7 +257,7 @@ class Store:
             "git": git_commit(definition.folder),
         }
         publish(self._disk, self.folder / RUN, [sealed(about)])
-        self._writer = Writer(self._disk, self.folder, Manifest(run=str(about["run"])), b"")
+        self._writer = Writer(self._disk, self.folder, Manifest(run=str(about["run"])))
 
     def _admit(self, definition: Definition, fingerprint: str, receives: Sequence[str]) -> DefinitionEntry:
         """Find a definition among those accepted before, by its content, or add it."""

@@ -1,287 +1,345 @@
-"""One block of a space as a tree: from index to codes and back, in as many steps as there are axes.
+"""The points of one block as a tree: from index to codes and back, in as many steps as there are axes.
 
 Theory of operation
 -------------------
-A *code* is the place of a value on its axis, -1 where the axis is inactive. A block's points in order are the
-leaves of a tree whose levels are its axes. Almost all of such a tree repeats itself, so equal subtrees are
-one node:
+A *code* is the place of a value on its axis; an inactive axis has the code one past the last. The points of a
+block, in order, are the leaves of a tree with one level for each axis. Nearly all of such a tree repeats
+itself, so equal subtrees are one *state*, and each level is a few arrays over its states:
 
-* `Product`: every value of the axis is followed by the same subtree, so the code is a division;
-* `Sum`: the subtree depends on the value, so running totals are searched;
-* `Skip`: the axis is inactive here;
-* `Leaf`: a point, or nothing (size 0) if an earlier block of the union contains the point already.
+* `Product`: whatever the value, the same subtree follows, so the code is a quotient;
+* `Sum`: the value decides what follows, so running totals are searched.
 
-What makes subtrees differ are *conditions*: that an axis is active (its ``when``), or that the point is in an
-earlier block. Each is a truth table over the few axes it depends on, with one more place, at the end, for
-"inactive". While the tree is built, a state carries only the codes that a pending condition still needs.
+What makes subtrees differ are *conditions*: that an axis is active, or that the point is in an earlier block
+of the union and counts there. A condition is a truth table over a few axes. Read axis by axis, a truth table
+is a small automaton: its state is what remains of the table, and equal remainders are one state. A state of the
+tree is what the automata of all open conditions have come to, and no more: an axis of a million values
+that decides one yes or no leads to two states. At the end, a point that an earlier block contains has size 0.
+
+Every state is on some path from the root, and no two share a path, so the sizes of one level add up to at
+most the size of the tree, and running totals over all states of a level fit wherever that fits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from swath.errors import ExpressionError
+from swath.errors import ExpressionError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
-MOST_STATES = 10**6
+    Integers = NDArray[np.int64]
+    States = dict[object, Integers]  # what each open condition has come to, state by state
+
 LARGEST = 2**63 - 1
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Leaf:
-    """The end of a path."""
-
-    size: int
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Skip:
-    """An axis that is inactive on this path."""
-
-    axis: int
-    child: Node
-    size: int
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Product:
-    """An axis whose every value is followed by the same subtree."""
-
-    axis: int
-    length: int
-    child: Node
-    size: int
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Sum:
-    """An axis whose value decides which subtree follows.
-
-    Attributes
-    ----------
-    which : ndarray[length] of int
-        The subtree of each value, as a place in ``children``.
-    totals : ndarray[length + 1] of int
-        Points before each value.
-    """
-
-    axis: int
-    children: tuple[Node, ...]
-    which: NDArray[np.intp]
-    totals: NDArray[np.int64]
-    size: int
-
-
-Node = Leaf | Skip | Product | Sum
+"""Points that an index can count."""
+MOST_BRANCHES = 4 * 10**6
+"""Branches of one level that conditions may bring about; a branch takes about 100 bytes while the tree grows."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Condition:
-    """A truth table over axes, in ascending order; the last place along each is for "inactive"."""
+    """A truth table.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        What it depends on, ascending.
+    table : ndarray of bool
+        One dimension for each of these axes, with a place for every code, the inactive one too.
+    """
 
     axes: tuple[int, ...]
     table: NDArray[np.bool_]
 
 
-@dataclass(slots=True)
-class Builder:
-    """Builds the tree of a block.
+class _Automaton:
+    """A condition, read axis by axis: state 0 can never hold, the first is 1, and in the end 1 holds.
+
+    ``steps[axis][state, code]`` is the state that follows.
+    """
+
+    def __init__(self, condition: Condition) -> None:
+        self.last = max(condition.axes, default=-1)
+        self.possible = bool(condition.table.any())
+        self.steps: dict[int, Integers] = {}
+        rows = np.stack([np.zeros(condition.table.size, np.bool_), condition.table.ravel()])
+        for axis, width in zip(condition.axes, condition.table.shape, strict=True):
+            rows = rows.reshape(len(rows) * width, -1)
+            nothing = np.zeros((1, rows.shape[1]), np.bool_)  # sorts first, and so becomes state 0
+            rows, into = _distinct_rows(np.concatenate([nothing, rows]))
+            self.steps[axis] = into[1:].reshape(-1, width)
+
+
+def _distinct_rows(rows: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Integers]:
+    """Return the distinct rows, ascending, and for each row which it is."""
+    _, first, into = np.unique(np.packbits(rows, axis=1), axis=0, return_index=True, return_inverse=True)
+    return rows[first], into.reshape(-1)
+
+
+class _Level(Protocol):
+    """A level, once sizes are known."""
+
+    def decode(self, state: Integers, rest: Integers) -> tuple[Integers, Integers, Integers]:
+        """Return codes, the states that follow, and what remains of the indices."""
+
+    def encode(self, state: Integers, code: Integers) -> tuple[Integers, Integers, NDArray[np.bool_]]:
+        """Return how many points come before, the states that follow, and which codes are possible."""
+
+
+@dataclass(eq=False, slots=True)
+class Product:
+    """An axis whose value does not decide what follows.
 
     Attributes
     ----------
-    lengths : sequence of int
-        Values on each axis.
-    active : mapping of int to Condition
-        When an axis is active; without an entry it always is.
-    contained : sequence of sequences of Condition
-        For every earlier block, what must all hold if that block contains the point.
+    width : int
+        Number of values.
+    active : ndarray of bool, shape (states,), or None
+        In which states the axis is active; None: in all.
+    child : ndarray of int, shape (states,)
+        The state that follows.
+    inner : ndarray of int, shape (states,)
+        Points below that.
     """
 
-    lengths: Sequence[int]
-    active: dict[int, Condition] = field(default_factory=dict)
-    contained: Sequence[Sequence[Condition]] = ()
-    _memo: dict[Any, Node] = field(default_factory=dict)
-    _nodes: dict[Any, Node] = field(default_factory=dict)
-    _steps: int = 0
+    width: int
+    active: NDArray[np.bool_] | None
+    child: Integers
+    inner: Any = None
 
-    def build(self) -> Node:
-        """Build it.
+    def measure(self, sizes: NDArray[Any]) -> NDArray[Any]:
+        """Take the sizes of the next level's states; return those of its own."""
+        self.inner = sizes[self.child]
+        return self.inner * (self.width if self.active is None else np.where(self.active, self.width, 1))
 
-        Raises
-        ------
-        ExpressionError
-            If conditions combine in too many ways, or the points cannot be counted in 63 bits.
-        """
-        alive = [block for block, conditions in enumerate(self.contained) if all(map(_possible, conditions))]
-        return self._node(0, {}, frozenset(alive))
+    def decode(self, state: Integers, rest: Integers) -> tuple[Integers, Integers, Integers]:
+        if self.width == 1 and self.active is None:  # a constant costs nothing
+            return np.broadcast_to(np.int64(0), rest.shape), _follow(self.child, state), rest
+        inner = self.inner[0] if len(self.inner) == 1 else self.inner[state]  # numpy divides faster by one number
+        code = rest // inner
+        rest = rest - code * inner
+        if self.active is not None:
+            code = np.where(self.active[state], code, self.width)
+        return code, _follow(self.child, state), rest
 
-    def _node(self, depth: int, known: dict[int, int], alive: frozenset[int]) -> Node:
-        key = (depth, tuple(sorted(known.items())), alive)
-        if key not in self._memo:
-            self._memo[key] = self._make(depth, known, alive)
-        return self._memo[key]
-
-    def _make(self, depth: int, known: dict[int, int], alive: frozenset[int]) -> Node:
-        if depth == len(self.lengths):
-            return self._shared(Leaf(0 if alive else 1), (not alive,))
-        condition = self.active.get(depth)
-        if condition is not None and not condition.table[tuple(known[axis] for axis in condition.axes)]:
-            child = self._after(depth, -1, known, alive)
-            return self._shared(Skip(depth, child, child.size), (depth, id(child)))
-        return self._branch(depth, known, alive)
-
-    def _branch(self, depth: int, known: dict[int, int], alive: frozenset[int]) -> Node:
-        """Follow every value of an axis, those with the same consequences together."""
-        length = self.lengths[depth]
-        groups = np.arange(length)
-        if not self._pending(depth, alive, depth):
-            signature = np.zeros(length, dtype=np.int64)
-            for block in sorted(alive):
-                for condition in self.contained[block]:
-                    if condition.axes and condition.axes[-1] == depth:
-                        signature = signature * 2 + condition.table[tuple(known[axis] for axis in condition.axes[:-1])][:length]
-            groups = np.unique(signature, return_inverse=True)[1].reshape(-1)
-        count = int(groups.max()) + 1
-        self._steps += count
-        if self._steps > MOST_STATES:
-            raise ExpressionError(f"the conditions combine in more than {MOST_STATES:,} ways; split the sweep, or use where")
-        firsts = np.unique(groups, return_index=True)[1]
-        children = [self._after(depth, int(first), known, alive) for first in firsts]
-        return self._joined(depth, children, groups)
-
-    def _joined(self, depth: int, children: list[Node], groups: NDArray[np.intp]) -> Node:
-        distinct = list({id(child): child for child in children}.values())
-        length = len(groups)
-        if len(distinct) == 1:
-            child = distinct[0]
-            node: Node = Product(depth, length, child, _counted(length * child.size))
-            return self._shared(node, (depth, length, id(child)))
-        place = {id(child): i for i, child in enumerate(distinct)}
-        which = np.array([place[id(child)] for child in children], dtype=np.intp)[groups]
-        counts = np.bincount(which, minlength=len(distinct)).tolist()
-        size = _counted(sum(n * child.size for n, child in zip(counts, distinct, strict=True)))
-        totals = np.zeros(length + 1, dtype=np.int64)
-        np.cumsum(np.array([child.size for child in distinct], dtype=np.int64)[which], out=totals[1:])
-        key = (depth, which.tobytes(), tuple(map(id, distinct)))
-        return self._shared(Sum(depth, tuple(distinct), which, totals, size), key)
-
-    def _after(self, depth: int, code: int, known: dict[int, int], alive: frozenset[int]) -> Node:
-        """Take one step: settle the conditions that this axis was the last to decide, and go on."""
-        extended = {**known, depth: code}
-        for block in alive:
-            for condition in self.contained[block]:
-                if condition.axes and condition.axes[-1] == depth:
-                    if not condition.table[tuple(extended[axis] for axis in condition.axes)]:
-                        alive = alive - {block}
-                        break
-        needed = {axis for axis in extended if self._pending(depth, alive, axis)}
-        return self._node(depth + 1, {axis: extended[axis] for axis in needed}, alive)
-
-    def _pending(self, depth: int, alive: frozenset[int], axis: int) -> bool:
-        """Tell whether a condition that is settled after ``depth`` reads an axis."""
-        if any(axis in condition.axes for of, condition in self.active.items() if of > depth):
-            return True
-        return any(
-            axis in condition.axes and condition.axes[-1] > depth
-            for block in alive
-            for condition in self.contained[block]
-        )
-
-    def _shared(self, node: Node, key: tuple[Any, ...]) -> Node:
-        return self._nodes.setdefault((type(node), *key), node)
+    def encode(self, state: Integers, code: Integers) -> tuple[Integers, Integers, NDArray[np.bool_]]:
+        possible = (code >= 0) & (code < self.width)
+        before = np.where(possible, code, 0) * self.inner[state]
+        if self.active is not None:
+            inactive = ~self.active[state]
+            possible = np.where(inactive, code == self.width, possible)
+            before[inactive] = 0
+        return before, _follow(self.child, state), possible
 
 
-def _possible(condition: Condition) -> bool:
-    return bool(condition.table.any())
+@dataclass(eq=False, slots=True)
+class Sum:
+    """An axis whose value decides what follows: a branch for every state and value, state by state.
+
+    Attributes
+    ----------
+    width : int
+        Number of values.
+    active : ndarray of bool, shape (states,), or None
+        In which states the axis is active; the others have one branch.
+    first : ndarray of int, shape (states + 1,)
+        Where the branches of each state begin.
+    code, child : ndarray of int, shape (branches,)
+        The code of each branch, and the state that follows.
+    below : ndarray of int, shape (branches + 1,)
+        Points before each branch, counted over all states of this level.
+    """
+
+    width: int
+    active: NDArray[np.bool_] | None
+    first: Integers
+    code: Integers
+    child: Integers
+    below: Any = None
+
+    def measure(self, sizes: NDArray[Any]) -> NDArray[Any]:
+        """Take the sizes of the next level's states; return those of its own."""
+        inner = sizes[self.child]
+        self.below = np.concatenate([np.zeros(1, inner.dtype), np.cumsum(inner)])
+        return self.below[self.first[1:]] - self.below[self.first[:-1]]
+
+    def decode(self, state: Integers, rest: Integers) -> tuple[Integers, Integers, Integers]:
+        place = rest + self.below[self.first[state]]
+        branch = np.searchsorted(self.below, place, side="right") - 1
+        return self.code[branch], _follow(self.child, branch), place - self.below[branch]
+
+    def encode(self, state: Integers, code: Integers) -> tuple[Integers, Integers, NDArray[np.bool_]]:
+        possible = (code >= 0) & (code < self.width)
+        begin = self.first[state]
+        branch = begin + np.where(possible, code, 0)
+        if self.active is not None:
+            inactive = ~self.active[state]
+            possible = np.where(inactive, code == self.width, possible)
+            branch[inactive] = begin[inactive]
+        return self.below[branch] - self.below[begin], _follow(self.child, branch), possible
 
 
-def _counted(size: int) -> int:
-    if size > LARGEST:
-        raise ExpressionError(f"{size:,} points; an index goes up to {LARGEST:,}")
-    return size
+def _follow(child: Integers, place: Integers) -> Integers:
+    """Look children up; a lone child costs nothing."""
+    return np.broadcast_to(child, place.shape) if len(child) == 1 else child[place]
 
 
-def decode(root: Node, indices: NDArray[np.int64], axes: int) -> NDArray[np.int64]:
-    """Turn indices into codes.
+class Tree:
+    """All points of a block.
 
     Parameters
     ----------
-    root : Node
-        Of a block.
-    indices : ndarray[n]
-        In [0, root.size).
-    axes : int
-        Number of axes of the block.
+    widths : sequence of int
+        Number of values on each axis.
+    active : mapping of int to Condition
+        When an axis is active; depends on axes before it. Without an entry it always is.
+    contained : sequence of sequences of Condition
+        For each earlier block, what all holds of the points that it contains as well.
 
-    Returns
-    -------
-    ndarray[axes, n]
-        Codes, -1 where an axis is inactive.
+    Attributes
+    ----------
+    size : int
+        Number of points.
+
+    Raises
+    ------
+    ExpressionError
+        The conditions combine in too many ways.
+    UsageError
+        There are more than 2^63 - 1 points.
     """
-    codes = np.full((axes, len(indices)), -1, dtype=np.int64)
-    pending: list[tuple[Node, Any, NDArray[np.int64]]] = [(root, slice(None), indices)]
-    while pending:
-        node, rows, rest = pending.pop()
-        while not isinstance(node, Leaf):
-            if isinstance(node, Product):
-                if node.child.size == 1:
-                    codes[node.axis, rows] = rest
-                    rest = np.zeros_like(rest)
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        active: Mapping[int, Condition] | None = None,
+        contained: Sequence[Sequence[Condition]] = (),
+    ) -> None:
+        growth = _Growth(widths, active or {}, contained)
+        grown = [growth.level(axis) for axis in range(len(widths))]
+        self._leaf = ~growth.contained()
+        self.size = _measured(grown, self._leaf)
+        self._levels: list[Product | Sum] = grown
+
+    def decode(self, indices: Integers) -> list[Integers]:
+        """Turn indices in [0, size), of shape (n,), into the codes of each axis, of shape (n,) each."""
+        codes = []
+        state, rest = np.zeros_like(indices), indices
+        for level in self._levels:
+            code, state, rest = level.decode(state, rest)
+            codes.append(code)
+        return codes
+
+    def encode(self, codes: Sequence[Integers], n: int) -> Integers:
+        """Turn the codes of each axis, of shape (n,) each, into indices; -1 where that is no point of the block."""
+        index, state = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        if not self.size:
+            return index - 1
+        possible = np.ones(n, np.bool_)
+        for level, code in zip(self._levels, codes, strict=True):
+            before, state, fits = level.encode(state, code)
+            index += before
+            possible &= fits
+        return np.where(possible & self._leaf[state], index, -1)
+
+
+def _measured(levels: Sequence[Product | Sum], leaf: NDArray[np.bool_]) -> int:
+    """Count the points below every state: first roughly, then in integers that are wide enough."""
+    rough = float(_measure(levels, leaf, np.float64))
+    size = int(_measure(levels, leaf, np.int64 if rough < 2**62 else object))
+    if size > LARGEST:
+        raise UsageError(f"{size:,} points are more than an index can count ({LARGEST:,}); leave out values")
+    if rough >= 2**62:  # it fits after all, but sums on the way to it were Python's integers
+        _measure(levels, leaf, np.int64)
+    return size
+
+
+def _measure(levels: Sequence[Product | Sum], leaf: NDArray[np.bool_], kind: Any) -> Any:
+    sizes: NDArray[Any] = leaf.astype(kind)
+    for level in reversed(levels):
+        sizes = level.measure(sizes)
+    return sizes[0]
+
+
+class _Growth:
+    """Makes level after level, and knows what the open conditions have come to in each state of the next."""
+
+    def __init__(
+        self, widths: Sequence[int], active: Mapping[int, Condition], contained: Sequence[Sequence[Condition]]
+    ) -> None:
+        self._widths = widths
+        self._active = {axis: _Automaton(condition) for axis, condition in active.items()}
+        blocks = [[_Automaton(condition) for condition in conditions] for conditions in contained]
+        self._blocks = [block for block in blocks if all(automaton.possible for automaton in block)]
+        self._states: States = {i: np.ones(1, np.int64) for i in range(len(self._blocks))}
+        self._states |= {
+            automaton: np.array([automaton.possible], np.int64)
+            for automaton in (*self._active.values(), *(a for block in self._blocks for a in block))
+        }
+        self._count = 1
+
+    def contained(self) -> NDArray[np.bool_]:
+        """Tell of the states of the last level whether an earlier block contains their points."""
+        flags = [self._states[i].astype(np.bool_) for i in range(len(self._blocks))]
+        return np.logical_or.reduce(flags) if flags else np.zeros(self._count, np.bool_)
+
+    def level(self, axis: int) -> Product | Sum:
+        automaton = self._active.get(axis)
+        active = None if automaton is None else self._states.pop(automaton).astype(np.bool_)
+        if active is not None and active.all():
+            active = None
+        readers = [a for a in self._states if isinstance(a, _Automaton) and axis in a.steps]
+        if not readers:
+            return Product(self._widths[axis], active, self._merge(self._states, self._count))
+        return self._branch(axis, active, readers)
+
+    def _branch(self, axis: int, active: NDArray[np.bool_] | None, readers: Sequence[_Automaton]) -> Sum:
+        width = self._widths[axis]
+        branches = np.full(self._count, width) if active is None else np.where(active, width, 1)
+        if branches.sum() > MOST_BRANCHES:
+            raise ExpressionError(
+                f"too many combinations of conditions: {branches.sum():,} on one axis, at most "
+                f"{MOST_BRANCHES:,} are possible; use `where` in place of `when`, or fewer values"
+            )
+        first = np.concatenate([[0], np.cumsum(branches)])
+        parent = np.repeat(np.arange(self._count), branches)
+        code = np.arange(len(parent)) - first[parent]
+        if active is not None:
+            code[~active[parent]] = width
+        states = {which: state[parent] for which, state in self._states.items()}
+        for automaton in readers:
+            states[automaton] = automaton.steps[axis][states[automaton], code]
+        self._settle(axis, states)
+        return Sum(width, active, first, code, self._merge(states, len(parent)))
+
+    def _settle(self, axis: int, states: States) -> None:
+        """Give up a block as soon as one of its conditions cannot hold, and drop conditions that are decided."""
+        for i, block in enumerate(self._blocks):
+            open_ = [automaton for automaton in block if automaton in states]
+            for automaton in open_:
+                states[i] = states[i] * (states[automaton] != 0)
+            for automaton in open_:
+                if automaton.last <= axis:
+                    del states[automaton]
                 else:
-                    code = rest // node.child.size
-                    rest = rest - code * node.child.size
-                    codes[node.axis, rows] = code
-                node = node.child
-            elif isinstance(node, Skip):
-                node = node.child
-            else:
-                code = np.searchsorted(node.totals, rest, side="right") - 1
-                codes[node.axis, rows] = code
-                rest = rest - node.totals[code]
-                parts = _split(node.which[code], rows)
-                pending += [(node.children[child], chosen, rest[inside]) for child, chosen, inside in parts[1:]]
-                child, rows, inside = parts[0]
-                node, rest = node.children[child], rest[inside]
-    return codes
+                    states[automaton] = states[automaton] * states[i]
 
-
-def encode(root: Node, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Turn codes, as `decode` gives them, into indices; -1 for what is no point of this block."""
-    indices = np.zeros(codes.shape[1], dtype=np.int64)
-    pending: list[tuple[Node, NDArray[np.intp]]] = [(root, np.arange(codes.shape[1]))]
-    while pending:
-        node, rows = pending.pop()
-        while len(rows) and not isinstance(node, Leaf):
-            code = codes[node.axis, rows]
-            sound = code == -1 if isinstance(node, Skip) else code >= 0
-            indices[rows[~sound]] = -1
-            rows, code = rows[sound], code[sound]
-            if isinstance(node, Product):
-                indices[rows] += code * node.child.size
-            if not isinstance(node, Sum):
-                node = node.child
-                continue
-            indices[rows] += node.totals[code]
-            parts = _split(node.which[code], rows) if len(rows) else []
-            pending += [(node.children[child], chosen) for child, chosen, _ in parts]
-            rows = rows[:0]
-        if isinstance(node, Leaf) and node.size == 0:
-            indices[rows] = -1
-    return indices
-
-
-def _split(which: NDArray[np.intp], rows: Any) -> list[tuple[int, Any, Any]]:
-    """Group rows by subtree: its place, its rows, and where these are among those given."""
-    if len(which) == 0 or (which == which[0]).all():
-        return [(int(which[0]) if len(which) else 0, rows, slice(None))]
-    parts = []
-    for child in np.unique(which).tolist():
-        inside = np.flatnonzero(which == child)
-        parts.append((child, inside if isinstance(rows, slice) else rows[inside], inside))
-    return parts
+    def _merge(self, states: States, n: int) -> Integers:
+        """Keep the distinct states; return for each of n which it is."""
+        number, span = np.zeros(n, np.int64), 1
+        for state in states.values():
+            width = int(state.max(initial=0)) + 1
+            if span * width >= 2**62:
+                number = np.unique(number, return_inverse=True)[1].reshape(-1)
+                span = n
+            number, span = number * width + state, span * width
+        _, chosen, into = np.unique(number, return_index=True, return_inverse=True)
+        self._states = {which: state[chosen] for which, state in states.items()}
+        self._count = len(chosen)
+        return into.reshape(-1)

@@ -65,13 +65,11 @@ class Writer:
         Where.
     manifest : Manifest
         As it is.
-    raw : bytes
-        Its file; empty where there is none yet.
     """
 
-    def __init__(self, disk: Disk, folder: Path, manifest: Manifest, raw: bytes) -> None:
+    def __init__(self, disk: Disk, folder: Path, manifest: Manifest) -> None:
         self.disk, self.folder, self.manifest = disk, folder, manifest
-        self._raw = raw
+        self._keep = manifest.serial > 0 and not manifest.damage
         self._left: list[str] = []  # segments that the last manifest no longer lists
         self._damaged: set[str] = set()
         numbers = [
@@ -82,8 +80,9 @@ class Writer:
     def publish(self, **changes: Any) -> None:
         """Replace the manifest; what it lists must be durable already."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        manifest = replace(self.manifest, serial=self.manifest.serial + 1, updated=now, **changes)
-        self._raw = write_manifest(self.disk, self.folder, manifest, self._raw)
+        manifest = replace(self.manifest, serial=self.manifest.serial + 1, updated=now, damage=(), **changes)
+        write_manifest(self.disk, self.folder, manifest, keep=self._keep)
+        self._keep = True
         gone = {entry.file for entry in self.manifest.segments} - {entry.file for entry in manifest.segments}
         removed, self._left = self._left, sorted(gone - self._damaged)
         self.manifest = manifest

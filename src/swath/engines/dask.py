@@ -99,11 +99,10 @@ class Dask:
         self._client: Client | None = client
         self._mine = client is None
         self._cluster: LocalCluster | None = None
-        self._pools: dict[str, Pool] = {}
+        self._pools: dict[str, Pool] = {}  # of an embedded cluster, by worker
         self._futures: dict[int, Any] = {}
-        self._names: dict[str, str] = {}
+        self._addresses: dict[str, str] = {}  # by worker
         self._background: list[Future[Any]] = []
-        self._greeted: set[str] = set()
         self._first: threading.Event = threading.Event()
         self._hello: Signature | SwathError | None = None
         self._closed = False
@@ -128,7 +127,7 @@ class Dask:
             call(self._run, json.dumps(asdict(batch)), dask_key_name=f"swath-{self._run}-{batch.id}-{batch.attempt}")
             for batch in batches
         ]
-        with dask.annotate(workers=[batches[0].worker], allow_other_workers=False, retries=0):
+        with dask.annotate(workers=[self._addresses[batches[0].worker]], allow_other_workers=False, retries=0):
             futures = self._client.compute(nodes, optimize_graph=False)
         for batch, future in zip(batches, futures, strict=True):
             self._futures[batch.id] = future
@@ -154,7 +153,7 @@ class Dask:
         if client is not None and client.status == "running" and not self._pools:
             with contextlib.suppress(Exception):  # a cluster that is gone needs no farewell
                 client.cancel(list(self._futures.values()))
-                client.sync(self._call, "forget", self._greeted, self._run, callback_timeout=5)
+                client.sync(self._farewell, callback_timeout=5)
         self._futures.clear()
         with contextlib.suppress(Exception):
             if client is not None and self._mine:
@@ -165,20 +164,20 @@ class Dask:
     # Embedded.
 
     def _open_embedded(self, task: Task) -> Signature:
-        pools = [Pool(task, f"worker-{number}", 1) for number in range(self._size)]
+        pools = [Pool(task, _name(number), 1) for number in range(self._size)]
         try:
             self._start_cluster()
             assert self._cluster is not None  # noqa: S101
-            for name, worker in self._cluster.workers.items():
-                self._names[worker.address] = f"worker-{name}"
-                self._pools[worker.address] = _POOLS[self._run, worker.address] = pools.pop()
-            signature = next(iter(self._pools.values())).open()
+            for number, worker in enumerate(self._cluster.workers.values()):
+                self._addresses[_name(number)] = worker.address
+                self._pools[_name(number)] = _POOLS[self._run, worker.address] = pools[number]
+            signature = pools[0].open()
         except BaseException:
-            for pool in [*pools, *self._pools.values()]:
+            for pool in pools:
                 pool.close()
             raise
-        for address in self._pools:
-            self.post(Joined(self.now(), address, 1))
+        for name in self._pools:
+            self.post(Joined(self.now(), name, 1))
         return signature
 
     def _start_cluster(self) -> None:
@@ -236,24 +235,24 @@ class Dask:
         """Greet workers that come, and report those that go, as long as the sweep lasts."""
         assert self._client is not None  # noqa: S101
         while not self._closed:
-            known: dict[str, Any] = {}
+            there: dict[str, Any] = {}
             with contextlib.suppress(Exception):  # a scheduler that is gone has no workers
-                known = (await self._client.scheduler.identity(n_workers=-1))["workers"]
-            for address in self._greeted - set(known):
-                self._greeted.discard(address)
-                self.post(Left(self.now(), address))
-            for address in set(known) - self._greeted:
-                self._greeted.add(address)
-                self._names[address] = str(known[address]["name"])
-                self._spawn(self._greet(address, known[address]["nthreads"], task))
+                there = (await self._client.scheduler.identity(n_workers=-1))["workers"]
+            for name, address in list(self._addresses.items()):
+                if address not in there:
+                    del self._addresses[name]
+                    self.post(Left(self.now(), name))
+            for address in set(there) - set(self._addresses.values()):
+                name = str(there[address]["name"])
+                self._addresses[name] = address
+                self._spawn(self._greet(name, address, there[address]["nthreads"], task))
             await asyncio.sleep(POLL)
 
-    async def _greet(self, address: str, slots: int, task: bytes) -> None:
+    async def _greet(self, name: str, address: str, slots: int, task: bytes) -> None:
         """Give a worker the task; it joins once a child of its has imported the objective."""
-        name = self._names[address]
         try:
-            answers = await self._call("greet", [address], self._run, task, name, slots)
-            fields = json.loads(answers[address])
+            answers = await self._call("greet", address, self._run, task, name, slots)
+            fields = json.loads(answers)
         except Exception as error:  # noqa: BLE001  # whatever it is, this worker cannot be used now
             fields = {"error": f"{error!r}"}
         if "error" in fields:
@@ -263,25 +262,31 @@ class Dask:
         if not self._first.is_set():
             required, optional = tuple(fields["required"]), tuple(fields["optional"])
             self._hello = Signature(required, optional, fields["anything"], fields["place"])
-        self.post(Joined(self.now(), address, slots))
+        self.post(Joined(self.now(), name, slots))
         self._first.set()
 
     async def _recall(self, batch: Batch) -> None:
         part = (batch.stop, batch.stop)
         with contextlib.suppress(Exception):  # no answer means that nothing can be had back
-            answers = await self._call("recall", [batch.worker], self._run, json.dumps(asdict(batch)))
-            start, stop = json.loads(answers[batch.worker])
+            address = self._addresses[batch.worker]
+            start, stop = json.loads(await self._call("recall", address, self._run, json.dumps(asdict(batch))))
             part = (start, stop)
         self._returned(batch, part)
 
     def _returned(self, batch: Batch, part: tuple[int, int]) -> None:
         self.post(Returned(self.now(), batch.id, *part))
 
-    async def _call(self, name: str, workers: Sequence[str] | set[str], *arguments: object) -> dict[str, Any]:
-        """Call one of the functions below on workers, beside whatever their threads are doing."""
+    async def _call(self, name: str, address: str, *arguments: object) -> Any:
+        """Call one of the functions below on a worker, beside whatever its threads are doing."""
         assert self._client is not None  # noqa: S101
-        answers: dict[str, Any] = await self._client._run(_remote(name), *arguments, workers=list(workers))  # noqa: SLF001  # the public one blocks the loop it runs on
-        return answers
+        answers = await self._client._run(_remote(name), *arguments, workers=[address])  # noqa: SLF001  # the public one blocks the loop it runs on
+        return answers[address]
+
+    async def _farewell(self) -> None:
+        """Let the workers end their slots."""
+        for address in self._addresses.values():
+            with contextlib.suppress(Exception):  # a worker that is gone needs none
+                await self._call("forget", address, self._run)
 
     # Answers.
 
@@ -295,15 +300,14 @@ class Dask:
                 event = self._event(batch, bytes(data))
         self._futures.pop(batch.id, None)
         future.release()
-        if event is not None:
-            self.post(event)
+        self.post(event)
 
     def _event(self, batch: Batch, data: bytes) -> Event:
         kind, rest = data[:1], data[1:]
         if kind == REPLY:
             return Finished(self.now(), batch.id, unpack(rest))
         if kind == UNKNOWN:
-            self._greeted.discard(batch.worker)  # it will be greeted again
+            self._addresses.pop(batch.worker, None)  # it will be greeted again
             return Left(self.now(), batch.worker)
         if kind == BACK:
             return Lost(self.now(), batch.id, "given back")
@@ -328,6 +332,10 @@ def _connect(address: str) -> Client:
         raise ClusterLostError(f"no Dask scheduler answers at {address}: {error}") from error
     except ValueError as error:
         raise UsageError(f"{address!r} is no scheduler's address; it looks like tcp://host:8786 ({error})") from error
+
+
+def _name(number: int) -> str:
+    return f"worker-{number}"
 
 
 def _remote(name: str) -> Callable[..., Any]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from swath.doctor import Finding
     from swath.preview import Preview
-    from swath.runs import Listed, Looked, Shown
+    from swath.lookup import Shown
+    from swath.runs import Listed, Looked
 
 
 def as_json(content: Any) -> str:

@@ -1,0 +1,147 @@
+"""The Python face: a sweep is a function, its parameters and whatever a definition file may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swath.definition import define
+from swath.objective import capture
+from swath.run import Options, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from swath.definition import Definition
+    from swath.objective import Code
+    from swath.results import Results
+    from swath.run import Handle
+
+
+class Sweep:
+    """A definition with its objective, ready to run.
+
+    Parameters
+    ----------
+    objective : callable or str
+        A function, called with keywords, or ``module:function``.
+    parameters : mapping of str to values
+        Lists, ranges, arrays, scalars, or the forms of this package: ``swath.linspace(0, 1, 11)``. A list of
+        mappings is a union.
+    **keys
+        Every other key of a definition file, with the same content: ``where``, ``derive``, ``zip``, ``table``,
+        ``minimize``, ``maximize``, ``seed``, ``order``, ``point``, ``cluster``, ``isolation``, ``name``.
+
+    Raises
+    ------
+    DefinitionError
+        With every mistake.
+    ObjectiveError
+        If the objective is no function, or cannot travel.
+
+    Examples
+    --------
+    >>> sweep = Sweep(simulate, {"beta": [0.1, 0.2], "seed": swath.seeds(10)}, minimize="error")  # doctest: +SKIP
+    >>> sweep.run().best(3)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        objective: Callable[..., object] | str,
+        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        **keys: Any,
+    ) -> None:
+        self._code: Code | None = None
+        name = objective
+        if not isinstance(objective, str):
+            self._code = capture(objective)
+            name = self._code.objective
+            if ":" not in name:
+                name = f"__main__:{name}"
+            keys.setdefault("name", _folder_name(name))
+        self.definition = define({"objective": name, "parameters": parameters, **keys}, folder=Path.cwd())
+
+    @classmethod
+    def of(cls, definition: Definition) -> Sweep:
+        """Make a sweep of a definition that was read from a file."""
+        made = cls.__new__(cls)
+        made.definition, made._code = definition, None
+        return made
+
+    def __len__(self) -> int:
+        """Count the candidates, before ``where``."""
+        return self.definition.space.size
+
+    def __repr__(self) -> str:
+        space = self.definition.space
+        return f"Sweep({self.definition.name!r}, {space.size:,} points, {', '.join(space.names)})"
+
+    def start(self, **options: Any) -> Handle:
+        """Start and return at once.
+
+        Parameters
+        ----------
+        **options
+            The attributes of `swath.run.Options`: ``workers``, ``scheduler``, ``client``, ``engine``, ``out``,
+            ``retry``, ``fresh``, ``accept_code_change``, ``limit``, ``time_limit``, ``max_failures``.
+
+        Raises
+        ------
+        SwathError
+            Whatever keeps it from starting.
+        """
+        if "out" in options:
+            options["out"] = Path(options["out"])
+        if isinstance(options.get("retry"), str):
+            options["retry"] = (options["retry"],)
+        return start(self.definition, Options(**options), code=self._code)
+
+    def run(self, **options: Any) -> Results:
+        """Run to the end and return the results, whether or not points failed; takes what `start` takes.
+
+        Ctrl-C once lets the points that are running finish, twice stops at once; the same call goes on later.
+
+        Raises
+        ------
+        SwathError
+            Whatever stopped it.
+        KeyboardInterrupt
+            If it was interrupted; what is finished is saved.
+        """
+        handle = self.start(**options)
+        interrupted = 0
+        while True:
+            try:
+                if handle.wait(1.0):
+                    break
+            except KeyboardInterrupt:
+                interrupted += 1
+                handle.interrupt(interrupted)
+        if interrupted and not handle.snapshot.over:
+            raise KeyboardInterrupt
+        return handle.finished()
+
+
+def load(path: str | Path, *overrides: str) -> Sweep:
+    """Read a definition file.
+
+    Parameters
+    ----------
+    path : path-like
+        A YAML file.
+    *overrides : str
+        ``"beta=0.1,0.2"``, as on the command line.
+
+    Raises
+    ------
+    DefinitionError
+        With every mistake, each with its place in the file.
+    """
+    from swath.loading import load as read  # noqa: PLC0415  # YAML, which a sweep made in Python does without
+
+    return Sweep.of(read(path, overrides))
+
+
+def _folder_name(objective: str) -> str:
+    name = objective.rpartition(":")[2].rpartition(".")[2]
+    return "".join(c for c in name if c.isalnum() or c in "_-") or "sweep"
