@@ -188,15 +188,17 @@ def swath(work: Workload, clock: Clock, engine: str) -> pd.DataFrame:
     import swath as package  # noqa: PLC0415  (its start-up is not the others')
 
     with tempfile.TemporaryDirectory() as out:
-        sweep = package.Sweep(work.function, work.parameters, name=work.name)
+        sweep = package.Sweep(work.function, work.parameters, name="race")
         handle = sweep.start(out=out, engine=engine, workers=WORKERS)
         wait_until(lambda: handle.snapshot.state != "starting")
         clock.end("start")
-        wait_until(lambda: handle.snapshot.state in {"complete", "stopped"})
-        table = handle.results.frame[[*work.parameters, "value"]]
-        clock.end("sweep")
+        wait_until(lambda: handle.snapshot.state in {"complete", "stopped"})  # all rows are durable
+        clock.end("rows")
         handle.wait()
         clock.end("export")
+        table = handle.finished().frame[[*work.parameters, "value"]]
+        clock.end("frame")
+        clock.phases["sweep"] = clock.phases["rows"] + clock.phases["frame"]
     return table
 
 

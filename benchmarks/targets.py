@@ -68,7 +68,7 @@ def grow(points: int) -> None:
 
 def resume(folder: Path, pairs: int) -> str:
     """Seconds from the start of ``swath run`` to the start of the first new point."""
-    file, saved = sweep(folder, "resume", "{x: {range: 1001}, y: {range: 1000}}"), folder / "saved"
+    file, saved = sweep(folder, "resume", "{x: {range: [1001]}, y: {range: [1000]}}"), folder / "saved"
     seconds(
         "-m", "swath", "run", file, "--out", str(saved), "--limit", "1000000", "--progress", "none", ok=(0, 4)
     )
@@ -101,7 +101,7 @@ def first_point(file: str, out: Path, *overrides: str) -> float:
 
 def check(folder: Path, pairs: int) -> str:
     """A grid of 10^12 points, against the imports that reading a definition needs."""
-    grid = ", ".join(f"{name}: {{range: 1000}}" for name in "xyzw")
+    grid = ", ".join(f"{name}: {{range: [1000]}}" for name in "xyzw")
     command = ("-m", "swath", "check", sweep(folder, "big", f"{{{grid}}}"))
     imports = ("-c", "import swath.cli, swath.definition, swath.loading")
     rows = [

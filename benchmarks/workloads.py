@@ -27,23 +27,23 @@ def product(x: int, y: int) -> int:
     return x * y
 
 
-def spin(seconds: float, i: int) -> int:
-    end = time.perf_counter() + seconds
+def spin(duration: float, i: int) -> int:
+    end = time.perf_counter() + duration
     while time.perf_counter() < end:
         pass
-    return busy(seconds, i)
+    return busy(duration, i)
 
 
-def burn(seconds: float, i: int) -> int:
-    end = time.thread_time() + seconds
+def burn(duration: float, i: int) -> int:
+    end = time.thread_time() + duration
     while time.thread_time() < end:
         pass
-    return busy(seconds, i)
+    return busy(duration, i)
 
 
-def busy(seconds: float, i: int) -> int:
-    """What both return: a number that is different for every point."""
-    return int(1e6 * seconds) + i
+def busy(duration: float, i: int) -> int:
+    """What both return after `duration` (s): a number that tells the points apart."""
+    return int(1e6 * duration) + i
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def trivial(points: int) -> Workload:
 
 
 def even(function: Callable[..., int], seconds: float, points: int) -> Workload:
-    grid = {"seconds": [seconds], "i": range(points)}
+    grid = {"duration": [seconds], "i": range(points)}
     text = f"{1e3 * seconds:g} ms each, {CLOCKS[function]}, {points:,} points"
     return Workload(text, function, grid, seconds * points)
 
@@ -99,7 +99,7 @@ def tail(function: Callable[..., int], points: int) -> Workload:
     text = f"lognormal durations, {span}, {CLOCKS[function]}, {points:,} points"
     # a parameter may not repeat a value: the place tells equal durations apart
     durations = (seconds + np.arange(points) * 1e-12).tolist()
-    return Workload(text, function, {"seconds": durations, "i": [0]}, float(seconds.sum()))
+    return Workload(text, function, {"duration": durations, "i": [0]}, float(seconds.sum()))
 
 
 def bare_seconds(work: Workload) -> float:

@@ -293,7 +293,9 @@ def simulate(seed):
                 assert ends[-1] == "ok" or attempt == policy.retries + 1
     except AssertionError as error:
         log = "\n".join(engine.log)
-        pytest.fail(f"seed {seed}: {error}\n{total=}\n{plan}\n{policy}\n{log}\nagain: --first-seed {seed} --seeds 1")
+        pytest.fail(
+            f"seed {seed}: {error}\n{total=}\n{plan}\n{policy}\n{log}\nagain: --first-seed {seed} --seeds 1"
+        )
 
 
 def test_simulated_clusters(request):

@@ -11,7 +11,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swath.composer import DEPTH
@@ -186,6 +186,15 @@ def test_deepest_that_is_allowed():
     assert not parse("[" * DEPTH + "]" * DEPTH).problems
 
 
+def test_a_text_that_ends_in_the_middle_is_blamed_for_that_alone(write):
+    (line,) = refused(write("parameters: {a: [1, 2\n"))
+    assert line.startswith("sweep.yaml:2:1: error: not YAML: ")
+    (line,) = refused(write("parameters: " + "[" * 40))
+    assert (
+        line == "sweep.yaml:1:44: error: nested more than 32 deep; a definition needs no more than 6 levels"
+    )
+
+
 # Files.
 
 
@@ -246,8 +255,8 @@ HOSTILE = {
     "wide.yaml": "a: " + "[" * (LARGEST - 10),
     "braces.yaml": "{" * (LARGEST - 10),
     "bomb.yaml": "".join(f"{a}: &{a} [{', '.join([f'*{b}'] * 9)}]\n" for a, b in pairwise("jihgfedcba")),
-    "list.yaml": "objective: m:f\nparameters: {x: [" + "7," * 200_000 + "]}",
-    "lists.yaml": "objective: m:f\nparameters: {x: [" + "[]," * 50_000 + "]}",
+    "list.yaml": "objective: m:f\nparameters: {x: [" + "7," * 100_000 + "]}",
+    "lists.yaml": "objective: m:f\nparameters: {x: [" + "[]," * 20_000 + "]}",
     "huge.yaml": "objective: m:f\nparameters: {a: {range: [10000000]}, b: {seeds: 10000000}, c: {linspace: [0, 1, 10000000]}}",
     "brackets.yaml": "objective: m:f\nparameters: {x: 1}\nwhere: " + "(" * 500_000,
 }
@@ -351,6 +360,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(TEXT, VALUES, min_size=1, max_size=5))
 def test_what_is_dumped_is_read_back_equal(mapping):
     read, _ = read_yaml(dump(mapping))

@@ -124,3 +124,11 @@ def test_numbers_near_the_end_of_int64_fit():
     assert len(made) == 10
     assert top - 1 in made
     assert RangeSet.parse(str(made)) == made
+
+
+def test_many_scattered_ranges_are_merged_and_read_quickly():
+    even = RangeSet.of(np.arange(0, 200_000, 2))
+    odd = RangeSet.of(np.arange(1, 200_000, 2))
+    odd.update(RangeSet.parse(str(even)))
+    assert list(odd) == [(0, 200_000)]
+    assert len(odd) == 200_000

@@ -250,7 +250,7 @@ def test_a_metric_named_like_a_new_parameter_is_left_out_and_noted(folder):
 batches = st.lists(st.integers(1, SIZE - 1), max_size=6).map(lambda cuts: [0, *sorted(set(cuts)), SIZE])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=batches, seed=st.integers(0, 1000), order=st.sampled_from(["grid", "shuffle"]))
 def test_the_frame_does_not_depend_on_batches_or_their_order(tmp_path_factory, cuts, seed, order):
     """Metrics differ between points in name and type; half of the points are tried twice."""

@@ -99,10 +99,11 @@ def test_a_new_sweep_is_starting_and_knows_nothing():
 def test_done_counts_when_accepted_and_saved_when_durable():
     sweep = Sweep().joined()
     batch = sweep.offered(10)
-    sweep.after(1).answered(batch)
-    assert (sweep.seen().done, sweep.seen().saved) == (10, 0)
-    sweep.saved(batch)
-    assert (sweep.seen().done, sweep.seen().saved) == (10, 10)
+    sweep.after(1).answered(batch, failed=(("error", ((0, 3),)),), excluded=2)
+    seen = sweep.seen()
+    assert (seen.done, seen.saved, seen.statuses, seen.excluded, seen.workers[0].failed) == (10, 0, {}, 0, 3)
+    seen = sweep.saved(batch).seen()
+    assert (seen.done, seen.saved, seen.statuses, seen.excluded) == (10, 10, {"ok": 5, "error": 3}, 2)
 
 
 def test_a_durable_that_comes_twice_counts_once():
@@ -139,7 +140,7 @@ def test_only_accepted_positions_count():
     sweep = Sweep().joined()
     batch = sweep.offered(20)
     failed = (("error", ((0, 3), (15, 18))),)
-    seen = sweep.answered(batch, failed=failed, accepted=[(0, 10)]).seen()
+    seen = sweep.answered(batch, failed=failed, accepted=[(0, 10)]).saved(batch).seen()
     assert (seen.done, seen.statuses, seen.excluded) == (10, {"ok": 7, "error": 3}, 0)
 
 
@@ -206,6 +207,14 @@ def test_the_remaining_time_holds_the_truth_and_narrows():
     assert widths[-1] < 1.3 < widths[0]
 
 
+def test_the_first_guess_knows_that_all_slots_are_at_work():
+    sweep = Sweep(total=1000).joined(slots=4)
+    batches = [sweep.offered(10) for _ in range(4)]
+    sweep.after(1.0).answered(batches[0], took=1.0)  # the others come a moment later
+    low, high = sweep.seen().eta
+    assert low <= 960 / 40 <= high
+
+
 def test_there_is_no_remaining_time_while_stopping():
     sweep = Sweep().joined().worked(10).feed(StopAsked(101.0, Urgency.DRAIN, ""))
     assert sweep.seen().eta is None
@@ -222,9 +231,11 @@ def test_the_best_value_follows_the_direction(direction, best):
     assert sweep.seen().best == best
 
 
-def test_the_first_of_equal_best_values_stays():
-    sweep = Sweep(metric="error", direction="minimize", best=(1.0, 7)).joined()
-    assert sweep.worked(10, best=(1.0, 3)).seen().best == (1.0, 7)
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_of_equal_best_values_the_first_point_counts_whenever_it_comes(direction):
+    sweep = Sweep(metric="error", direction=direction, best=(1.0, 7)).joined()
+    assert sweep.worked(10, best=(1.0, 3)).seen().best == (1.0, 3)
+    assert sweep.worked(10, best=(1.0, 5)).seen().best == (1.0, 3)
 
 
 def test_workers_are_told_apart():
@@ -297,6 +308,11 @@ def test_a_snapshot_is_frozen_and_taking_it_changes_nothing():
         first.done = 3
 
 
+def test_the_clock_stops_when_the_sweep_is_over():
+    sweep = Sweep(total=10).joined().worked(10, 4.0).feed(Conclude(Ending.COMPLETE))
+    assert sweep.after(60).seen().elapsed == pytest.approx(4.0)
+
+
 def test_time_never_runs_backwards():
     sweep = Sweep().joined().worked(10, 5.0)
     assert sweep.progress.snapshot(0.0).elapsed == pytest.approx(5.0)
@@ -327,7 +343,7 @@ def test_a_slope_lies_between_the_slowest_and_the_fastest(steps):
 def test_the_fold_agrees_with_the_driver(choices, total):
     """Whatever happens, the snapshot counts what the driver holds."""
     driver, progress, now = Driver(total, now=0.0), Progress("s", total, now=0.0), 0.0
-    flights, unsaved = [], []
+    flights, unsaved = [], {}
 
     def step(event):
         progress.feed(event)
@@ -336,7 +352,7 @@ def test_the_fold_agrees_with_the_driver(choices, total):
             if isinstance(command, Submit):
                 flights.extend(command.batches)
             if isinstance(command, Write):
-                unsaved.append(command.batch.id)
+                unsaved[command.batch.id] = len(command.accepted)
 
     step(Joined(now, "w", 2))
     for choice, seconds in choices:
@@ -346,14 +362,14 @@ def test_the_fold_agrees_with_the_driver(choices, total):
             stop = min(batch.stop, batch.start + 7)
             step(Finished(now, batch.id, Reply(((batch.start, stop),), stop - batch.start, seconds=0.1)))
         elif choice == 1 and unsaved:
-            step(Durable(now, (unsaved.pop(0),)))
+            step(Durable(now, (unsaved.popitem()[0],)))
         elif choice == 2 and flights:
             step(Lost(now, flights.pop().id, "gone"))
         else:
             step(Tick(now))
     seen = progress.snapshot(now)
     assert seen.saved == len(driver.done)
-    assert seen.done == len(driver.done) + sum(map(len, driver.writing.values()))
+    assert seen.done == len(driver.done) + sum(unsaved.values())
     assert seen.running == len(driver.flights)
-    assert seen.ok == driver.rows
+    assert seen.ok == len(driver.done)
     assert seen.over == (driver.concluded is not None)

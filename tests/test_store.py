@@ -20,11 +20,12 @@ import pytest
 
 from saving import SIZE, STUDY, Session, error_of, rows, stream, study
 from swath import commits, writer
-from swath.disk import Disk
+from swath.disk import Disk, checksum
 from swath.errors import CannotWriteError, DamageError, RunInUseError, UsageError
 from swath.lock import holder
 from swath.manifest import Manifest, SegmentEntry, read_manifest
 from swath.messages import Batch, Reply, Write
+from swath.provenance import git_commit
 from swath.ranges import RangeSet
 from swath.results import Results
 from swath.sealing import sealed
@@ -640,16 +641,13 @@ def scripted(folder: Path, disk: Disk) -> dict[int, float]:
     """Two sessions of a growing study; return what was reported durable, as points of the larger one."""
     durable: dict[int, float] = {}
     for definition, batches in ((SMALL, range(0, 6, 2)), (LARGE, range(0, 6, 3))):
-        session = None
-        with (
-            contextlib.suppress(CannotWriteError, UsageError),
-            Session(folder, definition, disk=disk) as session,
-        ):
-            for start in batches:
-                session.save(start, start + batches.step)
-            if definition is LARGE:
-                session.store.export()
-        if session is not None:
+        with contextlib.suppress(CannotWriteError):
+            session = Session(folder, definition, disk=disk)
+            with contextlib.suppress(CannotWriteError), session:
+                for start in batches:
+                    session.save(start, start + batches.step)
+                if definition is LARGE:
+                    session.store.export()
             for batch in session.durable:
                 write = session.writes[batch].batch
                 points = np.arange(write.start, write.stop)
@@ -764,7 +762,7 @@ def test_every_flipped_bit_is_found_and_named(damaged):
     for name in files_of(damaged):
         path = damaged / name
         sound = path.read_bytes()
-        for _ in range(25):
+        for _ in range(15):
             spoilt = bytearray(sound)
             spoilt[dice.randrange(len(spoilt))] ^= 1 << dice.randrange(8)
             path.write_bytes(spoilt)
@@ -900,6 +898,16 @@ def test_links_and_pipes_in_a_run_folder_are_not_followed(damaged, tmp_path):
         segment.unlink()
 
 
+def test_a_definition_in_a_run_folder_cannot_point_elsewhere(damaged, tmp_path):
+    (tmp_path / "secret.csv").write_text("c\n1\n")
+    definition = json.loads((damaged / "definitions/0002.yaml").read_text())
+    raw = json.dumps({**definition, "table": str(tmp_path / "secret.csv")}).encode()
+    (damaged / "definitions/0002.yaml").write_bytes(raw)
+    forge(damaged, lambda manifest: manifest["definitions"][-1].update(bytes=len(raw), crc=checksum([raw])))
+    with pytest.raises(DamageError, match=r"definitions/0002.yaml: it is not as swath writes it"):
+        Results(damaged).definition  # noqa: B018  reading it is the test
+
+
 def forge(folder, change):
     """Let both manifests say something, with a checksum that fits."""
     for name in ("manifest.json", "manifest.json.1"):
@@ -913,6 +921,28 @@ def spoil(path: Path) -> None:
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
     path.write_bytes(raw)
+
+
+# Where it came from.
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_commit_that_is_checked_out_is_noted(tmp_path, packed):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    project = tmp_path / "project"
+    git = project / ".git"
+    (git / "refs/heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    if packed:
+        (git / "packed-refs").write_text(f"# pack-refs with: peeled\n{commit} refs/heads/main\n")
+    else:
+        (git / "refs/heads/main").write_text(f"{commit}\n")
+    (project / "sweeps").mkdir()
+    assert git_commit(project / "sweeps") == commit
+    (git / "HEAD").write_text(f"{commit[::-1]}\n")
+    assert git_commit(project) == commit[::-1]
+    (git / "HEAD").write_text("nonsense")
+    assert git_commit(project) == ""
 
 
 # What it costs.

@@ -283,7 +283,9 @@ class Block:
         assert when is not None  # noqa: S101  # for the type checker
         for name in sorted(when.names):
             if self.place.get(name, (i,))[0] >= i:
-                raise ExpressionError(f"`when` of {self.axes[i].names[0]!r} reads {name!r}, which is no earlier parameter")
+                raise ExpressionError(
+                    f"`when` of {self.axes[i].names[0]!r} reads {name!r}, which is no earlier parameter"
+                )
         return self._table(when.names, lambda codes, n: when.holds(self.columns(codes, when.names), n))
 
     def _table(

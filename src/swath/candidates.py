@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -71,7 +71,9 @@ class Candidates:
             self.offsets.append(self.offsets[-1] + block.size)
         self.size = self.offsets[-1]
         if self.size > LARGEST:
-            raise UsageError(f"{self.size:,} points are more than an index can count ({LARGEST:,}); leave out values")
+            raise UsageError(
+                f"{self.size:,} points are more than an index can count ({LARGEST:,}); leave out values"
+            )
         self._typed: dict[tuple[int, str], NDArray[Any]] = {}
 
     def _check_derived(self) -> None:
@@ -86,7 +88,9 @@ class Candidates:
     def _check(reader: str, expression: Expression, known: set[str]) -> None:
         unknown = expression.names - known
         if unknown:
-            raise ExpressionError(f"{reader} reads {min(unknown)!r}, which is no parameter, nor derived before it")
+            raise ExpressionError(
+                f"{reader} reads {min(unknown)!r}, which is no parameter, nor derived before it"
+            )
 
     def check(self, reader: str, expression: Expression) -> None:
         """Raise ExpressionError if an expression reads what is neither parameter nor derived column."""
@@ -112,7 +116,9 @@ class Candidates:
         """
         indices = np.asarray(indices, dtype=np.int64)
         if len(indices) and not (indices.min() >= 0 and indices.max() < self.size):
-            raise IndexError(f"the space has points 0 to {self.size - 1:,}, not {indices.min():,} to {indices.max():,}")
+            raise IndexError(
+                f"the space has points 0 to {self.size - 1:,}, not {indices.min():,} to {indices.max():,}"
+            )
         return Points(self, indices, tuple(self._parts(indices)))
 
     def _parts(self, indices: Integers) -> Iterator[Part]:
@@ -137,7 +143,9 @@ class Candidates:
         if found is None:
             series = self.blocks[number].series(name)
             kind = self._kind(name)
-            found = series.objects if kind == object else np.append(series.array, series.array[:1]).astype(kind)
+            found = (
+                series.objects if kind.kind == "O" else np.append(series.array, series.array[:1]).astype(kind)
+            )
             self._typed[number, name] = found
         return found
 
@@ -282,26 +290,29 @@ class Points:
         Lists and mappings are those of the axis, the same for many points: copy them before they can be changed.
         Raises as `column` does.
         """
-        return [self._derived(name) if name in self._candidates.derive else self._values(name) for name in names]
+        return [
+            self._derived(name) if name in self._candidates.derive else self._values(name) for name in names
+        ]
 
     def _derived(self, name: str) -> list[Any]:
         found = self.column(name)
-        values: list[Any] = found.values.tolist()
+        values = cast("list[Any]", found.values.tolist())
         if found.present is None:
             return values
-        return [value if there else ABSENT for value, there in zip(values, found.present.tolist(), strict=True)]
+        return [
+            value if there else ABSENT for value, there in zip(values, found.present.tolist(), strict=True)
+        ]
 
     def _values(self, name: str) -> list[Any]:
         whole = [part for part in self.parts if part.rows is None and name in part.block.place]
         if whole:
-            return self._objects(whole[0], name).tolist()
+            return cast("list[Any]", self._objects(whole[0], name).tolist())
         self._nothing(name)
         values = np.full(self.n, ABSENT, dtype=object)
         for part in self.parts:
             if name in part.block.place:
                 values[part.rows] = self._objects(part, name)
-        listed: list[Any] = values.tolist()
-        return listed
+        return values.tolist()
 
     @staticmethod
     def _objects(part: Part, name: str) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from swath import __version__
 from swath.errors import SwathError, UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _report(error: Exception) -> None:
         _say("".join(traceback.format_exception(error)))
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[float]):
     """A duration as a definition writes it: ``60s``, ``2h``."""
 
     name = "duration"
@@ -131,7 +132,7 @@ def _statuses(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 
 
 @click.group(name="sweep", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="swath", prog_name="swath")
+@click.version_option(__version__, prog_name="swath")
 def sweep() -> None:
     """Run parameter sweeps that lose nothing.
 
@@ -204,6 +205,7 @@ def check(file: Path, overrides: tuple[str, ...], out: Path, as_json: bool) -> N
 @click.pass_context
 def run(
     ctx: click.Context,
+    /,
     file: Path,
     overrides: tuple[str, ...],
     *,
@@ -219,12 +221,12 @@ def run(
 
     NAME=VALUES replaces the values of a parameter: gamma=0.1,0.2 or 'beta={linspace: [0, 1, 5]}'.
     """
-    from swath import foreground
-
     _log(verbose)
     definition = _load(file, overrides, point_timeout)
     if point is not None:
-        ctx.exit(foreground.one(definition, point, as_json=as_json))
+        ctx.exit(_single(definition, point, as_json=as_json))
+    from swath import foreground
+
     if options["scheduler"] and options["workers"]:
         raise UsageError(
             "--workers starts workers on this machine, --scheduler uses those of another: give one of them"
@@ -235,6 +237,15 @@ def run(
     ctx.exit(
         foreground.run(definition, options, progress, stream, ctx.meta["swath.arguments"], as_json=as_json)
     )
+
+
+def _single(definition: Definition, point: int, *, as_json: bool) -> int:
+    from swath.single import evaluate
+    from swath.views import listings
+
+    shown = evaluate(definition, point)
+    _print(listings.as_json(shown) if as_json else listings.show(shown))
+    return 0 if shown["status"] == "ok" else 3
 
 
 @sweep.command()

@@ -86,9 +86,8 @@ class Commits:
                 self._commit(writes)
                 self._account(writes)
         except Exception as error:  # noqa: BLE001  the thread must not end in silence
-            self._end()
             self._failed(error)
-        else:
+        finally:
             self._end()
 
     def _next(self) -> list[Write]:

@@ -135,12 +135,14 @@ class Composer:
     file : str
         Its name, for places.
     wanted : set of Path, optional
-        Keys and list items whose places are to be noted.
+        Keys and list items whose places are to be noted; reading ends when all are found.
 
     Attributes
     ----------
     value : object
         The plain data; None if there is none.
+    whole : bool
+        Whether all of it was read; if not, what is missing from the data may still be in the text.
     problems : list of Problem
         What was refused.
     places : dict of Path to Place
@@ -149,6 +151,7 @@ class Composer:
 
     def __init__(self, text: str, file: str, wanted: set[Path] | None = None) -> None:
         self.value: object = None
+        self.whole = True
         self.problems: list[Problem] = []
         self.places: dict[Path, Place] = {}
         self._text = text
@@ -161,11 +164,12 @@ class Composer:
         """Read everything; never raises."""
         loader = _Loader(self._text)
         try:
-            while loader.check_event():
-                self._take(loader.get_event())
+            while (event := loader.get_event()) is not None:
+                self._take(event)
         except _Stop:
             pass
         except yaml.MarkedYAMLError as error:
+            self.whole = False
             self.problems.append(self._syntax(error))
         finally:
             loader.dispose()
@@ -191,7 +195,8 @@ class Composer:
             raise _Stop
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        self._refuse_properties(event)
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_properties(event)
         try:
             value = event.value if event.style else resolve(event.value)
         except ValueError as error:
@@ -235,6 +240,7 @@ class Composer:
             self._note(
                 event, f"nested more than {DEPTH} deep", "a definition needs no more than 6 levels", ()
             )
+            self.whole = False
             raise _Stop
         container: list[object] | dict[str, object] = [] if isinstance(event, yaml.SequenceStartEvent) else {}
         if self._frames and self._frames[-1].expects_key():
@@ -258,6 +264,8 @@ class Composer:
     def _mark(self, event: yaml.Event, path: Path) -> None:
         if path in self._wanted:
             self.places.setdefault(path, self._place(_start(event)))
+            if len(self.places) == len(self._wanted):
+                raise _Stop
 
     def _place(self, mark: _Mark) -> Place:
         return Place(self._file, mark.line + 1, mark.column + 1)

@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from swath import __version__
 from swath.errors import SwathError
 from swath.views.text import plural, size
 
@@ -60,7 +61,7 @@ def examine_machine(out: Path) -> list[Finding]:
     """Look at versions, cores, memory, limits, the folder for results, and listeners."""
     return [
         _finding("python", f"{platform.python_version()} ({sys.executable})"),
-        _swath(),
+        _finding("swath", f"{__version__} ({Path(__file__).parent})"),
         *(_version(name) for name in LIBRARIES),
         _platform(),
         _finding("cores", _cores()),
@@ -73,13 +74,6 @@ def examine_machine(out: Path) -> list[Finding]:
             "swath and Dask talk over 127.0.0.1; allow listeners there, or use --engine inline",
         ),
     ]
-
-
-def _swath() -> Finding:
-    try:
-        return _finding("swath", metadata.version("swath"))
-    except metadata.PackageNotFoundError:
-        return _finding("swath", f"not installed, run from {Path(__file__).parent}")
 
 
 def _version(name: str) -> Finding:
@@ -189,7 +183,8 @@ def examine_run(folder: Path) -> list[Finding]:
     """Read every file that a run's manifest lists and compare checksums; name whatever is damaged."""
     from swath.disk import Disk  # noqa: PLC0415
     from swath.lock import holder  # noqa: PLC0415
-    from swath.manifest import FORMAT, read_manifest, read_run  # noqa: PLC0415
+    from swath.manifest import read_manifest, read_run  # noqa: PLC0415
+    from swath.sealing import FORMAT  # noqa: PLC0415
 
     disk = Disk()
     hint = "the rows in it are missing and will run again with the same command"

@@ -62,20 +62,33 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a text holds: plain data (None for an empty text), its marks, and what was refused."""
+    """What a text holds.
+
+    Attributes
+    ----------
+    value : object
+        Plain data; None for an empty text.
+    marks : Marks
+        Where its keys stand.
+    problems : tuple of Problem
+        What was refused.
+    whole : bool
+        Whether the text was read to its end.
+    """
 
     value: object
     marks: Marks
     problems: tuple[Problem, ...]
+    whole: bool
 
 
 def parse(text: str, file: str = "") -> Document:
     """Read one YAML document; never raises, what is wrong is among the problems."""
     unprintable = _UNPRINTABLE.search(text)
     if unprintable:
-        return Document(None, Marks("", file), (_unprintable(text, file, unprintable.start()),))
+        return Document(None, Marks("", file), (_unprintable(text, file, unprintable.start()),), whole=False)
     composer = Composer(text, file).compose()
-    return Document(composer.value, Marks(text, file), tuple(composer.problems))
+    return Document(composer.value, Marks(text, file), tuple(composer.problems), composer.whole)
 
 
 def read_yaml(text: str, file: str = "") -> tuple[dict[str, object], Marks]:

@@ -166,7 +166,9 @@ class Driver:
         self.total = total
         self.policy = policy or Policy()
         self.done = done.copy() if done else RangeSet()
-        self.waiting: dict[int, RangeSet] = {attempt: again[attempt].copy() for attempt in sorted(again or {})}
+        self.waiting: dict[int, RangeSet] = {  # by the number of the next attempt
+            attempt: positions.copy() for attempt, positions in (again or {}).items()
+        }
         for positions in self.waiting.values():
             self.done.difference_update(positions)
         first = self.waiting.setdefault(1, RangeSet())
@@ -176,7 +178,7 @@ class Driver:
             if attempt != 1:
                 first.difference_update(positions)
         self.flights: dict[int, Flight] = {}
-        self.writing: dict[int, tuple[int, RangeSet]] = {}  # by batch: next attempt if it is refused, positions
+        self.writing: dict[int, tuple[int, RangeSet]] = {}  # by batch: its attempt, positions
         self.workers: dict[str, Worker] = {}
         self.pace = Pace()
         self.rows = 0

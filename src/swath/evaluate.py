@@ -10,7 +10,8 @@ can be taken back without a word being exchanged. (What it evaluates beyond, for
 driver drops.)
 
 A microsecond matters in `_loop` and nowhere else: one clock reading a point, arguments by position where
-the function allows it, results kept as they are until the batch is over.
+the function allows it, plain results kept as they are until the batch is over. What the objective could
+change afterwards is settled at once, within the point's own time.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ import pyarrow as pa
 
 from swath.errors import ObjectiveError
 from swath.messages import STATUSES, Reply
-from swath.metrics import MISSING, to_columns
+from swath.metrics import MISSING, PLAIN, settle, to_columns
 from swath.objective import signature_of
 from swath.ranges import RangeSet
 from swath.rows import COLUMNS, encode
-from swath.space import ABSENT, Space
+from swath.space import ABSENT, Opaque, Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
@@ -54,6 +55,7 @@ LOOK = 0.005
 
 MOST_FRAMES, MOST_TEXT = 20, 8_192
 """Frames and characters of a traceback that are kept."""
+
 
 @dataclass(slots=True)
 class _Rows:
@@ -107,7 +109,7 @@ class Evaluator:
             upto = min(reached + chunk, stop)
             left = EVERYTHING if limit is None else limit - len(rows.results)
             reached, ended = self._chunk(reached, upto, deadline, left, rows)
-            if ended or time.perf_counter() > deadline:
+            if ended or time.perf_counter() > deadline or reached >= self.crumb[LIMIT]:
                 break
             chunk = min(chunk * 4, LARGEST_CHUNK)
         self.crumb[HERE] = -1
@@ -154,6 +156,9 @@ class Evaluator:
             except BaseException as error:  # noqa: BLE001  # one point can fail only itself
                 rows.failures[len(rows.results)] = ("error", describe(error))
                 result = MISSING
+            else:
+                if type(result) not in PLAIN:
+                    result = settle(result)
             note(now := clock())
             keep(result)
             if now > look:
@@ -184,10 +189,16 @@ class Evaluator:
         for row, text in unfit.items():
             rows.failures[row] = ("invalid", text)
         taken = next((name for name, _ in fields if name in self._taken), None)
-        fatal = f"the metric {taken!r} has the name of another column; rename it in the objective" if taken else ""
+        fatal = (
+            f"the metric {taken!r} has the name of another column; rename it in the objective"
+            if taken
+            else ""
+        )
         positions = _joined(rows.positions, np.int64)
         if fatal or not len(positions):
-            return Reply(() if fatal else ((start, reached),), 0, seconds=time.perf_counter() - began, fatal=fatal)
+            return Reply(
+                () if fatal else ((start, reached),), 0, seconds=time.perf_counter() - began, fatal=fatal
+            )
         indices = _joined(rows.indices, np.int64)
         started = ((_joined(rows.starts, np.float64) - began + wall) * 1e6).astype(np.int64)
         statuses = np.zeros(len(positions), dtype=np.uint8)
@@ -203,7 +214,9 @@ class Evaluator:
             best=self._best(fields, indices),
         )
 
-    def _best(self, fields: Sequence[tuple[str, pa.Array]], indices: NDArray[np.int64]) -> tuple[float, int] | None:
+    def _best(
+        self, fields: Sequence[tuple[str, pa.Array]], indices: NDArray[np.int64]
+    ) -> tuple[float, int] | None:
         if self.task.goal is None:
             return None
         metric, sign = self.task.goal
@@ -224,8 +237,7 @@ class Evaluator:
             import copy  # noqa: PLC0415  # few sweeps have such values
 
             return copy.deepcopy(value)
-        digest = getattr(value, "digest", None)
-        return self._constants[digest] if digest in self._constants else value
+        return self._constants.get(value.digest, value) if isinstance(value, Opaque) else value
 
 
 def describe(error: BaseException) -> str:
@@ -233,10 +245,12 @@ def describe(error: BaseException) -> str:
     import traceback  # noqa: PLC0415  # a slot without failures does not need it
 
     try:
-        theirs = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without our own frame
-        shown = traceback.TracebackException.from_exception(theirs, limit=-MOST_FRAMES)
-        first = "".join(shown.format_exception_only()).strip()
-        text = f"{first.splitlines()[0][:500]}\n{''.join(shown.format())}"
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        shown = traceback.TracebackException.from_exception(error.with_traceback(trace), limit=-MOST_FRAMES)
+        summary = next(line for line in shown.format_exception_only() if not line.startswith("  "))
+        text = f"{summary.splitlines()[0][:500]}\n{''.join(shown.format())}"
     except BaseException:  # noqa: BLE001  # an exception may break everything that looks at it
         text = f"{type(error).__name__}: (its text cannot be shown)"
     text = text.encode(errors="backslashreplace").decode()
@@ -289,6 +303,4 @@ def _failed(
     by_status: dict[str, list[int]] = {}
     for row, (status, _) in failures.items():
         by_status.setdefault(status, []).append(row)
-    return tuple(
-        (status, tuple(RangeSet.of(positions[rows]))) for status, rows in sorted(by_status.items())
-    )
+    return tuple((status, tuple(RangeSet.of(positions[rows]))) for status, rows in sorted(by_status.items()))

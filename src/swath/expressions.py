@@ -143,26 +143,25 @@ class _Evaluation:
 
     def of(self, node: Node, rows: _Rows) -> Column:
         match node:
-            case Literal(value):
-                return Column(np.broadcast_to(column([value]), rows.n))
+            case Literal(constant):
+                found = Column(np.broadcast_to(column([constant]), rows.n))
             case Name(name):
-                return self._name(name, rows)
-            case Unary("not", operand):
-                value = self.of(operand, rows)
-                return Column(~truth(value.values), value.present)
+                found = self._name(name, rows)
             case Unary(symbol, operand):
-                return self._fold(self.of(operand, rows), operations.UNARY[symbol], (), rows)
+                found = self._unary(symbol, operand, rows)
             case Arithmetic(first, rest):
-                return self._arithmetic(first, rest, rows)
+                found = self._arithmetic(first, rest, rows)
             case Comparison(first, rest):
-                return self._comparison(first, rest, rows)
+                found = self._comparison(first, rest, rows)
             case Logic(symbol, parts):
-                return self._logic(parts, rows, goes_on=symbol == "and")
+                found = self._logic(parts, rows, goes_on=symbol == "and")
             case Choice(condition, yes, no):
-                return self._choice(condition, yes, no, rows)
+                found = self._choice(condition, yes, no, rows)
             case Call(function, arguments):
-                return self._call(function, arguments, rows)
-        raise AssertionError(node)  # Members stand only inside a Comparison
+                found = self._call(function, arguments, rows)
+            case Members():
+                raise AssertionError(node)  # they stand only inside a Comparison
+        return found
 
     def _name(self, name: str, rows: _Rows) -> Column:
         found = self._columns[name]
@@ -171,6 +170,12 @@ class _Evaluation:
             values = values[rows.places]
             present = None if present is None else present[rows.places]
         return Column(values, present)
+
+    def _unary(self, symbol: str, operand: Node, rows: _Rows) -> Column:
+        value = self.of(operand, rows)
+        if symbol == "not":
+            return Column(~truth(value.values), value.present)
+        return self._fold(value, operations.UNARY[symbol], (), rows)
 
     def _arithmetic(self, first: Node, rest: Sequence[tuple[str, Node]], rows: _Rows) -> Column:
         value = self.of(first, rows)

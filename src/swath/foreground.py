@@ -120,19 +120,17 @@ def run(
         handle = start(definition, Options(**options))
         signals.attach(handle.stop)
         words = Words(handle.folder, arguments, filtered=definition.space.where is not None)
-        return _attend(
-            handle, signals, progress(mode, stream), Words(handle.folder, arguments), as_json=as_json
-        )
+        return _attend(handle, signals, progress(mode, stream), words, as_json=as_json)
 
 
 def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_json: bool) -> int:
     said = 0
     view.note(words.beginning(handle.snapshot))
     while not handle.wait(view.interval):
-        view.show(handle.snapshot)
         if signals.count > said:
             said = signals.count
             view.note(words.stopping(said))
+        view.show(handle.snapshot)
     last = handle.snapshot
     view.show(last)
     view.close()
@@ -213,7 +211,8 @@ class Words:
     def end(self, snapshot: Snapshot, reason: str) -> str:
         """Say how it went, where the results are, and what to do next."""
         if snapshot.state != "complete":
-            return f"Stopped {plain(reason, lines=True)}.\n{self.left(snapshot)}"
+            colon = "" if reason in BY.values() else ":"
+            return f"Stopped{colon} {plain(reason, lines=True)}.\n{self.left(snapshot)}"
         ran = sum(snapshot.statuses.values()) > snapshot.rows_before
         seconds = f" in {duration(snapshot.elapsed)}" if ran else "; nothing was left to do"
         return "\n".join([f"{plain(snapshot.name)}: {_counts(snapshot)}{seconds}", *self._ways(snapshot)])

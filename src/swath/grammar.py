@@ -34,9 +34,10 @@ MAX_INTEGER = 10**300
 """Integers beyond it are refused; each smaller one can still become a float."""
 
 FUNCTIONS = {
-    **dict.fromkeys("abs floor ceil sqrt exp log log10 log2 sin cos tan asin acos atan isnan".split(), (1, 1)),
-    **dict.fromkeys("atan2 hypot".split(), (2, 2)),
-    **dict.fromkeys("min max".split(), (2, MAX_NODES)),
+    **dict.fromkeys(("abs", "floor", "ceil", "isnan", "sqrt", "exp", "log", "log10", "log2"), (1, 1)),
+    **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan"), (1, 1)),
+    **dict.fromkeys(("atan2", "hypot"), (2, 2)),
+    **dict.fromkeys(("min", "max"), (2, MAX_NODES)),
     "round": (1, 2),
 }
 """The functions that an expression may call, each with its least and greatest number of arguments."""
@@ -304,24 +305,27 @@ class _Reader:
         self._count()
         token = self._next()
         match token.kind:
-            case "int":
-                return Literal(self._integer(token))
-            case "float":
-                return Literal(float(token.text))
-            case "string":
-                return Literal(self._string(token))
+            case "int" | "float" | "string":
+                return Literal(self._literal(token))
             case "quoted":
                 return Name(token.text)
             case "word":
                 return self._word(token, floor)
+            case _:
+                return self._signed(token)
+
+    def _literal(self, token: _Token) -> float | str:
+        if token.kind == "float":
+            return float(token.text)
+        return self._integer(token) if token.kind == "int" else self._string(token)
+
+    def _signed(self, token: _Token) -> Node:
         if token.text in {"+", "-"}:
             return Unary(token.text, self._read(_SIGN))
-        if token.text == "(":
-            return self._group()
-        self._refuse(
-            "lists stand only to the right of 'in'" if token.text == "[" else "expected a number, a name or a text",
-            token.at,
-        )
+        if token.text != "(":
+            listed = "lists stand only to the right of 'in'"
+            self._refuse(listed if token.text == "[" else "expected a number, a name or a text", token.at)
+        return self._group()
 
     def _group(self) -> Node:
         node = self._read(_CHOICE)
@@ -340,12 +344,16 @@ class _Reader:
         if word in _WORDS or word.startswith("not "):  # `not` after an operator, `if` without a value
             self._refuse("expected a number, a name or a text", token.at)
         if keyword.iskeyword(word):
-            self._refuse(f"'{word}' is a word of Python; a parameter of that name goes in backticks", token.at)
+            self._refuse(
+                f"'{word}' is a word of Python; a parameter of that name goes in backticks", token.at
+            )
         return self._call(token) if self._symbol() == "(" else Name(word)
 
     def _call(self, token: _Token) -> Node:
         if token.text not in FUNCTIONS:
-            self._refuse(f"'{token.text}' cannot be called; there are {' '.join(sorted(FUNCTIONS))}", token.at)
+            self._refuse(
+                f"'{token.text}' cannot be called; there are {' '.join(sorted(FUNCTIONS))}", token.at
+            )
         self._next()
         arguments = tuple(self._listed(")"))
         least, most = FUNCTIONS[token.text]
@@ -370,12 +378,13 @@ class _Reader:
         return Members(tuple(self._constant(node, token) for node in nodes))
 
     def _constant(self, node: Node, token: _Token) -> bool | float | str | None:
-        match node:
-            case Literal(value):
-                return value
-            case Unary("-" | "+" as sign, Literal(int() | float() as value)) if not isinstance(value, bool):
-                return -value if sign == "-" else value
-        self._refuse("'in' needs constants: numbers, texts, True, False, None", token.at)
+        if isinstance(node, Literal):
+            return node.value
+        if isinstance(node, Unary) and isinstance(node.operand, Literal) and node.symbol != "not":
+            value = node.operand.value
+            if isinstance(value, int | float):
+                return -value if node.symbol == "-" else +value
+        return self._refuse("'in' needs constants: numbers, texts, True, False, None", token.at)
 
     def _integer(self, token: _Token) -> int:
         digits = token.text.replace("_", "")

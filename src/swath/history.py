@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from swath.space import Space
 
     from swath.definition import Definition
     from swath.disk import Disk
     from swath.manifest import DefinitionEntry, Manifest, SegmentEntry
+    from swath.space import Space
 
     Integers = NDArray[np.int64]
     Definitions = dict[tuple[str, str], Definition]
@@ -154,7 +154,10 @@ class Archive:
         raw = self.disk.read_file(self.folder, f"{DEFINITIONS}/{entry.file}", entry.bytes)
         if len(raw) != entry.bytes or checksum([raw]) != entry.crc:
             raise DamageError("its checksum does not match")
-        return define(json.loads(raw), folder=self.folder)
+        mapping = json.loads(raw)
+        if not isinstance(mapping, dict) or isinstance(mapping.get("table"), str):
+            raise DamageError("it is not as swath writes it")  # a table is embedded: nothing outside is read
+        return define(mapping, folder=self.folder)
 
     def is_like(self, number: int, target: Target) -> bool:
         """Tell whether a definition has the very points of the target: what differs is how they are run."""
@@ -387,8 +390,8 @@ def _failed(read: _Reading) -> dict[str, dict[int, RangeSet]]:
     failed: dict[str, dict[int, RangeSet]] = {}
     bad = read.statuses != STATUSES.index("ok")
     positions, attempts, statuses = read.positions[bad], read.attempts[bad], read.statuses[bad]
-    for code in np.unique(statuses).tolist():
+    for code in np.flatnonzero(np.bincount(statuses)).tolist():
         of_status = statuses == code
-        tries = np.unique(attempts[of_status]).tolist()
+        tries = np.flatnonzero(np.bincount(attempts[of_status])).tolist()
         failed[STATUSES[code]] = {n: RangeSet.of(positions[of_status & (attempts == n)]) for n in tries}
     return failed

@@ -59,7 +59,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Definition:
     file = str(path)
     document = parse(_text(Path(path), file), file)
     problems = [*document.problems]
-    if not isinstance(document.value, dict):
+    if not document.whole or not isinstance(document.value, dict):
         raise DefinitionError(located(problems or no_mapping(document.value), document.marks))
     mapping, replaced, wrong = _overridden(document.value, overrides)
     marks = Marks(document.marks.text, file, replaced)

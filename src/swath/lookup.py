@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
-from swath.space import canonical
 
 from swath.disk import Disk
 from swath.documents import parse
@@ -19,12 +18,14 @@ from swath.errors import UsageError
 from swath.expressions import Column, Expression, column
 from swath.manifest import read_manifest
 from swath.results import Results
+from swath.space import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
+
     from swath.space import Space
 
 SHORTEST = 4  # digits of a content id; fewer name too many points
@@ -153,12 +154,11 @@ def show(folder: Path, words: Sequence[str]) -> Shown:
     point = _find(space, frame, words, receives)
     row = frame.loc[point].to_dict() if point in frame.index else {}
     one = space.take(np.array([point], np.int64))
-    derived = {name: _first(one.column(name)) for name in space.derived}
     return Shown(
         point=point,
         content_id=space.content_id(point, receives),
         parameters=dict(space[point]),
-        derived={name: content for name, content in derived.items() if content is not None},
+        derived=derived_values(space, point),
         metrics={
             name: _plain(row[name]) for name in results.metrics if name in row and not _missing(row[name])
         },
@@ -170,6 +170,13 @@ def show(folder: Path, words: Sequence[str]) -> Shown:
         started=row["started"].isoformat() if row else None,
         again=f"swath run {_file(results.name)} --point {point}",
     )
+
+
+def derived_values(space: Space, point: int) -> dict[str, Any]:
+    """Return the derived values that a point has, by name."""
+    one = space.take(np.array([point], np.int64))
+    values = {name: _first(one.column(name)) for name in space.derived}
+    return {name: content for name, content in values.items() if content is not None}
 
 
 def _first(values: Column) -> Any:

@@ -6,7 +6,7 @@ For every pair of an old and a new block, each axis of the new one gets its code
 name by name an old code becomes a place among the new axis' values (a table, made once), places become a
 code (`Axis.find`), and the new block's tree turns codes into an index, or says that there is no such point.
 What a point was before it had a parameter (``was``) is a constant place. Then those go whose derived values
-differ, as far as the objective receives them, and those that the new ``where`` excludes.
+differ, as far as the objective receives them.
 """
 
 from __future__ import annotations
@@ -24,26 +24,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swath.blocks import Axis, Block
+    from swath.candidates import Candidates, Part
     from swath.expressions import Column
-    from swath.space import Part, Space
     from swath.values import Value
 
     Integers = NDArray[np.int64]
 
 
 class Matching:
-    """From indices of an old space to indices of a new one; see `swath.space.Space.match`."""
+    """From indices of old candidates to indices of new ones.
 
-    def __init__(self, new: Space, old: Space, was: Mapping[str, Value], receives: Collection[str]) -> None:
+    Parameters
+    ----------
+    new, old : Candidates
+        Where to look, and for whose points.
+    was : mapping of str to value
+        What old points count as having had, for parameters that they do not have at all.
+    receives : collection of str
+        What the objective receives; derived values among it belong to the content.
+    """
+
+    def __init__(
+        self, new: Candidates, old: Candidates, was: Mapping[str, Value], receives: Collection[str]
+    ) -> None:
         self._new, self._old = new, old
         self._was = {name: Series([value]) for name, value in was.items() if name not in old.names}
         self._asked = canonical(dict(was)), frozenset(receives)
         self._places: dict[tuple[int, int, str], Integers] = {}
-        received = [name for name in dict.fromkeys((*new.derived, *old.derived)) if name in receives]
+        received = [name for name in dict.fromkeys((*new.derive, *old.derive)) if name in receives]
         self._hopeless = any((name in new.derive) != (name in old.derive) for name in received)
         self._unequal = [name for name in received if _meaning(new, name) != _meaning(old, name)]
 
-    def serves(self, old: Space, was: Mapping[str, Value], receives: Collection[str]) -> bool:
+    def serves(self, old: Candidates, was: Mapping[str, Value], receives: Collection[str]) -> bool:
         """Tell whether this matching was made for the same question."""
         return old is self._old and self._asked == (canonical(dict(was)), frozenset(receives))
 
@@ -55,17 +67,15 @@ class Matching:
         for part in self._old.take(indices).parts:
             rows = slice(None) if part.rows is None else part.rows
             found[rows] = self._located(part)
-        hits = np.flatnonzero(found >= 0)
-        points = self._new.take(found[hits])
-        kept = self._new.keep(points)
         for name in self._unequal:
-            kept &= _same(self._old.take(indices[hits]).column(name), points.column(name))
-        found[hits[~kept]] = -1
+            hits = np.flatnonzero(found >= 0)
+            same = _same(self._old.take(indices[hits]).column(name), self._new.take(found[hits]).column(name))
+            found[hits[~same]] = -1
         return found
 
     def _located(self, part: Part) -> Integers:
         found = np.full(part.n, -1)
-        for number, block in enumerate(self._new.compiled):
+        for number, block in enumerate(self._new.blocks):
             if self._foreign(part.block, block):
                 continue
             index = block.tree.encode([self._code(part, number, axis) for axis in block.axes], part.n)
@@ -94,7 +104,7 @@ class Matching:
         return table[part.code(name)]
 
 
-def _meaning(space: Space, name: str) -> Any:
+def _meaning(space: Candidates, name: str) -> Any:
     """Return what a name stands for, down to parameters: equal meanings give equal values."""
     if name not in space.derive:
         return name
@@ -105,11 +115,9 @@ def _meaning(space: Space, name: str) -> Any:
 def _same(left: Column, right: Column) -> NDArray[np.bool_]:
     """Tell row by row whether two columns have equal content, or are both absent."""
     a, b = left.values, right.values
-    if a.dtype == b.dtype and a.dtype != object:
-        equal = (a == b) | ((a != a) & (b != b))  # noqa: PLR0124  # nan
-    else:
-        pairs = zip(map(key, a.tolist()), map(key, b.tolist()), strict=True)
-        equal = np.fromiter((x == y for x, y in pairs), np.bool_, len(a))
+    pairs = zip(map(key, a.tolist()), map(key, b.tolist()), strict=True)
+    equal: NDArray[np.bool_] = np.fromiter((x == y for x, y in pairs), np.bool_, len(a))
     here = np.ones(len(a), np.bool_) if left.present is None else left.present
     there = np.ones(len(a), np.bool_) if right.present is None else right.present
-    return (here == there) & (equal | ~here)
+    same: NDArray[np.bool_] = (here == there) & (equal | ~here)
+    return same

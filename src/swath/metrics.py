@@ -6,7 +6,8 @@ Every value has a *kind*, which is an Arrow type: nothing is widened to please a
 one metric that are of several kinds become several fields of one name, null where a row is of another
 kind; the reader unifies them. So a row keeps the type it came with, whatever came before it.
 
-A value that Arrow cannot hold exactly raises `Unfit` for its own row only. Columns of plain floats,
+A value that Arrow cannot hold exactly, or that breaks whoever looks at it, makes its own row unfit and no
+other. Results are settled when they arrive: an objective may go on to change what it returned. Columns of plain floats,
 integers, booleans and texts, which are nearly all, are recognised by one look at the set of their types.
 
 Buffers are built from numpy: ``pyarrow.array`` of Python objects would import pandas into every slot.
@@ -14,9 +15,10 @@ Buffers are built from numpy: ``pyarrow.array`` of Python objects would import p
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from array import array
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +38,8 @@ MOST_METRICS = 4096
 MISSING: Any = type("Missing", (), {"__repr__": lambda _: "missing", "__slots__": ()})()
 """Stands for a metric that a row does not have."""
 
-EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001  # naive on purpose: naive times count from a naive epoch
-MICROSECOND = datetime.timedelta(microseconds=1)
+EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  # naive on purpose: naive times count from a naive epoch
+MICROSECOND = dt.timedelta(microseconds=1)
 
 
 class Unfit(Exception):  # noqa: N818  # it is a verdict on a value, not an error of ours
@@ -46,6 +48,52 @@ class Unfit(Exception):  # noqa: N818  # it is a verdict on a value, not an erro
 
 Field = tuple[str, pa.Array]
 
+PLAIN = frozenset({float, int, bool, str, type(None)})
+"""Types of values that nobody can change, and that need no look before the batch is over."""
+
+MOST_DIMENSIONS = 32
+"""Of an array; Arrow reads lists that are nested up to 64 deep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A result in the form in which columns are built.
+
+    Attributes
+    ----------
+    metrics : tuple of (str, pyarrow.DataType, object)
+        Name, kind and held value.
+    unfit : str
+        Not empty: why it cannot be held; there are no metrics then.
+    """
+
+    metrics: tuple[tuple[str, pa.DataType, object], ...] = ()
+    unfit: str = ""
+
+
+def settle(result: object) -> object:
+    """Take a result from its maker, who may change it later; never raises.
+
+    Plain values and mappings of them come back as such, to be judged a column at a time.
+    """
+    if type(result) in PLAIN:
+        return result
+    if type(result) is dict:
+        for value in result.values():  # faster than sets of types, and this is paid for every point
+            if type(value) not in PLAIN:
+                return _settled(result)
+        return result.copy()
+    return _settled(result)
+
+
+def _settled(result: object) -> Settled:
+    try:
+        return Settled(tuple((name, *_hold(value)) for name, value in _named(result)))
+    except Unfit as reason:
+        return Settled(unfit=str(reason))
+    except BaseException as error:  # noqa: BLE001  # whatever the user's object does when it is looked at
+        return Settled(unfit=f"{type(result).__name__} cannot be read: {type(error).__name__}")
+
 
 def to_columns(results: Sequence[object]) -> tuple[list[Field], dict[int, str]]:
     """Turn what an objective returned, row by row, into fields.
@@ -53,7 +101,7 @@ def to_columns(results: Sequence[object]) -> tuple[list[Field], dict[int, str]]:
     Parameters
     ----------
     results : sequence of object, length n
-        `MISSING` for a row without a result.
+        As they are, or settled; `MISSING` for a row without a result.
 
     Returns
     -------
@@ -85,7 +133,7 @@ def _aligned(results: Sequence[Any]) -> list[Field] | None:
         except KeyError:
             return None
         column = _plain(set(map(type, values)), values)
-        if column is None:
+        if column is None or not _is_unicode(name):
             return None
         fields.append((name, column))
     return fields
@@ -114,20 +162,16 @@ def _row_by_row(results: Sequence[object]) -> tuple[list[Field], dict[int, str]]
     for row, result in enumerate(results):
         if result is MISSING:
             continue
-        try:
-            for name, value in _named(result):
-                kind, held = _hold(value)
-                columns.setdefault((name, kind), {})[row] = held
-        except Unfit as reason:
-            unfit[row] = str(reason)
-    for held_rows in columns.values():
-        for row in unfit:
-            held_rows.pop(row, None)
-    names = {name for (name, kind), rows in columns.items() if rows and not pa.types.is_null(kind)}
+        settled = result if type(result) is Settled else _settled(result)
+        if settled.unfit:
+            unfit[row] = settled.unfit
+        for name, kind, held in settled.metrics:
+            columns.setdefault((name, kind), {})[row] = held
+    names = {name for name, kind in columns if not pa.types.is_null(kind)}
     fields = [
         (name, _column(kind, rows, count))
         for (name, kind), rows in columns.items()
-        if rows and not (pa.types.is_null(kind) and name in names)
+        if not (pa.types.is_null(kind) and name in names)
     ]
     return fields, unfit
 
@@ -144,7 +188,18 @@ def _named(result: object) -> list[tuple[str, object]]:
     for name in named:
         if not isinstance(name, str) or not name:
             raise Unfit(f"a metric's name must be a text that is not empty, got {_shown(name)}")
+        if not _is_unicode(name):
+            raise Unfit(f"a metric's name must be valid Unicode, got {_shown(name)}")
     return list(named.items())
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # One value: its kind, and the form in which the column's builder wants it.
@@ -164,13 +219,24 @@ def _hold(value: Any) -> tuple[pa.DataType, object]:
 def _from_numpy(value: np.generic) -> object:
     """Unwrap a numpy scalar; extended precision and units finer than a microsecond only where exact."""
     if isinstance(value, (np.datetime64, np.timedelta64)):
-        fine = value.astype(f"{value.dtype.kind}8[us]")
-        if fine != value and not np.isnat(value):
-            raise Unfit(f"{value!r} is finer than a microsecond")
-        return fine.item()
+        return _from_numpy_time(value)
     if isinstance(value, np.longdouble) and float(value) != value and value == value:  # noqa: PLR0124  # NaN
         raise Unfit(f"{value!r} does not fit a 64-bit float")
     return float(value) if isinstance(value, np.floating) else value.item()
+
+
+def _from_numpy_time(value: Any) -> object:
+    if np.isnat(value):
+        return None
+    kind, unit = value.dtype.kind, np.datetime_data(value.dtype)[0]
+    if kind == "M" and not 1 <= value.astype("M8[Y]").astype(np.int64) + EPOCH.year <= dt.MAXYEAR:
+        raise Unfit(f"{value!r} is outside the years 1 to {dt.MAXYEAR}")
+    if kind == "m" and unit in ("generic", "Y", "M"):
+        raise Unfit(f"{value!r} has no unit of a fixed length")
+    fine = value.astype(f"{kind}8[us]")
+    if fine.astype(value.dtype) != value:
+        raise Unfit(f"{value!r} is no whole number of microseconds that fits 64 bits")
+    return fine.item()
 
 
 def _hold_int(value: int) -> tuple[pa.DataType, object]:
@@ -180,28 +246,40 @@ def _hold_int(value: int) -> tuple[pa.DataType, object]:
 
 
 def _hold_text(value: str) -> tuple[pa.DataType, object]:
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise Unfit(f"the text {_shown(value)} is not valid Unicode") from error
-    return pa.large_string(), str(value)
+    if not _is_unicode(value):
+        raise Unfit(f"the text {_shown(value)} is not valid Unicode")
+    return pa.large_string(), str.__str__(value)
 
 
-def _hold_time(value: datetime.datetime) -> tuple[pa.DataType, object]:
+def _hold_time(value: dt.datetime) -> tuple[pa.DataType, object]:
+    if value != value:  # noqa: PLR0124  # the NaT of pandas is a datetime
+        return pa.null(), None
     if value.tzinfo is None:
-        return pa.timestamp("us"), (value - EPOCH) // MICROSECOND
-    return pa.timestamp("us", "UTC"), (value - EPOCH.replace(tzinfo=datetime.UTC)) // MICROSECOND
+        return pa.timestamp("us"), _microseconds(value, value - EPOCH)
+    return pa.timestamp("us", "UTC"), _microseconds(value, value - EPOCH.replace(tzinfo=dt.UTC))
+
+
+def _microseconds(value: object, since: dt.timedelta) -> int:
+    """Count microseconds; the times of pandas may be finer."""
+    count = since // MICROSECOND
+    if count * MICROSECOND != since:
+        raise Unfit(f"{value!r} is finer than a microsecond")
+    return count
 
 
 def _hold_array(value: NDArray[Any]) -> tuple[pa.DataType, object]:
     if value.ndim == 0:
         return _hold(value[()])
-    if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:  # noqa: PLR2004  # bytes
+    if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:  # bytes
         raise Unfit(f"an array of {value.dtype} cannot be held; numbers and booleans of up to 64 bits can")
+    if isinstance(value, np.ma.MaskedArray) and value.mask.any():
+        raise Unfit("a masked array cannot be held; fill it first")
+    if value.ndim > MOST_DIMENSIONS:
+        raise Unfit(f"an array of {value.ndim} dimensions cannot be held; at most {MOST_DIMENSIONS} can")
     kind = pa.from_numpy_dtype(value.dtype.newbyteorder("="))
     for _ in range(value.ndim):
         kind = pa.large_list(kind)
-    return kind, np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
+    return kind, np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
 
 
 def _hold_sequence(value: Sequence[Any]) -> tuple[pa.DataType, object]:
@@ -209,10 +287,15 @@ def _hold_sequence(value: Sequence[Any]) -> tuple[pa.DataType, object]:
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return _hold_json(value._asdict())
     flat = list(value)
-    while flat and all(type(item) in (list, tuple) for item in flat):
+    for _ in range(MOST_DIMENSIONS):
+        if not flat or not all(type(item) in (list, tuple) for item in flat):
+            break
         flat = [element for item in flat for element in item]
     kinds = set(map(type, flat))
-    if kinds in ({float}, {bool}) or (kinds == {int} and all(-(2**63) <= item < 2**63 for item in flat)):
+    numbers = kinds in ({float}, {bool}) or (
+        kinds == {int} and all(-(2**63) <= item < 2**63 for item in flat)
+    )
+    if numbers or (len(kinds) == 1 and issubclass(next(iter(kinds)), (np.number, np.bool_))):
         try:
             return _hold_array(np.array(value))
         except ValueError:  # ragged
@@ -238,9 +321,9 @@ _HOLDERS: dict[type, Callable[[Any], tuple[pa.DataType, object]]] = {
     tuple: _hold_sequence,
     dict: _hold_json,
     bytes: lambda value: (pa.large_binary(), value),
-    datetime.datetime: _hold_time,
-    datetime.date: lambda value: (pa.date32(), (value - EPOCH.date()).days),
-    datetime.timedelta: lambda value: (pa.duration("us"), value // MICROSECOND),
+    dt.datetime: _hold_time,
+    dt.date: lambda value: (pa.date32(), (value - EPOCH.date()).days),
+    dt.timedelta: lambda value: (pa.duration("us"), _microseconds(value, value)),
 }
 
 
@@ -248,9 +331,9 @@ def _shown(value: object) -> str:
     """Show a value whose own ``repr`` may fail, or never end."""
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001  # the value is the user's, and so is its repr
+    except BaseException:  # noqa: BLE001  # the value is the user's, and so is its repr
         return f"<{type(value).__name__}>"
-    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004  # characters of a line
+    return text if len(text) <= 60 else text[:57] + "..."  # characters of a line
 
 
 # Columns.

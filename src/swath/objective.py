@@ -19,7 +19,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import importlib
+import importlib.util
 import inspect
 import os
 import sys
@@ -167,7 +167,9 @@ class Code:
     def _unpack(self, folder: Path) -> None:
         folder.parent.mkdir(mode=0o700, exist_ok=True)
         if folder.parent.stat().st_uid != os.getuid():
-            raise ObjectiveError(f"{folder.parent} belongs to another user; set TMPDIR to a folder of your own")
+            raise ObjectiveError(
+                f"{folder.parent} belongs to another user; set TMPDIR to a folder of your own"
+            )
         beside = Path(tempfile.mkdtemp(dir=folder.parent))
         for path, text in self.files.items():
             target = beside / path
@@ -230,7 +232,9 @@ def capture(function: Callable[..., object]) -> Code:
     try:
         pickled = cloudpickle.dumps(function)
     except Exception as error:
-        raise ObjectiveError(f"the objective {name or function!r} cannot be sent to a slot: {error}") from error
+        raise ObjectiveError(
+            f"the objective {name or function!r} cannot be sent to a slot: {error}"
+        ) from error
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     root = Path(file).resolve().parent if file else Path.cwd()
     parts, modules = _reachable(function)
@@ -258,7 +262,9 @@ def signature_of(function: Callable[..., object]) -> Signature:
     kinds = inspect.Parameter
     for parameter in parameters:
         if parameter.kind is kinds.POSITIONAL_ONLY and parameter.default is kinds.empty:
-            raise ObjectiveError(f"the objective's argument {parameter.name} is positional-only; swath calls with keywords")
+            raise ObjectiveError(
+                f"the objective's argument {parameter.name} is positional-only; swath calls with keywords"
+            )
     named = [p for p in parameters if p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)]
     code = getattr(inspect.unwrap(function), "__code__", None)
     return Signature(
@@ -351,17 +357,22 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
 def _static_signature(objective: str, files: Mapping[str, str], file: str, path: str) -> Signature | None:
     """Read the signature off the text where it is plain: a function at the top, not decorated."""
     tree = _parse(files[file], file)
-    defined = {
-        name: node
-        for node in tree.body
-        for name in _bound_names(node)
-    }
+    defined = {name: node for node in tree.body for name in _bound_names(node)}
     found = defined.get(path.partition(".")[0])
-    dynamic = any(isinstance(node, (ast.ImportFrom, ast.If, ast.Try, ast.With, ast.For)) for node in tree.body)
+    dynamic = any(
+        isinstance(node, (ast.ImportFrom, ast.If, ast.Try, ast.With, ast.For)) for node in tree.body
+    )
     if found is None and not dynamic and "__getattr__" not in defined:
         known = ", ".join(name for name, node in defined.items() if isinstance(node, ast.FunctionDef))
-        raise ObjectiveError(f"objective {objective}: {file} defines no {path}; its functions are {known or 'none'}")
-    if not isinstance(found, ast.FunctionDef) or found.decorator_list or found.args.posonlyargs or "." in path:
+        raise ObjectiveError(
+            f"objective {objective}: {file} defines no {path}; its functions are {known or 'none'}"
+        )
+    if (
+        not isinstance(found, ast.FunctionDef)
+        or found.decorator_list
+        or found.args.posonlyargs
+        or "." in path
+    ):
         return None
     arguments = found.args
     first_default = len(arguments.args) - len(arguments.defaults)
@@ -398,7 +409,9 @@ def _shape(node: object) -> object:
         if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             node.body = _without_docstring(node.body)
         ignored = ("type_ignores", "type_comment", "kind", "ctx")
-        fields = [(k, _shape(v)) for k, v in ast.iter_fields(node) if k not in ignored and v not in (None, [])]
+        fields = [
+            (k, _shape(v)) for k, v in ast.iter_fields(node) if k not in ignored and v not in (None, [])
+        ]
         return (type(node).__name__, fields)
     if isinstance(node, list):
         return [_shape(item) for item in node]
@@ -442,7 +455,7 @@ def _reachable(function: Callable[..., object]) -> tuple[list[str], list[str]]:
         if isinstance(thing, ModuleType):
             modules.append(thing.__name__)
             parts.append(f"module {thing.__name__}")
-        elif isinstance(thing, FunctionType) and (home == function.__module__ or home == "__main__"):
+        elif isinstance(thing, FunctionType) and home in {function.__module__, "__main__"}:
             parts.append(_source_or_bytecode(thing))
             pending += [thing.__defaults__, thing.__kwdefaults__, *_referenced(thing)]
         elif isinstance(thing, (type, FunctionType)) and home not in (None, "__main__"):

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from swath.space import Axis, Points, Space
-
     from swath.definition import Definition
+    from swath.space import Axis, Points, Space
 
 ENDS = 3  # points shown from each end
 SCANNED = 1 << 20  # candidates looked at for them; a where that excludes more leaves that end out

@@ -309,7 +309,7 @@ class _View:
         def read(archive: Archive) -> list[Assembly]:
             return [Assembly(archive, rows) for rows in gone(archive)]
 
-        frames = [self.frame.assign(definition=self.manifest.current)]
+        frames = [self.frame.assign(definition=self.assembly.rows.definition)]
         frames += [to_frame(item).assign(definition=item.rows.definition) for item in self._work(read)]
         return pd.concat([frame for frame in frames if len(frame)] or frames[:1])
 

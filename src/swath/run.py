@@ -22,7 +22,14 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from swath.driver import Driver, Policy
-from swath.errors import ClusterLostError, CodeChangedError, DefinitionError, ObjectiveError, SwathError, UsageError
+from swath.errors import (
+    ClusterLostError,
+    CodeChangedError,
+    DefinitionError,
+    ObjectiveError,
+    SwathError,
+    UsageError,
+)
 from swath.loop import drive
 from swath.messages import Conclude, Durable, Ending, Event, Lost, StopAsked, Tick, Urgency, Write
 from swath.objective import locate
@@ -32,7 +39,7 @@ from swath.store import Store
 from swath.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from swath.definition import Definition
     from swath.engines import Engine
@@ -170,15 +177,15 @@ class Handle:
         self._broken: SwathError | None = None
         self._conclusion = Conclude(Ending.COMPLETE)
         task = make_task(definition, code, logs=self.folder / LOGS)
-        known = _known_signature(code, previous)
-        opened = known is None or store.previous() is None  # a run that exists cannot be littered by a bad import
-        if opened:
-            known = self._open(task)
-        receives = known.receives((*definition.space.names, *definition.space.derived)) if known else previous.receives  # type: ignore[union-attr]
+        signature = _known_signature(code, previous)
+        # An import that fails must leave nothing behind, so only a run that is there already begins before it.
+        opened = signature is None or store.previous() is None
+        if signature is None or opened:
+            signature = self._open(task)
         past = store.begin(
             definition,
             fingerprint=code.fingerprint,
-            receives=receives,
+            receives=signature.receives((*definition.space.names, *definition.space.derived)),
             durable=lambda ids: engine.post(Durable(engine.now(), ids)),
             rejected=lambda batch, reason: engine.post(Lost(engine.now(), batch, reason)),
             failed=self._fail,
@@ -188,7 +195,9 @@ class Handle:
         if todo and not opened:
             self._open(task)
         policy = _policy(definition, options, engine.now())
-        self._driver = Driver(definition.space.size, done=past.done, policy=policy, again=again, now=engine.now())
+        self._driver = Driver(
+            definition.space.size, done=past.done, policy=policy, again=again, now=engine.now()
+        )
         self._progress = _progress(definition, past, again, engine.now())
         self._thread = threading.Thread(target=self._work, name="swath-loop", daemon=True)
         self._thread.start()
@@ -264,7 +273,9 @@ class Handle:
         except SwathError as error:
             self.error = error
         except Exception as error:  # noqa: BLE001  # the thread must not die in silence
-            self.error = SwathError(f"the driver failed: {type(error).__name__}: {error}; saved rows are safe")
+            self.error = SwathError(
+                f"the driver failed: {type(error).__name__}: {error}; saved rows are safe"
+            )
             self.error.__cause__ = error
         finally:
             self._end()
@@ -337,7 +348,9 @@ def _engine(definition: Definition, options: Options) -> Engine:
         from swath.engines.inline import Inline  # noqa: PLC0415  # only the engine that is used
 
         if definition.point.timeout is not None or definition.point.memory is not None:
-            raise UsageError("the inline engine cannot end a point: it runs in this process; leave out its timeout and memory, or use --engine dask")
+            raise UsageError(
+                "the inline engine cannot end a point: it runs in this process; leave out its timeout and memory, or use --engine dask"
+            )
         return Inline()
     if options.engine != "dask":
         raise UsageError(f"there is no engine {options.engine!r}; there are dask and inline")
@@ -346,7 +359,9 @@ def _engine(definition: Definition, options: Options) -> Engine:
     scheduler = options.scheduler or (None if options.workers else definition.cluster.scheduler)
     if scheduler is not None:
         _check_address(scheduler, insecure=options.insecure or definition.cluster.insecure)
-    return Dask(workers=options.workers or definition.cluster.workers, scheduler=scheduler, client=options.client)
+    return Dask(
+        workers=options.workers or definition.cluster.workers, scheduler=scheduler, client=options.client
+    )
 
 
 def _check_address(address: str, *, insecure: bool) -> None:
@@ -363,7 +378,7 @@ def _check_address(address: str, *, insecure: bool) -> None:
 
 def _check_arguments(definition: Definition, signature: Signature) -> None:
     space = definition.space
-    conditions = {name: "" for name in space.names}
+    conditions = dict.fromkeys(space.names, "")
     for block in space.blocks:
         for axis in block:
             conditions.update(dict.fromkeys(axis.names, axis.when.text) if axis.when else {})
@@ -386,7 +401,9 @@ def _check_code(definition: Definition, code: Code, previous: Previous | None, o
         what = f"the objective was {previous.objective} and is {definition.objective}{place}"
     folder = options.out / definition.name
     command = f"swath run {definition.file}" if definition.file else "run(...)"
-    keep, anew = ("--accept-code-change", "--fresh") if definition.file else ("accept_code_change=True", "fresh=True")
+    keep, anew = (
+        ("--accept-code-change", "--fresh") if definition.file else ("accept_code_change=True", "fresh=True")
+    )
     raise CodeChangedError(
         f"{folder}: {what} since {previous.rows:,} rows were saved. Nothing was run.\n"
         f"  keep them, run what is missing:  {command} {keep}\n"

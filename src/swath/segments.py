@@ -138,7 +138,7 @@ def _select(
         raise RejectedError(
             f"it holds positions {low} to {high} of [{write.batch.start}, {write.batch.stop})"
         )
-    if not ascending(positions) and len(np.unique(positions)) < len(positions):
+    if not ascending(positions) and not ascending(np.sort(positions)):
         raise RejectedError("it holds a point twice")
     accepted = write.accepted.contains_array(positions)
     if not accepted.all():

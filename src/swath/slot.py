@@ -166,7 +166,7 @@ class Slot:
             suspect = outcome.position
             if not batch.start <= suspect < stop:
                 blameless += 1  # it died between points: nobody can be blamed
-                if blameless > 2:  # noqa: PLR2004  # twice may be bad luck
+                if blameless > 2:  # twice may be bad luck
                     raise SlotBrokenError(f"slot {self.name}: {outcome.text}, outside any point")
                 outcome = self._run(batch.start, stop, batch.budget, batch.limit)
                 continue
@@ -329,8 +329,9 @@ class _Child:
                 self._exit = None
         return _cause(self.process.returncode)
 
+
 class _Watch:
-    """Looks at the crumb from time to time: has one point taken too long, or too much memory?"""
+    """Looks at the crumb from time to time, for a point that takes too long or too much memory."""
 
     def __init__(self, task: Task, pid: int, crumb: MutableSequence[int]) -> None:
         self._task = task
@@ -475,7 +476,12 @@ def child() -> None:
         channel.send_bytes(json.dumps({"error": str(error)}).encode())
         return
     known = evaluator.signature
-    hello = {"required": known.required, "optional": known.optional, "anything": known.anything, "place": known.place}
+    hello = {
+        "required": known.required,
+        "optional": known.optional,
+        "anything": known.anything,
+        "place": known.place,
+    }
     channel.send_bytes(json.dumps(hello).encode())
     while True:
         try:

@@ -5,18 +5,20 @@ time is the ``now`` of the events. `Progress.snapshot` changes nothing; it gives
 only thing that views get to see.
 
 What is counted when. A position counts as *done* when the driver accepted it (a `Write`), and as *saved*
-when the store reported it (`Durable`); people are shown the second. A `Write` that is followed by `Lost`
-(the store refused the payload) is taken back.
+when the store reported it (`Durable`). Rates and workers go by the first; what people are told has been
+achieved, rows by status included, goes by the second. A `Write` that is followed by `Lost` (the store refused
+the payload) is taken back.
 
 The remaining time is a range: the extremes of what the last quarter of a minute, the last minute and the whole
-session would predict, widened by the relative error 1/sqrt(n) of a count of n batches.
+session would predict, and at the beginning what all slots together could do, widened by the relative error
+1/sqrt(n) of a count of n batches.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isnan, sqrt
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from swath.messages import (
     Command,
@@ -35,18 +37,17 @@ from swath.messages import (
     Write,
 )
 from swath.rates import History
+from swath.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from swath.messages import Ranges, Reply
-    from swath.ranges import RangeSet
 
 State = Literal["starting", "running", "draining", "complete", "stopped"]
 Direction = Literal["minimize", "maximize", ""]
 
 RECENT = 15.0  # seconds; long enough for a dozen batches of a second, short enough to feel current
 MINUTE = 60.0  # seconds
+WARM = 16  # batches; before, work that no batch has brought back yet weighs, so what the slots could do counts too
 GOOD = ("ok", "pruned")  # statuses that are no failure: a pruned point was stopped on purpose
 
 
@@ -94,9 +95,9 @@ class Snapshot:
     done, saved : int
         Positions that are decided, and those of them that are on disk; earlier sessions included.
     excluded : int
-        How many of ``done`` were excluded by ``where``.
+        How many of ``saved`` were excluded by ``where``.
     statuses : mapping of str to int
-        Rows by status, of all sessions.
+        Saved rows by status, of all sessions.
     rows_before : int
         Rows of earlier sessions.
     running : int
@@ -110,7 +111,7 @@ class Snapshot:
     eta : tuple of (float, float) or None
         Seconds that the rest will take, from a low to a high guess.
     elapsed : float
-        Seconds of this session.
+        Seconds of this session, up to its conclusion.
     best : tuple of (float, int) or None
         Best value of ``metric`` and its point.
     metric : str
@@ -186,43 +187,6 @@ class _Worker:
         )
 
 
-class _Count(NamedTuple):
-    """What one write adds."""
-
-    positions: int
-    rows: int
-    failed: dict[str, int]
-
-    @classmethod
-    def of(cls, reply: Reply, accepted: RangeSet, *, whole: bool) -> _Count:
-        if whole:
-            failed = {status: sum(b - a for a, b in ranges) for status, ranges in reply.failed}
-            return cls(len(accepted), reply.rows, failed)
-        failed = {status: _common(ranges, accepted) for status, ranges in reply.failed}
-        return cls(len(accepted), _rows(reply, accepted, sum(failed.values())), failed)
-
-    @property
-    def statuses(self) -> dict[str, int]:
-        return {"ok": self.rows - sum(self.failed.values()), **self.failed}
-
-
-def _common(ranges: Ranges, accepted: RangeSet) -> int:
-    return sum(len(accepted.intersection(start, stop)) for start, stop in ranges)
-
-
-def _rows(reply: Reply, accepted: RangeSet, failed: int) -> int:
-    """Rows among the accepted positions of a reply.
-
-    A reply does not say which positions ``where`` excluded. If it mixes them with late duplicates, the rest
-    is shared out in proportion, which is exact wherever nothing was excluded; the store counts for good.
-    """
-    every_failed = sum(b - a for _, ranges in reply.failed for a, b in ranges)
-    sound = sum(b - a for a, b in reply.done) - every_failed  # ok or excluded
-    ok = reply.rows - every_failed
-    taken = len(accepted) - failed
-    return failed + (round(taken * ok / sound) if sound else 0)
-
-
 class Progress:
     """The fold: feed it what happens, ask it for a snapshot.
 
@@ -269,10 +233,12 @@ class Progress:
         self._metric, self._direction, self._best = metric, direction, best
         self._state: State = "starting"
         self._reason = ""
+        self._ended: float | None = None
         self._workers: dict[str, _Worker] = {}
         self._held: dict[int, tuple[str, int]] = {}  # batch id -> worker, first position
-        self._writing: dict[int, tuple[str, _Count]] = {}  # batch id -> worker, what it added
+        self._writing: dict[int, tuple[str, Tally]] = {}  # batch id -> worker, what it added
         self._history = History(now)
+        self._seconds = 0.0  # that slots spent on what is done
         self._takes: dict[type, Callable[[Any], None]] = {
             Joined: self._joined,
             Left: self._left,
@@ -306,12 +272,13 @@ class Progress:
     def _settled(self, event: Durable) -> None:
         for batch_id in event.batch_ids:
             if batch_id in self._writing:
-                self._saved += self._writing.pop(batch_id)[1].positions
+                self._save(self._writing.pop(batch_id)[1])
 
     def _concluded(self, command: Conclude) -> None:
         complete = command.ending is Ending.COMPLETE
         self._state, self._reason = ("complete" if complete else "stopped"), command.reason
         self._held.clear()
+        self._ended = self._now
 
     def _joined(self, event: Joined) -> None:
         if self._state == "starting":
@@ -337,11 +304,12 @@ class Progress:
             self._held.clear()  # nobody waits for them any more
 
     def _wrote(self, command: Write) -> None:
-        count = _Count.of(command.reply, command.accepted, whole=command.whole)
+        count = Tally.of(command.reply, command.accepted, whole=command.whole)
         worker = command.batch.worker
         self._writing[command.batch.id] = (worker, count)
         self._count(worker, count, +1)
         self._improve(command.reply.best)
+        self._seconds += command.reply.seconds
         if worker in self._workers:
             self._workers[worker].batch = (command.reply.rows, command.reply.seconds)
 
@@ -350,12 +318,9 @@ class Progress:
         if event.batch_id in self._writing:
             self._count(*self._writing.pop(event.batch_id), -1)
 
-    def _count(self, name: str, count: _Count, sign: Literal[1, -1]) -> None:
+    def _count(self, name: str, count: Tally, sign: Literal[1, -1]) -> None:
         positions, rows = sign * count.positions, sign * count.rows
         self._done += positions
-        self._excluded += positions - rows
-        for status, n in count.statuses.items():
-            self._statuses[status] = self._statuses.get(status, 0) + sign * n
         self._history.add(self._now, sign, positions, rows)
         if name in self._workers:
             worker = self._workers[name]
@@ -363,11 +328,19 @@ class Progress:
             worker.failed += sign * sum(n for status, n in count.failed.items() if status not in GOOD)
             worker.history.add(self._now, sign, positions, rows)
 
+    def _save(self, count: Tally) -> None:
+        self._saved += count.positions
+        self._excluded += count.positions - count.rows
+        for status, n in count.statuses.items():
+            self._statuses[status] = self._statuses.get(status, 0) + n
+
     def _improve(self, best: tuple[float, int] | None) -> None:
         if best is None or isnan(best[0]) or not self._direction:
             return
         sign = -1 if self._direction == "maximize" else 1
-        if self._best is None or sign * best[0] < sign * self._best[0]:
+        # Of equal values the first point, whichever came first: the same answer however many workers.
+        rank = (sign * best[0], best[1])
+        if self._best is None or rank < (sign * self._best[0], self._best[1]):
             self._best = best
 
     def snapshot(self, now: float) -> Snapshot:
@@ -389,7 +362,7 @@ class Progress:
             workers=self._loads(now),
             rate=slope and slope[1],
             eta=self._eta(now),
-            elapsed=now - self._begun,
+            elapsed=(now if self._ended is None else self._ended) - self._begun,
             best=self._best,
             metric=self._metric,
             dashboard=self.dashboard,
@@ -410,6 +383,13 @@ class Progress:
         rates = [slope[0] for slope in slopes if slope and slope[0] > 0]
         if self._state != "running" or not rates:
             return None
-        error = min(0.5, 1 / sqrt(max(1, self._history.last.batches)))
+        batches = max(1, self._history.last.batches)
+        if batches < WARM and self._seconds > 0:
+            rates.append(self._history.last.positions / self._seconds * self._slots)
+        error = min(0.5, 1 / sqrt(batches))
         left = self._total - self._done
         return left / (max(rates) * (1 + error)), left / (min(rates) * (1 - error))
+
+    @property
+    def _slots(self) -> int:
+        return max(1, sum(worker.slots for worker in self._workers.values()))

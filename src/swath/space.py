@@ -2,15 +2,13 @@
 
 Theory of operation
 -------------------
-A space is a union of blocks (`swath.blocks`), one after the other, so an index is an offset plus an index in
-a block; the block's tree turns that into codes, and a value is looked up by its code. Nothing is ever listed:
-10^12 points cost what their axes cost.
-
-Indices count *candidates*. A ``where`` is applied to points by whoever holds them, so nobody scans a product
-beforehand. *Positions* are the order of the sweep: a computed one-to-one map of the indices.
+An index counts *candidates* (`swath.candidates`): the points of a union of products, before ``where``. They are
+computed, never listed: 10^12 of them cost what their axes cost. A ``where`` is applied to columns of points
+by whoever holds them, so nobody scans a product beforehand. *Positions* are the order of the sweep: a
+computed one-to-one map of the indices.
 
 Points are the same if the same parameters are active with the same content. An index is a place in one
-space; `match` finds the points of an earlier definition in this one.
+space; `match` finds the points of an earlier definition in this one (`swath.matching`).
 """
 
 from __future__ import annotations
@@ -22,27 +20,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from swath.blocks import Axis, Block, Series
-from swath.errors import ExpressionError, UsageError
-from swath.expressions import Column, Expression
+from swath.blocks import Axis
+from swath.candidates import Candidates, Points
+from swath.expressions import Expression
 from swath.matching import Matching
 from swath.ordering import Permutation, subkey
-from swath.tree import LARGEST
-from swath.values import (
-    ABSENT,
-    Opaque,
-    Value,
-    arange,
-    canonical,
-    content_id,
-    geomspace,
-    key,
-    linspace,
-    logspace,
-)
+from swath.values import ABSENT, Opaque, Value, arange, canonical, content_id, geomspace, linspace, logspace
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -114,36 +100,13 @@ class Space:
         self.derive = dict(derive or {})
         self.order = order
         self.root = root
-        self.names = tuple(dict.fromkeys(name for axes in self.blocks for axis in axes for name in axis.names))
+        self.candidates = Candidates(self.blocks, self.derive)
+        if where is not None:
+            self.candidates.check("`where`", where)
+        self.size = self.candidates.size
+        self.names = self.candidates.names
         self.derived = tuple(self.derive)
-        self._check_names()
-        self.compiled: list[Block] = []
-        for axes in self.blocks:
-            self.compiled.append(Block(axes, self.compiled))
-        self.offsets = [0]
-        for block in self.compiled:
-            self.offsets.append(self.offsets[-1] + block.size)
-        self.size = self.offsets[-1]
-        if self.size > LARGEST:
-            raise UsageError(f"{self.size:,} points are more than an index can count ({LARGEST:,}); leave out values")
-        self._typed: dict[tuple[int, str], NDArray[Any]] = {}
         self._matching: Matching | None = None
-
-    def _check_names(self) -> None:
-        known = set(self.names)
-        for name, expression in self.derive.items():
-            if name in known:
-                raise UsageError(f"derived column {name!r} has the name of a parameter; choose another")
-            self._check_read(f"derived column {name!r}", expression, known)
-            known.add(name)
-        if self.where is not None:
-            self._check_read("`where`", self.where, known)
-
-    @staticmethod
-    def _check_read(reader: str, expression: Expression, known: set[str]) -> None:
-        unknown = expression.names - known
-        if unknown:
-            raise ExpressionError(f"{reader} reads {min(unknown)!r}, which is no parameter, nor derived before it")
 
     def __len__(self) -> int:
         return self.size
@@ -167,6 +130,28 @@ class Space:
         indices = np.asarray(indices, dtype=np.int64)
         return indices if self._permutation is None else self._permutation.inverse(indices)
 
+    # Points.
+
+    def columns(self, start: int, stop: int) -> Points:
+        """Return the points with the indices [start, stop).
+
+        Raises
+        ------
+        IndexError
+            The range leaves [0, size).
+        """
+        return self.candidates.take(np.arange(start, stop, dtype=np.int64))
+
+    def take(self, indices: Integers) -> Points:
+        """Return the points with these indices, shape (n,), in any order.
+
+        Raises
+        ------
+        IndexError
+            An index is outside [0, size).
+        """
+        return self.candidates.take(np.asarray(indices, dtype=np.int64))
+
     def __getitem__(self, i: int) -> dict[str, Value]:
         """Return the active parameters of one point."""
         index = i + self.size if i < 0 else i
@@ -174,6 +159,24 @@ class Space:
             raise IndexError(f"there is no point {i}: the space has {self.size:,}")
         values = self.columns(index, index + 1).arguments(self.names)
         return {name: value for name, (value,) in zip(self.names, values, strict=True) if value is not ABSENT}
+
+    def index(self, point: Mapping[str, Value]) -> int:
+        """Return the index of the candidate that has exactly these active parameters, by content.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        return self.candidates.index(point)
+
+    def __contains__(self, point: Mapping[str, Value]) -> bool:
+        """Tell whether a point is a candidate; ``where`` is not asked."""
+        try:
+            self.index(point)
+        except KeyError:
+            return False
+        return True
 
     def match(
         self, old: Space, indices: Integers, *, was: Mapping[str, Value], receives: Collection[str]
@@ -196,9 +199,12 @@ class Space:
         ndarray of int, shape (n,)
             Indices in this space; -1 where it has no such point, or ``where`` excludes it.
         """
-        if self._matching is None or not self._matching.serves(old, was, receives):
-            self._matching = Matching(self, old, was, receives)
-        return self._matching(np.asarray(indices, dtype=np.int64))
+        if self._matching is None or not self._matching.serves(old.candidates, was, receives):
+            self._matching = Matching(self.candidates, old.candidates, was, receives)
+        found = self._matching(np.asarray(indices, dtype=np.int64))
+        hits = np.flatnonzero(found >= 0)
+        found[hits[~self.keep(self.take(found[hits]))]] = -1
+        return found
 
     def content_id(self, i: int, receives: Collection[str]) -> str:
         """Return what names a point in every definition: of its parameters and the derived values received."""
@@ -238,7 +244,7 @@ class Space:
         """
         if self.where is None:
             return self.size, True
-        shadows = [self._shadow(number) for number in range(len(self.compiled))]
+        shadows = [self._shadow(number) for number in range(len(self.blocks))]
         if sum(shadow.size for shadow in shadows) > limit:
             return self._estimate(), False
         return sum(self._kept(shadow) for shadow in shadows), True
@@ -254,7 +260,7 @@ class Space:
 
     def _shadow(self, number: int) -> _Shadow:
         """Return the least part of a block that tells how many of its points ``where`` keeps."""
-        block, offset = self.compiled[number], self.offsets[number]
+        block, offset = self.candidates.blocks[number], self.candidates.offsets[number]
         if not block.plain:
             return _Shadow(block.size, 1, offset, (), ())
         read = self._reads()
@@ -274,7 +280,10 @@ class Space:
     def _estimate(self) -> int:
         drawn = min(_SAMPLE, self.size)
         sample = Permutation(self.size, subkey("estimate", 0)).forward(np.arange(drawn, dtype=np.int64))
-        kept = sum(int(self.keep(self.take(chunk)).sum()) for chunk in np.array_split(sample, max(1, drawn // _CHUNK)))
+        kept = sum(
+            int(self.keep(self.take(chunk)).sum())
+            for chunk in np.array_split(sample, max(1, drawn // _CHUNK))
+        )
         return kept * self.size // drawn
 
     # To other processes, and back.
@@ -315,6 +324,8 @@ class _Shadow:
         """Return the indices of the shadow's points [start, stop)."""
         rest = np.arange(start, stop, dtype=np.int64)
         if not self.widths:
-            return rest + self.offset if self.weight == 1 else np.full(len(rest), self.offset)
-        codes = np.unravel_index(rest, self.widths)
-        return self.offset + sum(code * stride for code, stride in zip(codes, self.strides, strict=True))
+            return rest + self.offset
+        indices = np.full(len(rest), self.offset)
+        for code, stride in zip(np.unravel_index(rest, self.widths), self.strides, strict=True):
+            indices += code * stride
+        return indices

@@ -29,14 +29,7 @@ from swath.errors import CannotWriteError, DamageError, SwathError
 from swath.folders import PARQUET, STOP, enter, leave_nothing, resume
 from swath.history import Archive, Past, Target, survey
 from swath.lock import Lock
-from swath.manifest import (
-    DEFINITIONS,
-    RUN,
-    SEGMENTS,
-    DefinitionEntry,
-    Manifest,
-    Session,
-)
+from swath.manifest import DEFINITIONS, RUN, SEGMENTS, DefinitionEntry, Manifest, Session
 from swath.provenance import git_commit, versions
 from swath.ranges import RangeSet
 from swath.sealing import FORMAT, layout, sealed
@@ -197,6 +190,8 @@ class Store:
         definition = session.definition
         if self._fresh:
             self._move()
+        for name in (DEFINITIONS, SEGMENTS):
+            self._disk.make_folder(self.folder / name)
         if not self.manifest.run:
             self._create(definition)
         writer = self._writer
@@ -204,10 +199,8 @@ class Store:
         self._disk.remove(self.folder / STOP)
         entry = self._admit(definition, session.fingerprint, receives)
         definitions = _with(self.manifest.definitions, entry)
-        bad = writer.damaged()
-        manifest = replace(
-            self.manifest, definitions=definitions, segments=self._sound(bad), damage=tuple(bad)
-        )
+        bad = (*self.manifest.damage, *writer.damaged())
+        manifest = replace(self.manifest, definitions=definitions, segments=self._sound(bad), damage=bad)
         archive = Archive(self._disk, self.folder, manifest, forgiving=True)
         past = survey(archive, Target(entry.number, definition.space, definition.was, receives))
         self._done = past.done.copy()
@@ -244,8 +237,6 @@ class Store:
 
     def _create(self, definition: Definition) -> None:
         """Write what never changes."""
-        self._disk.make_folder(self.folder / DEFINITIONS)
-        self._disk.make_folder(self.folder / SEGMENTS)
         about = {
             "format": FORMAT,
             "run": uuid.uuid4().hex,
@@ -264,7 +255,7 @@ class Store:
         raw = layout(definition.source).encode()
         size, crc = len(raw), checksum([raw])
         known = self.manifest.definitions
-        number = next((item.number for item in known if (item.bytes, item.crc) == (size, crc)), 0)
+        number = next((item.number for item in known if self._holds(item, raw, crc)), 0)
         number = number or max((item.number for item in known), default=0) + 1
         name = f"{number:04d}.yaml"
         if self._read(f"{DEFINITIONS}/{name}", size) != raw:  # new, or spoilt: then this mends it
@@ -279,6 +270,13 @@ class Store:
             receives=tuple(receives),
             code=fingerprint,
         )
+
+    def _holds(self, entry: DefinitionEntry, raw: bytes, crc: str) -> bool:
+        """Tell whether an accepted definition is this one; what is in its file counts, unless that is spoilt."""
+        if (entry.bytes, entry.crc) != (len(raw), crc):
+            return False
+        there = self._read(f"{DEFINITIONS}/{entry.file}", entry.bytes)
+        return there == raw or checksum([there]) != crc
 
     def _read(self, name: str, limit: int) -> bytes:
         """Read a file of the run; empty if that cannot be done."""

@@ -22,7 +22,7 @@ most the size of the tree, and running totals over all states of a level fit whe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -82,16 +82,6 @@ def _distinct_rows(rows: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Integers
     return rows[first], into.reshape(-1)
 
 
-class _Level(Protocol):
-    """A level, once sizes are known."""
-
-    def decode(self, state: Integers, rest: Integers) -> tuple[Integers, Integers, Integers]:
-        """Return codes, the states that follow, and what remains of the indices."""
-
-    def encode(self, state: Integers, code: Integers) -> tuple[Integers, Integers, NDArray[np.bool_]]:
-        """Return how many points come before, the states that follow, and which codes are possible."""
-
-
 @dataclass(eq=False, slots=True)
 class Product:
     """An axis whose value does not decide what follows.
@@ -116,19 +106,20 @@ class Product:
     def measure(self, sizes: NDArray[Any]) -> NDArray[Any]:
         """Take the sizes of the next level's states; return those of its own."""
         self.inner = sizes[self.child]
-        return self.inner * (self.width if self.active is None else np.where(self.active, self.width, 1))
+        times = self.width if self.active is None else np.where(self.active, self.width, 1)
+        return cast("NDArray[Any]", self.inner * times)
 
     def decode(self, state: Integers, rest: Integers) -> tuple[Integers, Integers, Integers]:
+        """Return codes, the states that follow, and what remains of the indices."""
         if self.width == 1 and self.active is None:  # a constant costs nothing
             return np.broadcast_to(np.int64(0), rest.shape), _follow(self.child, state), rest
-        inner = self.inner[0] if len(self.inner) == 1 else self.inner[state]  # numpy divides faster by one number
-        code = rest // inner
-        rest = rest - code * inner
+        code, rest = _divided(rest, self.inner[0] if len(self.inner) == 1 else self.inner[state])
         if self.active is not None:
             code = np.where(self.active[state], code, self.width)
         return code, _follow(self.child, state), rest
 
     def encode(self, state: Integers, code: Integers) -> tuple[Integers, Integers, NDArray[np.bool_]]:
+        """Return how many points come before, the states that follow, and which codes are possible."""
         possible = (code >= 0) & (code < self.width)
         before = np.where(possible, code, 0) * self.inner[state]
         if self.active is not None:
@@ -167,14 +158,16 @@ class Sum:
         """Take the sizes of the next level's states; return those of its own."""
         inner = sizes[self.child]
         self.below = np.concatenate([np.zeros(1, inner.dtype), np.cumsum(inner)])
-        return self.below[self.first[1:]] - self.below[self.first[:-1]]
+        return cast("NDArray[Any]", np.diff(self.below[self.first]))
 
     def decode(self, state: Integers, rest: Integers) -> tuple[Integers, Integers, Integers]:
+        """Return codes, the states that follow, and what remains of the indices."""
         place = rest + self.below[self.first[state]]
         branch = np.searchsorted(self.below, place, side="right") - 1
         return self.code[branch], _follow(self.child, branch), place - self.below[branch]
 
     def encode(self, state: Integers, code: Integers) -> tuple[Integers, Integers, NDArray[np.bool_]]:
+        """Return how many points come before, the states that follow, and which codes are possible."""
         possible = (code >= 0) & (code < self.width)
         begin = self.first[state]
         branch = begin + np.where(possible, code, 0)
@@ -183,6 +176,15 @@ class Sum:
             possible = np.where(inactive, code == self.width, possible)
             branch[inactive] = begin[inactive]
         return self.below[branch] - self.below[begin], _follow(self.child, branch), possible
+
+
+def _divided(number: Integers, by: Any) -> tuple[Integers, Integers]:
+    """Return quotient and remainder; numpy's own divmod takes four times as long where ``by`` is one number."""
+    if np.ndim(by) == 0 and by == 1:
+        return number, np.broadcast_to(np.int64(0), number.shape)
+    quotient = number // by
+    product = quotient * by
+    return quotient, np.subtract(number, product, out=product)
 
 
 def _follow(child: Integers, place: Integers) -> Integers:
@@ -230,7 +232,7 @@ class Tree:
     def decode(self, indices: Integers) -> list[Integers]:
         """Turn indices in [0, size), of shape (n,), into the codes of each axis, of shape (n,) each."""
         codes = []
-        state, rest = np.zeros_like(indices), indices
+        state, rest = np.broadcast_to(np.int64(0), indices.shape), indices
         for level in self._levels:
             code, state, rest = level.decode(state, rest)
             codes.append(code)

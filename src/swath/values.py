@@ -48,9 +48,6 @@ class Opaque:
 class Absent:
     """The type of `ABSENT`; there is one such object in a process, whatever copies it."""
 
-    def __new__(cls) -> Absent:
-        return ABSENT
-
     def __repr__(self) -> str:
         return "ABSENT"
 
@@ -58,7 +55,7 @@ class Absent:
         return "ABSENT"
 
 
-ABSENT: Final[Absent] = object.__new__(Absent)
+ABSENT: Final = Absent()
 """Stands where a point does not have a parameter."""
 
 
@@ -84,10 +81,14 @@ def _plain(value: Value) -> Any:
     if isinstance(value, Opaque):
         return {"opaque": value.digest}
     if isinstance(value, Mapping):
-        return {name if isinstance(name, str) else canonical(name): _plain(item) for name, item in value.items()}
+        return {
+            name if isinstance(name, str) else canonical(name): _plain(item) for name, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    raise TypeError(f"a value is null, a bool, number, text, list or mapping, not {type(value).__name__}: {value!r}")
+    raise TypeError(
+        f"a value is null, a bool, number, text, list or mapping, not {type(value).__name__}: {value!r}"
+    )
 
 
 def key(value: Value) -> Any:
@@ -123,7 +124,9 @@ def geomspace(start: float, stop: float, num: int) -> list[float]:
         The ends are zero or of different sign.
     """
     if not start * stop > 0:
-        raise ValueError(f"geomspace from {start} to {stop}: both ends must have the same sign, and none be 0")
+        raise ValueError(
+            f"geomspace from {start} to {stop}: both ends must have the same sign, and none be 0"
+        )
     first = Decimal(repr(start))
     with localcontext(_LONG):
         return _geometric(first, Decimal(repr(stop)) / first, num)
@@ -149,13 +152,15 @@ def arange(*arguments: float) -> Sequence[float]:
     ValueError
         The step is zero.
     """
-    if all(isinstance(argument, int) for argument in arguments):
-        return range(*arguments)  # type: ignore[arg-type]
-    bounds = slice(*arguments)  # it knows which argument is which
-    (start, stop, step), scale = _whole(bounds.start or 0, bounds.stop, 1 if bounds.step is None else bounds.step)
+    bounds = slice(*arguments)  # knows which argument is which
+    start, step = bounds.start or 0, 1 if bounds.step is None else bounds.step
     if not step:
         raise ValueError("range needs a step other than 0")
-    return [_rounded(value / scale) for value in range(start, stop, step)]
+    (first, last, stride), scale = _whole(start, bounds.stop, step)
+    numbers = range(first, last, stride)
+    if all(isinstance(argument, int) for argument in arguments):
+        return numbers
+    return [_rounded(number / scale) for number in numbers]
 
 
 _LONG: Final = Context(prec=40)

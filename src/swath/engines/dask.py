@@ -67,6 +67,9 @@ DASHBOARD_AFTER = 3.0
 POLL = 1.0
 """Seconds between two looks at which workers a remote scheduler has."""
 
+CONNECT_TIMEOUT = 20.0
+"""Seconds to wait for a scheduler to answer."""
+
 JOIN_TIMEOUT = 60.0
 """Seconds to wait for the first worker of a remote scheduler to be ready."""
 
@@ -90,18 +93,21 @@ class Dask:
         A client of the user's own; it is left as it was.
     """
 
-    def __init__(self, *, workers: int | None = None, scheduler: str | None = None, client: Client | None = None) -> None:
+    def __init__(
+        self, *, workers: int | None = None, scheduler: str | None = None, client: Client | None = None
+    ) -> None:
         self.dashboard = ""
         self._inbox = Inbox()
         self.post, self.now, self.wait = self._inbox.post, self._inbox.now, self._inbox.wait
-        self._size = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._size = workers or _cores()
         self._address = scheduler
         self._client: Client | None = client
         self._mine = client is None
         self._cluster: LocalCluster | None = None
         self._pools: dict[str, Pool] = {}  # of an embedded cluster, by worker
-        self._futures: dict[int, Any] = {}
-        self._addresses: dict[str, str] = {}  # by worker
+        self._futures: dict[int, tuple[str, Any]] = {}  # with the worker that holds the batch
+        self._addresses: dict[str, str] = {}  # by worker; whatever leaves here is reported by Left
+        self._trouble = ""
         self._background: list[Future[Any]] = []
         self._first: threading.Event = threading.Event()
         self._hello: Signature | SwathError | None = None
@@ -112,7 +118,9 @@ class Dask:
     def open(self, task: Task) -> Signature:
         """Make slots ready; see `Engine.open`."""
         self._task = task
-        self._run = f"{task.run}-{uuid4().hex[:8]}"  # Dask remembers keys: a second start must not meet the first's
+        self._run = (
+            f"{task.run}-{uuid4().hex[:8]}"  # Dask remembers keys: a second start must not meet the first's
+        )
         if self._client is None and self._address is None:
             return self._open_embedded(task)
         return self._open_remote(task)
@@ -122,15 +130,19 @@ class Dask:
         import dask  # noqa: PLC0415  # imported while the children start
 
         assert self._client is not None  # noqa: S101
+        address = self._addresses.get(batches[0].worker)
+        if address is None:
+            return  # the worker has just gone: its Left is on the way and ends these too
         call = dask.delayed(_remote("serve"), pure=False)
-        nodes = [
-            call(self._run, json.dumps(asdict(batch)), dask_key_name=f"swath-{self._run}-{batch.id}-{batch.attempt}")
-            for batch in batches
-        ]
-        with dask.annotate(workers=[self._addresses[batches[0].worker]], allow_other_workers=False, retries=0):
+        nodes = []
+        for batch in batches:
+            key = f"swath-{self._run}-{batch.id}-{batch.attempt}"
+            with dask.annotate(priority=-batch.id):  # else Dask takes them in an order of its own
+                nodes.append(call(self._run, json.dumps(asdict(batch)), dask_key_name=key))
+        with dask.annotate(workers=[address], allow_other_workers=False, retries=0):
             futures = self._client.compute(nodes, optimize_graph=False)
         for batch, future in zip(batches, futures, strict=True):
-            self._futures[batch.id] = future
+            self._futures[batch.id] = batch.worker, future
             future.add_done_callback(lambda done, batch=batch: self._spawn(self._collect(batch, done)))
 
     def recall(self, batch: Batch) -> None:
@@ -147,12 +159,13 @@ class Dask:
         self._closed = True
         for future in self._background:
             future.cancel()
-        for pool in self._pools.values():
+        for name, pool in self._pools.items():
+            _POOLS.pop((self._run, self._addresses[name]), None)
             pool.close()
         client = self._client
         if client is not None and client.status == "running" and not self._pools:
             with contextlib.suppress(Exception):  # a cluster that is gone needs no farewell
-                client.cancel(list(self._futures.values()))
+                client.cancel([future for _, future in self._futures.values()])
                 client.sync(self._farewell, callback_timeout=5)
         self._futures.clear()
         with contextlib.suppress(Exception):
@@ -211,7 +224,9 @@ class Dask:
         assert self._cluster is not None  # noqa: S101
         scheduler = self._cluster.scheduler
         with contextlib.suppress(ImportError):
-            pages = await asyncio.to_thread(__import__, "distributed.dashboard.scheduler", fromlist=["connect"])
+            pages = await asyncio.to_thread(
+                __import__, "distributed.dashboard.scheduler", fromlist=["connect"]
+            )
             pages.connect(scheduler.http_application, scheduler.http_server, scheduler, prefix="")
             self.dashboard = f"http://127.0.0.1:{scheduler.http_server.port}/status"
 
@@ -221,11 +236,15 @@ class Dask:
         if self._client is None:
             self._client = _connect(str(self._address))
         elif self._client.asynchronous:
-            raise UsageError("client= must be a synchronous Client; make it with Client(..., asynchronous=False)")
+            raise UsageError(
+                "client= must be a synchronous Client; make it with Client(..., asynchronous=False)"
+            )
         self.dashboard = self._client.dashboard_link or ""
         self._spawn(self._follow_workers(task.encode()))
         if not self._first.wait(JOIN_TIMEOUT):
-            raise ClusterLostError(f"no worker of {self._client.scheduler.address} was ready within {JOIN_TIMEOUT:g} s")
+            raise ClusterLostError(
+                f"no worker of {self._client.scheduler.address} was ready within {JOIN_TIMEOUT:g} s{self._trouble}"
+            )
         if isinstance(self._hello, SwathError):
             raise self._hello
         assert self._hello is not None  # noqa: S101
@@ -240,8 +259,7 @@ class Dask:
                 there = (await self._client.scheduler.identity(n_workers=-1))["workers"]
             for name, address in list(self._addresses.items()):
                 if address not in there:
-                    del self._addresses[name]
-                    self.post(Left(self.now(), name))
+                    self._leave(name)
             for address in set(there) - set(self._addresses.values()):
                 name = str(there[address]["name"])
                 self._addresses[name] = address
@@ -251,10 +269,14 @@ class Dask:
     async def _greet(self, name: str, address: str, slots: int, task: bytes) -> None:
         """Give a worker the task; it joins once a child of its has imported the objective."""
         try:
-            answers = await self._call("greet", address, self._run, task, name, slots)
-            fields = json.loads(answers)
-        except Exception as error:  # noqa: BLE001  # whatever it is, this worker cannot be used now
-            fields = {"error": f"{error!r}"}
+            fields = json.loads(await self._call("greet", address, self._run, task, name, slots))
+        except Exception as error:  # noqa: BLE001  # no answer: if the worker is still there, it is greeted again
+            self._trouble = f"; worker {name}: {error!r}"
+            if self._addresses.get(name) == address:
+                self._leave(name)
+            return
+        if self._addresses.get(name) != address:
+            return  # it has gone, and Left was posted
         if "error" in fields:
             self._hello = self._hello or ObjectiveError(f"worker {name}: {fields['error']}")
             self._first.set()
@@ -265,11 +287,21 @@ class Dask:
         self.post(Joined(self.now(), name, slots))
         self._first.set()
 
+    def _leave(self, name: str) -> None:
+        """Report that a worker is gone, and let Dask forget what it held."""
+        self._addresses.pop(name, None)
+        for worker, future in list(self._futures.values()):
+            if worker == name:
+                future.release()
+        self.post(Left(self.now(), name))
+
     async def _recall(self, batch: Batch) -> None:
         part = (batch.stop, batch.stop)
         with contextlib.suppress(Exception):  # no answer means that nothing can be had back
             address = self._addresses[batch.worker]
-            start, stop = json.loads(await self._call("recall", address, self._run, json.dumps(asdict(batch))))
+            start, stop = json.loads(
+                await self._call("recall", address, self._run, json.dumps(asdict(batch)))
+            )
             part = (start, stop)
         self._returned(batch, part)
 
@@ -279,12 +311,13 @@ class Dask:
     async def _call(self, name: str, address: str, *arguments: object) -> Any:
         """Call one of the functions below on a worker, beside whatever its threads are doing."""
         assert self._client is not None  # noqa: S101
-        answers = await self._client._run(_remote(name), *arguments, workers=[address])  # noqa: SLF001  # the public one blocks the loop it runs on
+        call = _beside(name)
+        answers = await self._client._run(call, *arguments, workers=[address])  # noqa: SLF001  # the public one blocks the loop it runs on
         return answers[address]
 
     async def _farewell(self) -> None:
         """Let the workers end their slots."""
-        for address in self._addresses.values():
+        for address in list(self._addresses.values()):
             with contextlib.suppress(Exception):  # a worker that is gone needs none
                 await self._call("forget", address, self._run)
 
@@ -300,17 +333,19 @@ class Dask:
                 event = self._event(batch, bytes(data))
         self._futures.pop(batch.id, None)
         future.release()
-        self.post(event)
+        if isinstance(event, Left):
+            self._leave(batch.worker)  # it will be greeted again
+        else:
+            self.post(event)
 
     def _event(self, batch: Batch, data: bytes) -> Event:
         kind, rest = data[:1], data[1:]
         if kind == REPLY:
             return Finished(self.now(), batch.id, unpack(rest))
         if kind == UNKNOWN:
-            self._addresses.pop(batch.worker, None)  # it will be greeted again
             return Left(self.now(), batch.worker)
         if kind == BACK:
-            return Lost(self.now(), batch.id, "given back")
+            return Returned(self.now(), batch.id, batch.start, batch.stop)
         return Lost(self.now(), batch.id, rest.decode())
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -327,11 +362,18 @@ def _connect(address: str) -> Client:
     from distributed import Client  # noqa: PLC0415  # imported only where a sweep runs on Dask
 
     try:
-        return Client(address, set_as_default=False, timeout="20s", name="swath")
+        return Client(address, set_as_default=False, timeout=CONNECT_TIMEOUT, name="swath")
     except (OSError, TimeoutError) as error:
         raise ClusterLostError(f"no Dask scheduler answers at {address}: {error}") from error
     except ValueError as error:
-        raise UsageError(f"{address!r} is no scheduler's address; it looks like tcp://host:8786 ({error})") from error
+        raise UsageError(
+            f"{address!r} is no scheduler's address; it looks like tcp://host:8786 ({error})"
+        ) from error
+
+
+def _cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _name(number: int) -> str:
@@ -344,16 +386,34 @@ def _remote(name: str) -> Callable[..., Any]:
     A closure travels by value, so a scheduler that unpickles the graph needs no swath.
     """
 
-    def call(*arguments: Any, dask_worker: Any = None) -> Any:
+    def call(*arguments: Any) -> Any:
         try:
             import importlib  # noqa: PLC0415  # this runs on the worker
 
             from distributed import get_worker  # noqa: PLC0415
 
-            address = (dask_worker or get_worker()).address
-            return getattr(importlib.import_module("swath.engines.dask"), name)(address, *arguments)
+            return getattr(importlib.import_module("swath.engines.dask"), name)(
+                get_worker().address, *arguments
+            )
         except ImportError as error:
             return b"L" + f"swath cannot be imported on this worker: {error}".encode()
+
+    return call
+
+
+def _beside(name: str) -> Callable[..., Any]:
+    """Name a function of this module for a call that runs on a worker's loop, beside its threads; as `_remote`."""
+
+    async def call(*arguments: Any, dask_worker: Any) -> Any:
+        try:
+            import importlib  # noqa: PLC0415  # this runs on the worker
+
+            answer = getattr(importlib.import_module("swath.engines.dask"), name)(
+                dask_worker.address, *arguments
+            )
+            return await answer if hasattr(answer, "__await__") else answer
+        except ImportError as error:
+            return json.dumps({"error": f"swath cannot be imported there: {error}"})
 
     return call
 

@@ -94,8 +94,8 @@ def _harmless(frame: pd.DataFrame) -> pd.DataFrame:
     made = frame.copy(deep=False)
     for i, kind in enumerate(frame.dtypes):
         if kind.kind not in "biufcmM":
-            made.isetitem(i, frame.iloc[:, i].astype(object).map(_cell))
-    made.columns = [_cell(str(name)) for name in frame.columns]  # type: ignore[assignment]  # any list will do
+            made.isetitem(i, frame.iloc[:, i].astype(object).map(_cell).array)
+    made.columns = [_cell(str(name)) for name in frame.columns]
     return made
 
 

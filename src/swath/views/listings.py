@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from swath.views.text import NUMERIC, TEXT, count, duration, listed, plain, size, table, value
+from swath.views.text import NUMERIC, TEXT, count, listed, plain, size, table, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from swath.doctor import Finding
-    from swath.preview import Preview
     from swath.lookup import Shown
+    from swath.preview import Preview
     from swath.runs import Listed, Looked
 
 
@@ -161,7 +161,7 @@ def show(point: Shown) -> str:
         ("point", str(point["point"])),
         ("content id", point["content_id"]),
         ("status", point["status"] or "not run yet"),
-        ("seconds", duration(point["seconds"]) if point["seconds"] is not None else ""),
+        ("seconds", "" if point["seconds"] is None else f"{point['seconds']:.3g}"),
         ("attempts", str(point["attempts"] or "")),
         ("worker", plain(point["worker"] or "")),
         ("started", f"{_when(point['started'])} UTC" if point["started"] else ""),

@@ -79,7 +79,8 @@ def progress(mode: Mode, stream: TextIO) -> View:
     """
     if mode in ("auto", "bar"):
         return Block(stream) if _can_draw(stream) else Lines(stream)
-    return {"log": Lines, "json": Objects, "none": Silence}[mode](stream)
+    kinds: dict[str, type[Silence]] = {"log": Lines, "json": Objects, "none": Silence}
+    return kinds[mode](stream)
 
 
 def _can_draw(stream: TextIO) -> bool:
@@ -108,7 +109,7 @@ def pieces(snapshot: Snapshot) -> list[str]:
 def _pace(snapshot: Snapshot) -> list[str]:
     if snapshot.over:
         return [f"{snapshot.state} after {duration(snapshot.elapsed)}"]
-    said = [] if snapshot.rate is None else [rate(snapshot.rate)]
+    said = [rate(snapshot.rate)] if snapshot.rate else []
     if snapshot.eta and snapshot.saved < snapshot.total:
         said.append(f"ETA {guess(*snapshot.eta)}")
     if snapshot.state != "running":

@@ -1,0 +1,172 @@
+"""Words for tests that run sweeps: files of a study, commands, a cluster started by hand, and patience."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import psutil
+from pandas.testing import assert_frame_equal
+
+import swath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pandas as pd
+
+PATIENCE = 60.0
+"""Seconds after which what should have happened counts as never going to happen."""
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(swath.__file__).parents[1])}
+"""Of the processes that tests start: whatever folder they run in, they find the swath under test."""
+
+HOLD = """
+import os, time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+def note(x):
+    with open(HERE / "ran", "a") as file:
+        file.write(f"{x}\\n")
+
+def hold(x):
+    note(x)
+    while not (HERE / "go").exists():
+        time.sleep(0.005)
+    return x * x
+
+def nap(x):
+    note(x)
+    time.sleep(0.02)
+    return x * x
+"""
+"""A module whose function waits until a file named ``go`` lies beside it; ``ran`` tells what has begun."""
+
+
+def until(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Wait until a function gives something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {found}"
+        time.sleep(0.01)
+    return value
+
+
+def ran(folder: Path) -> list[str]:
+    """What the functions of `HOLD` have noted."""
+    with contextlib.suppress(FileNotFoundError):
+        return (folder / "ran").read_text().split()
+    return []
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "swath", *map(str, arguments)]
+
+
+def ask(*arguments: object, folder: Path, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """Run ``swath`` to its end, in a folder; its exit code must be the one expected."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+    assert code is None or done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+@contextlib.contextmanager
+def begun(*words: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a process in a folder, and make sure that it has ended."""
+    with subprocess.Popen(
+        words, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def family(process: psutil.Process | None = None) -> set[int]:
+    """Process ids of all descendants, zombies left out."""
+    found = set()
+    for child in (process or psutil.Process()).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.add(child.pid)
+    return found
+
+
+def outcome(results: swath.Results) -> pd.DataFrame:
+    """What must not depend on how a sweep was run: parameters, metrics and statuses."""
+    frame = results.frame
+    return frame.loc[:, : "status"].astype({"status": str})
+
+
+def assert_same(results: swath.Results, expected: swath.Results) -> None:
+    assert_frame_equal(outcome(results), outcome(expected))
+
+
+class Cluster:
+    """A scheduler that cannot import swath, and workers, all started by hand in folders of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._file = folder / "scheduler.json"
+        block = folder / "block"
+        block.mkdir()
+        (block / "sitecustomize.py").write_text("import sys\nsys.modules['swath'] = None\n")
+        self.scheduler = self._start("dask_scheduler", "scheduler", [], PYTHONPATH=str(block))
+        self.address: str = until(self._address)
+
+    def _address(self) -> str:
+        with contextlib.suppress(OSError, ValueError):
+            return str(json.loads(self._file.read_text())["address"])
+        return ""
+
+    def _start(
+        self, program: str, name: str, options: Sequence[str], **environment: str
+    ) -> subprocess.Popen[bytes]:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        with (folder / "log").open("wb") as log:
+            return subprocess.Popen(
+                [
+                    *(sys.executable, "-m", f"distributed.cli.{program}", "--scheduler-file", str(self._file)),
+                    *("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-dashboard"),
+                    *options,
+                ],
+                cwd=folder,
+                env={**ENVIRONMENT, "TMPDIR": str(folder), **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def hire(self, *names: str, **environment: str) -> Self:
+        """Start workers."""
+        for name in names:
+            options = ["--no-nanny", "--nthreads", "1", "--name", name]
+            self.workers[name] = self._start("dask_worker", name, options, **environment)
+        return self
+
+    def kill(self, name: str) -> None:
+        """Kill a worker as ``kill -9`` does."""
+        self.workers[name].kill()
+        self.workers[name].wait()
+
+    def close(self) -> None:
+        for process in (*self.workers.values(), self.scheduler):
+            process.kill()
+            process.wait()

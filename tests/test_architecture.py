@@ -1,0 +1,113 @@
+"""The shape of the code: imports point down, and the core knows neither clock nor file nor Dask."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import swath
+
+ROOT = Path(swath.__file__).parent
+PURE = {"ranges", "messages", "batching", "driver", "snapshot", "rates"}
+IMPURE = {
+    "asyncio",
+    "dask",
+    "distributed",
+    "io",
+    "os",
+    "pathlib",
+    "random",
+    "socket",
+    "subprocess",
+    "threading",
+    "time",
+}
+
+
+def module_name(file):
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(file): file for file in ROOT.rglob("*.py")}
+
+
+def only_for_types(tree):
+    return {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+
+
+def imports(name):
+    """Names of all modules that a module imports, at the top or in a function, but not for types alone."""
+    tree = ast.parse(MODULES[name].read_text())
+    skipped = only_for_types(tree)
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relatively"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}".removeprefix("swath.")
+                yield f"swath.{inner}" if inner in MODULES else str(node.module)
+
+
+def ours(name):
+    return {
+        found.removeprefix("swath.")
+        for found in imports(name)
+        if found.startswith("swath.") and found != "swath"
+    } & set(MODULES)
+
+
+def test_there_is_no_import_cycle():
+    graph = {name: ours(name) - {name} for name in MODULES if name}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the cycle
+    assert len(order) >= len(graph)
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_the_core_is_pure(name):
+    assert not {found.partition(".")[0] for found in imports(name)} & IMPURE
+
+
+def test_the_driver_sees_only_messages_ranges_and_batching():
+    assert ours("driver") == {"messages", "ranges", "batching"}
+
+
+def test_nobody_but_run_and_cli_knows_views():
+    users = {name for name in MODULES if any(used.startswith("views") for used in ours(name))}
+    assert {name for name in users if not name.startswith("views")} <= {"cli", "foreground", "runs", "doctor"}
+
+
+def test_the_loop_does_not_ask_which_engine_it_holds():
+    text = MODULES["loop"].read_text()
+    assert "isinstance" not in text
+    assert not ours("loop") & {"engines.dask", "engines.inline", "engines.simulated"}
+
+
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [
+        ("swath", {"numpy", "pandas", "pyarrow", "dask", "pydantic", "rich", "click", "yaml"}),
+        ("swath.slot", {"pandas", "pyarrow", "dask", "distributed", "pydantic"}),
+        ("swath.evaluate", {"pandas", "dask", "distributed", "pydantic", "rich", "bokeh"}),
+        ("swath.driver", {"pandas", "dask", "distributed", "pydantic", "pyarrow"}),
+    ],
+)
+def test_what_an_import_must_not_drag_in(module, forbidden):
+    code = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not set(loaded.stdout.split()) & forbidden
