@@ -111,7 +111,7 @@ def family(process: psutil.Process | None = None) -> set[int]:
 def outcome(results: swath.Results) -> pd.DataFrame:
     """What must not depend on how a sweep was run: parameters, metrics and statuses."""
     frame = results.frame
-    return frame.loc[:, : "status"].astype({"status": str})
+    return frame.loc[:, :"status"].astype({"status": str})
 
 
 def assert_same(results: swath.Results, expected: swath.Results) -> None:
@@ -128,7 +128,7 @@ class Cluster:
         block = folder / "block"
         block.mkdir()
         (block / "sitecustomize.py").write_text("import sys\nsys.modules['swath'] = None\n")
-        self.scheduler = self._start("dask_scheduler", "scheduler", [], PYTHONPATH=str(block))
+        self.scheduler = self._start("dask_scheduler", "scheduler", ["--port", "0"], PYTHONPATH=str(block))
         self.address: str = until(self._address)
 
     def _address(self) -> str:
@@ -144,7 +144,13 @@ class Cluster:
         with (folder / "log").open("wb") as log:
             return subprocess.Popen(
                 [
-                    *(sys.executable, "-m", f"distributed.cli.{program}", "--scheduler-file", str(self._file)),
+                    *(
+                        sys.executable,
+                        "-m",
+                        f"distributed.cli.{program}",
+                        "--scheduler-file",
+                        str(self._file),
+                    ),
                     *("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-dashboard"),
                     *options,
                 ],

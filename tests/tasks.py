@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import textwrap
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+import swath
 from swath.messages import STATUSES, Batch, Reply
 from swath.objective import locate
 from swath.space import Axis, Space
@@ -15,20 +17,24 @@ from swath.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+
+
+SOURCE = str(Path(swath.__file__).parents[1])
+"""Where a program that a test starts finds swath."""
 
 
 def written(folder: Path, **modules: str) -> Path:
-    """Write modules, given by name, into a folder."""
+    """Write modules, given by path without suffix, into a folder."""
     for name, text in modules.items():
-        file = folder / (name.replace("__", "/") + ".py")
+        file = folder / f"{name}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(textwrap.dedent(text), encoding="utf-8")
     return folder
 
 
 def task(
-    folder: Path,
+    beside: Path,
+    /,
     source: str,
     parameters: Mapping[str, Sequence[Any]] | Space,
     *,
@@ -37,11 +43,11 @@ def task(
     **more: Any,
 ) -> Task:
     """A task whose objective is a function of a module that is written into a folder."""
-    written(folder, **{module: source})
+    written(beside, **{module: source})
     space = parameters
     if not isinstance(space, Space):
         space = Space([[Axis((name,), (list(values),)) for name, values in parameters.items()]])
-    code = locate(f"{module}:{function}", folder)
+    code = locate(f"{module}:{function}", beside)
     return Task(**{"run": "test", "space": space.spec(), "code": code, "constants": {}, **more})
 
 
@@ -55,7 +61,9 @@ def table(reply: Reply) -> list[dict[str, Any]]:
     for part in reply.payload:
         stream = pa.ipc.open_stream(part).read_all()
         stream.validate(full=True)
-        columns = list(zip(stream.schema.names, (column.to_pylist() for column in stream.columns), strict=True))
+        columns = list(
+            zip(stream.schema.names, (column.to_pylist() for column in stream.columns), strict=True)
+        )
         for i in range(stream.num_rows):
             row: dict[str, Any] = {}
             for name, values in columns:

@@ -9,9 +9,9 @@ from functools import partial
 import pytest
 from click.testing import CliRunner
 from distributed import Client
-from running import HOLD, Cluster, ask, assert_same, ran, until
 
 import swath
+from running import HOLD, Cluster, ask, assert_same, ran, until
 from swath.cli import sweep as cli
 from swath.driver import Policy
 from swath.engines import dask
@@ -150,14 +150,33 @@ def test_a_worker_that_comes_back_under_its_name_is_used_again(fragile, held):
     assert set(frame.attempts) == {1}
 
 
+def test_a_worker_that_has_forgotten_the_run_is_greeted_again(fragile, held):
+    def forget():
+        from swath.engines.dask import _POOLS
+
+        _POOLS.clear()
+
+    handle = swath.load(held / "study.yaml").start(out=held / "results", scheduler=fragile.address)
+    until(lambda: len(ran(held)) == 1)
+    with Client(fragile.address, set_as_default=False) as client:
+        client.run(forget)
+        lets_go(held)
+        frame = finished(handle).frame
+    assert frame.value.tolist() == [x * x for x in range(30)]
+    assert set(frame.attempts) == {1}
+
+
 def test_a_lost_scheduler_ends_the_sweep_and_it_goes_on_elsewhere(fragile, held, monkeypatch):
+    monkeypatch.setattr(dask, "CONNECT_TIMEOUT", 1.0)
     monkeypatch.setattr("swath.run.Policy", partial(Policy, patience=0.5))
     sweep = swath.load(held / "study.yaml")
     handle = sweep.start(out=held / "results", scheduler=fragile.address)
     until(lambda: len(ran(held)) == 1)
     fragile.scheduler.kill()
     assert handle.wait(60)
-    with pytest.raises(swath.ClusterLostError, match=r"no worker for 0\.5 s; the same command goes on") as error:
+    with pytest.raises(
+        swath.ClusterLostError, match=r"no worker for 0\.5 s; the same command goes on"
+    ) as error:
         handle.finished()
     assert error.value.exit_code == 75
     assert handle.outcome.exit_code == 75

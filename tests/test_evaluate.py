@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import itertools
 import math
+import sys
 import time
 
 import cloudpickle
 import pytest
-from tasks import done, statuses, table, task
 
 from swath.errors import ObjectiveError
 from swath.evaluate import HERE, LIMIT, MOST_FRAMES, MOST_TEXT, Evaluator, describe
@@ -18,6 +18,7 @@ from swath.messages import Reply
 from swath.slot import cut_short
 from swath.space import Axis, Opaque, Space
 from swath.task import pack, unpack
+from tasks import done, statuses, table, task
 
 NUMBERS = itertools.count()
 
@@ -25,7 +26,7 @@ NUMBERS = itertools.count()
 @pytest.fixture
 def evaluator(tmp_path, monkeypatch):
     """Make evaluators in this process; every objective is a module of its own."""
-    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
     def make(source, parameters, **more):
         made = task(tmp_path, source, parameters, module=f"objective{next(NUMBERS)}", **more)
@@ -51,7 +52,7 @@ def test_a_whole_batch(evaluator):
     assert reply.rows == 87
     assert values(reply) == [2 * x for x in range(3, 90)]
     assert set(statuses(reply).values()) == {"ok"}
-    assert not (reply.failed or reply.fatal or reply.best)
+    assert (reply.failed, reply.fatal, reply.best) == ((), "", None)
 
 
 def test_many_chunks(evaluator):
@@ -85,10 +86,10 @@ def test_the_budget_cuts(evaluator):
 
 
 def test_points_know_when_they_began(evaluator):
-    before = datetime.datetime.now(datetime.UTC)
+    before = dt.datetime.now(dt.UTC)
     rows = table(evaluator("def f(x): return x", {"x": range(100)}).evaluate(0, 100, 30.0))
-    after = datetime.datetime.now(datetime.UTC)
-    slack = datetime.timedelta(seconds=0.1)  # two clocks
+    after = dt.datetime.now(dt.UTC)
+    slack = dt.timedelta(seconds=0.1)  # two clocks
     assert before - slack <= rows[0]["started"] <= rows[-1]["started"] <= after + slack
 
 
@@ -177,7 +178,9 @@ def test_any_keyword(evaluator):
     made = evaluator("def f(**options): return options", {"training.lr": [0.1], "layers": [2]})
     fatal = made.evaluate(0, 1, 30.0).fatal
     assert fatal == "the metric 'training.lr' has the name of another column; rename it in the objective"
-    made = evaluator("def f(**options): return str(sorted(options.items()))", {"training.lr": [0.1], "layers": [2]})
+    made = evaluator(
+        "def f(**options): return str(sorted(options.items()))", {"training.lr": [0.1], "layers": [2]}
+    )
     assert values(made.evaluate(0, 1, 30.0)) == ["[('layers', 2), ('training.lr', 0.1)]"]
 
 
@@ -208,8 +211,13 @@ def test_callables_that_are_no_functions(evaluator):
 
 
 def test_derived_columns_go_where_they_are_named(evaluator):
-    space = grid(("a", [1, 2], None), ("b", [4], None), derive={"r": Expression("b / a"), "s": Expression("a + b")})
-    assert values(evaluator("def f(a, r): return [float(a), r]", space).evaluate(0, 2, 30.0)) == [[1.0, 4.0], [2.0, 2.0]]
+    space = grid(
+        ("a", [1, 2], None), ("b", [4], None), derive={"r": Expression("b / a"), "s": Expression("a + b")}
+    )
+    assert values(evaluator("def f(a, r): return [float(a), r]", space).evaluate(0, 2, 30.0)) == [
+        [1.0, 4.0],
+        [2.0, 2.0],
+    ]
 
 
 def test_absent_arguments_are_not_passed(evaluator):
@@ -294,7 +302,9 @@ def test_no_metrics_at_all(evaluator):
     assert row.keys() == {"point", "status", "seconds", "started"}
 
 
-@pytest.mark.parametrize("name", ["status", "point", "seconds", "attempts", "worker", "started", "failure", "x", "r"])
+@pytest.mark.parametrize(
+    "name", ["status", "point", "seconds", "attempts", "worker", "started", "failure", "x", "r"]
+)
 def test_a_metric_with_the_name_of_a_column_is_fatal(evaluator, name):
     space = grid(("x", [1, 2], None), derive={"r": Expression("x + 1")})
     reply = evaluator(f"def f(x): return {{'error': 1.0, '{name}': 2}}", space).evaluate(0, 2, 30.0)
@@ -307,7 +317,9 @@ def test_the_best_of_a_batch(evaluator):
     assert evaluator(source, {"x": range(5)}, goal=("error", 1)).evaluate(0, 5, 30.0).best == (1.5, 2)
     assert evaluator(source, {"x": range(5)}, goal=("error", -1)).evaluate(0, 5, 30.0).best == (3.0, 1)
     assert evaluator(source, {"x": range(5)}, goal=("error", 1)).evaluate(0, 1, 30.0).best is None
-    assert evaluator("def f(x): return 'text'", {"x": [1]}, goal=("value", 1)).evaluate(0, 1, 30.0).best is None
+    assert (
+        evaluator("def f(x): return 'text'", {"x": [1]}, goal=("value", 1)).evaluate(0, 1, 30.0).best is None
+    )
 
 
 def test_the_best_is_an_index_not_a_position(evaluator):
@@ -336,12 +348,18 @@ def test_replies_travel(evaluator):
     ("raising", "first"),
     [
         ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("open('/nowhere/at/all')", "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/at/all'"),
+        (
+            "open('/nowhere/at/all')",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/at/all'",
+        ),
         ("exec('raise KeyboardInterrupt')", "KeyboardInterrupt"),
         ("__import__('sys').exit(3)", "SystemExit: 3"),
         ("next(iter(()))", "StopIteration"),
         ("compile('1 +', 'text', 'exec')", "SyntaxError: invalid syntax"),
-        ("exec('raise ExceptionGroup(\"two\", [ValueError(1), KeyError(2)])')", "ExceptionGroup: two (2 sub-exceptions)"),
+        (
+            "exec('raise ExceptionGroup(\"two\", [ValueError(1), KeyError(2)])')",
+            "ExceptionGroup: two (2 sub-exceptions)",
+        ),
         ("exec('raise ValueError(\"a\\\\nb\")')", "ValueError: a"),
         ("exec('raise GeneratorExit')", "GeneratorExit"),
         ("exec('raise MemoryError')", "MemoryError"),
@@ -372,7 +390,7 @@ def test_a_point_fails_alone_and_says_why(evaluator, raising, first):
     assert statuses(reply) == {0: "ok", 1: "error", 2: "ok"}
     assert values(reply) == [0, None, 2]
     failure = table(reply)[1]["failure"]
-    assert failure.splitlines()[0].startswith(first)
+    assert first in failure.splitlines()[0]
     assert len(failure) <= MOST_TEXT + 100
 
 
@@ -437,27 +455,33 @@ def test_the_causes_are_told(evaluator):
 def test_every_failure_of_a_batch_is_listed_by_position(evaluator):
     space = grid(("x", range(10), None), order="shuffle", root=5)
     reply = evaluator("def f(x): return 1 / (x > 4)", space).evaluate(0, 10, 30.0)
-    failed = {p for status, ranges in reply.failed if status == "error" for a, b in ranges for p in range(a, b)}
+    failed = {
+        p for status, ranges in reply.failed if status == "error" for a, b in ranges for p in range(a, b)
+    }
     assert failed == set(space.positions([0, 1, 2, 3, 4]).tolist())
 
 
 def test_describe_survives_anything():
-    class Worse(Exception):
+    class WorseError(Exception):
         def __getattribute__(self, name):
             raise SystemExit
 
-    assert "Worse" in describe(Worse())
+    assert "WorseError" in describe(WorseError())
 
 
 # Objectives that cannot be used.
 
 
 def test_import_errors_are_described(evaluator):
-    with pytest.raises(ObjectiveError, match=r"objective\d+:f cannot be imported: ZeroDivisionError: division by zero"):
+    with pytest.raises(
+        ObjectiveError, match=r"objective\d+:f cannot be imported: ZeroDivisionError: division by zero"
+    ):
         evaluator("1 / 0\ndef f(x): pass", {"x": [1]})
     with pytest.raises(ObjectiveError, match=r"cannot be imported: SystemExit: 3"):
         evaluator("import sys; sys.exit(3)\ndef f(x): pass", {"x": [1]})
-    with pytest.raises(ObjectiveError, match=r"cannot be imported: ModuleNotFoundError: No module named 'nowhere'"):
+    with pytest.raises(
+        ObjectiveError, match=r"cannot be imported: ModuleNotFoundError: No module named 'nowhere'"
+    ):
         evaluator("import nowhere\ndef f(x): pass", {"x": [1]})
 
 

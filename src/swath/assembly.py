@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from swath.errors import DamageError
 from swath.history import winners
 from swath.messages import STATUSES
-from swath.segments import OURS, Sink, array, numpy_column, take, unify
+from swath.segments import OURS, array, numpy_column, take, unify
 from swath.space import canonical
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swath.definition import Definition
-    from swath.disk import Piece
     from swath.expressions import Column
     from swath.history import Archive, Target
     from swath.space import Space
@@ -310,18 +309,3 @@ def to_arrow(column: Column) -> pa.Array:
 
 def _as_text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else canonical(value)
-
-
-def parquet(table: pa.Table) -> list[Piece]:
-    """Return a table as the content of a Parquet file."""
-    import pyarrow.parquet as pq  # noqa: PLC0415  start-up: only an export needs it
-
-    sink = Sink()
-    texts = [
-        item.name
-        for item in table.schema
-        if pa.types.is_string(item.type) or pa.types.is_dictionary(item.type)
-    ]
-    with pa.PythonFile(sink, mode="w") as file:
-        pq.write_table(table, file, compression="zstd", use_dictionary=texts)
-    return sink.pieces

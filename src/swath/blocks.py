@@ -24,7 +24,7 @@ import numpy as np
 from swath.errors import ExpressionError, UsageError
 from swath.expressions import Column, Expression, column
 from swath.ordering import seeds
-from swath.tree import Condition, Tree
+from swath.tree import MOST_BRANCHES, Condition, Tree
 from swath.values import ABSENT, Opaque, Value, arange, geomspace, key, linspace, logspace
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-MOST_CELLS = 10**6
-"""Combinations of values that one condition may depend on."""
 _EXACT = 2**53
 """Integers up to here are floats without loss."""
 
@@ -294,15 +292,15 @@ class Block:
         """Ask what holds for all codes of the axes that have one of these names."""
         axes = tuple(sorted({self.place[name][0] for name in names if name in self.place}))
         cells = math.prod(len(self.axes[axis]) for axis in axes)
-        if cells > MOST_CELLS:
+        if cells > MOST_BRANCHES:
             read = ", ".join(sorted(names))
             raise ExpressionError(
-                f"too many combinations of conditions: {cells:,} values of {read} decide, at most {MOST_CELLS:,} can; "
+                f"too many combinations of conditions: {cells:,} values of {read} decide, at most {MOST_BRANCHES:,} can; "
                 "use `where` in place of `when`, or fewer values"
             )
         shape = tuple(len(self.axes[axis]) + 1 for axis in axes)
-        grid = np.indices(shape, dtype=np.int64).reshape(len(axes), -1)
         n = math.prod(shape)
+        grid = np.indices(shape, dtype=np.int64).reshape(len(axes), n)
         return Condition(axes, holds(dict(zip(axes, grid, strict=True)), n).reshape(shape))
 
     def columns(self, codes: Mapping[int, Integers], names: frozenset[str]) -> dict[str, Column]:

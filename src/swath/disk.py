@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from swath.errors import DamageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 CHUNK = 1 << 20  # bytes; more than this at a time gains nothing when reading for a checksum
@@ -138,7 +138,7 @@ def checksum(pieces: Iterable[Piece]) -> str:
     return f"{value:08x}"
 
 
-def publish(disk: Disk, path: Path, pieces: Sequence[Piece], *, sync: bool = True) -> None:
+def publish(disk: Disk, path: Path, pieces: Iterable[Piece], *, sync: bool = True) -> None:
     """Let a file appear, or change, whole: write beside, fsync, rename, fsync the folder.
 
     With ``sync=False`` the file is still complete or absent for every reader, but may be anything after a power cut.

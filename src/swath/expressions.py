@@ -12,6 +12,7 @@ and goes no further: every node returns its values and, beside them, which rows 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +23,11 @@ from swath.grammar import Arithmetic, Call, Choice, Comparison, Literal, Logic, 
 from swath.operations import column, truth
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from swath.grammar import Node
-    from swath.operations import Operation
 
 __all__ = ["Column", "Expression", "column"]
 
@@ -186,14 +186,15 @@ class _Evaluation:
     def _call(self, function: str, arguments: Sequence[Node], rows: _Rows) -> Column:
         first, *others = arguments
         value = self.of(first, rows)
-        operation = operations.ROUND_TO if function == "round" and others else operations.FUNCTIONS[function]
         if not others:
-            return self._fold(value, operation, (), rows)
-        for node in others:  # only min and max take more than two
-            value = self._fold(value, operation, (node,), rows)
-        return value
+            return self._fold(value, operations.FUNCTIONS[function], (), rows)
+        operation = operations.ROUND_TO if function == "round" else operations.FUNCTIONS[function]
+        # Only min and max take more than two; Python, too, compares them one by one.
+        return self._fold(value, lambda *operands: reduce(operation, operands), others, rows)
 
-    def _fold(self, value: Column, operation: Operation, others: Sequence[Node], rows: _Rows) -> Column:
+    def _fold(
+        self, value: Column, operation: Callable[..., NDArray[Any]], others: Sequence[Node], rows: _Rows
+    ) -> Column:
         """Combine a value with others, on the rows where all of them are present."""
         open_, held = _there(value)
         operands = [held]

@@ -338,6 +338,13 @@ def _is_quiet(entry: SegmentEntry, decided: int) -> bool:
     return entry.statuses.get("ok", 0) == entry.rows and entry.rows + entry.excluded == decided
 
 
+def one_each(entries: Sequence[SegmentEntry]) -> bool:
+    """Tell whether segments of one definition hold one row a point, none of them twice."""
+    sets = [entry.positions for entry in entries]
+    pairs = zip(entries, sets, strict=True)
+    return all(entry.rows + entry.excluded == len(own) for entry, own in pairs) and not _overlap(sets)
+
+
 def _overlap(sets: Sequence[RangeSet]) -> bool:
     union = RangeSet()
     for item in sets:

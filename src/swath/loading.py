@@ -68,6 +68,15 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Definition:
     )
 
 
+def placed(definition: Definition, mistakes: Sequence[Mistake]) -> list[Mistake]:
+    """Give mistakes that were found after loading, as keys, their places in the file, in its order."""
+    if definition.file is None:
+        return list(mistakes)
+    file = str(definition.file)
+    problems = [Problem(tuple(wrong.key.split(".", 1)), wrong.text, wrong.hint) for wrong in mistakes]
+    return located(problems, Marks(_text(definition.file, file), file))
+
+
 def _text(path: Path, file: str) -> str:
     """Return the file's text, without a byte order mark."""
     content = _content(path, file)

@@ -5,7 +5,7 @@ Theory of operation
 For every pair of an old and a new block, each axis of the new one gets its code from the codes of the old:
 name by name an old code becomes a place among the new axis' values (a table, made once), places become a
 code (`Axis.find`), and the new block's tree turns codes into an index, or says that there is no such point.
-What a point was before it had a parameter (``was``) is a constant place. Then those go whose derived values
+What a point was before it had a parameter (``was``) is a constant place, where that parameter is active. Then those go whose derived values
 differ, as far as the objective receives them.
 """
 
@@ -90,7 +90,10 @@ class Matching:
         return any(not theirs.conditional(name) for name in theirs.place.keys() - ours.place.keys())
 
     def _code(self, part: Part, number: int, axis: Axis) -> Integers:
-        return axis.find([self._place(part, number, axis, name) for name in axis.names])
+        code = axis.find([self._place(part, number, axis, name) for name in axis.names])
+        if axis.when is not None and self._was.keys() >= set(axis.names):
+            return code + len(axis) + 1  # where it is inactive, old points are right to lack it
+        return code
 
     def _place(self, part: Part, number: int, axis: Axis, name: str) -> Integers:
         if name not in part.block.place:

@@ -77,7 +77,7 @@ class Reply:
     rows: int
     failed: tuple[tuple[str, Ranges], ...] = ()
     seconds: float = 0.0
-    payload: tuple[bytes, ...] = ()
+    payload: tuple[bytes | memoryview, ...] = ()
     best: tuple[float, int] | None = None
     fatal: str = ""
     slot: str = ""

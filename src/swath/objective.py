@@ -27,10 +27,11 @@ import sysconfig
 import tempfile
 import textwrap
 import tokenize
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING
+from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
+from typing import TYPE_CHECKING, Any
 
 from swath.errors import Mistake, ObjectiveError
 
@@ -279,10 +280,11 @@ def signature_of(function: Callable[..., object]) -> Signature:
 
 
 def _read(objective: str, root: Path, module: str, path: str) -> Code:
-    files = _closure(root, module)
+    ships = _ships(root)
+    files = _closure(root, module, follow=ships)  # what an installed module imports is not ours to watch
     signature = _static_signature(objective, files, _relative(root, module), path)
     fingerprint = _digest([path, *_normalised(files)])
-    shipped = files if _ships(root) else {}
+    shipped = files if ships else {}
     return Code(objective, str(root) if shipped else "", shipped, b"", fingerprint, signature)
 
 
@@ -305,8 +307,8 @@ def _ships(root: Path) -> bool:
     return not any(root == path or path in root.parents for path in installed if path.name != "bin")
 
 
-def _closure(root: Path, module: str) -> dict[str, str]:
-    """Read a module, its packages, and whatever these import from the same folder."""
+def _closure(root: Path, module: str, *, follow: bool = True) -> dict[str, str]:
+    """Read a module, its packages, and, if asked to follow, whatever these import from the same folder."""
     files: dict[str, str] = {}
     pending = [module]
     while pending:
@@ -321,7 +323,8 @@ def _closure(root: Path, module: str) -> dict[str, str]:
                 raise ObjectiveError(f"{file} cannot be read as Python source")
             files[relative] = text
             package = wanted if file.name == "__init__.py" else wanted.rpartition(".")[0]
-            pending += _imports(_parse(text, str(file)), package)
+            if follow:
+                pending += _imports(_parse(text, str(file)), package)
     return dict(sorted(files.items()))
 
 
@@ -428,7 +431,7 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 # Functions by value.
 
 
-def _reaches(module: ModuleType, path: str) -> object:
+def _reaches(module: ModuleType | None, path: str) -> object:
     try:
         return functools.reduce(getattr, path.split("."), module)
     except AttributeError:
@@ -441,29 +444,79 @@ def _depth(module: ModuleType) -> int:
 
 
 def _reachable(function: Callable[..., object]) -> tuple[list[str], list[str]]:
-    """Describe everything a function by value consists of, and name the modules it uses."""
+    """Describe everything a function by value consists of, and name the modules it uses.
+
+    The description follows from the code and the values alone: not from addresses, nor from the order of
+    sets, nor from how a pickle happens to share its parts.
+    """
     parts: list[str] = []
     modules: list[str] = []
-    seen: set[int] = set()
-    pending: list[object] = [function]
+    seen: dict[int, object] = {}  # holds on to what it has seen, so that no id comes twice
+    pending: deque[object] = deque([function])
     while pending:
-        thing = pending.pop(0)
-        if id(thing) in seen:
+        thing = pending.popleft()
+        if id(thing) in seen and not isinstance(thing, _PLAIN):
             continue
-        seen.add(id(thing))
-        home = getattr(thing, "__module__", None)
-        if isinstance(thing, ModuleType):
-            modules.append(thing.__name__)
-            parts.append(f"module {thing.__name__}")
-        elif isinstance(thing, FunctionType) and home in {function.__module__, "__main__"}:
-            parts.append(_source_or_bytecode(thing))
-            pending += [thing.__defaults__, thing.__kwdefaults__, *_referenced(thing)]
-        elif isinstance(thing, (type, FunctionType)) and home not in (None, "__main__"):
-            modules.append(str(home))
-            parts.append(f"{home}.{thing.__qualname__}")
-        else:
-            parts.append(_value_digest(thing))
+        seen[id(thing)] = thing
+        text, module, inside = _described(thing)
+        parts.append(text)
+        modules += [module] if module else []
+        pending += inside
     return parts, modules
+
+
+_PLAIN = (str, int, float, complex, bytes, NoneType)
+
+_CONTENTS: tuple[tuple[type | tuple[type, ...], Callable[[Any], list[object]]], ...] = (
+    ((list, tuple), list),
+    (dict, lambda thing: [part for item in thing.items() for part in item]),
+    (functools.partial, lambda thing: [thing.func, thing.args, thing.keywords]),
+    (MethodType, lambda thing: [thing.__func__, thing.__self__]),
+    ((staticmethod, classmethod), lambda thing: [thing.__func__]),
+    (property, lambda thing: [thing.fget, thing.fset, thing.fdel]),
+)
+
+_INCIDENTAL = {
+    *("__annotations__", "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__"),
+    *("__firstlineno__", "__module__", "__qualname__", "__static_attributes__", "__weakref__"),
+}
+"""Attributes of a class that say nothing about what it does, or that follow from the others."""
+
+
+def _described(thing: Any) -> tuple[str, str, list[object]]:
+    """Return a text for a thing, the module that it needs (may be empty), and what is inside."""
+    kind = type(thing).__qualname__
+    if isinstance(thing, _PLAIN):
+        return f"{kind} {thing!r}", "", []
+    if isinstance(thing, (set, frozenset)):
+        return f"{kind} {sorted(map(repr, thing))}", "", []
+    for kinds, contents in _CONTENTS:
+        if isinstance(thing, kinds):
+            inside = contents(thing)
+            return f"{kind} {len(inside)}", "", inside
+    if isinstance(thing, (ModuleType, FunctionType, type)):
+        return _described_code(thing)
+    module = type(thing).__module__
+    if module == "__main__" and hasattr(thing, "__dict__"):
+        return f"a {kind}", "", [type(thing), vars(thing)]
+    return _value_digest(thing), getattr(thing, "__module__", None) or module, []
+
+
+def _described_code(thing: ModuleType | FunctionType | type) -> tuple[str, str, list[object]]:
+    if isinstance(thing, ModuleType):
+        return f"module {thing.__name__}", thing.__name__, []
+    module = "" if thing.__module__ in (None, "__main__") else thing.__module__
+    by_name = module and _reaches(sys.modules.get(module), thing.__qualname__) is thing
+    if isinstance(thing, FunctionType) and not by_name:
+        return (
+            _source_or_bytecode(thing),
+            module,
+            [thing.__defaults__, thing.__kwdefaults__, *_referenced(thing)],
+        )
+    if isinstance(thing, type) and not by_name:
+        members = {name: value for name, value in vars(thing).items() if name not in _INCIDENTAL}
+        return f"class {thing.__qualname__} {list(members)}", module, [*thing.__bases__, *members.values()]
+    return f"{module}.{thing.__qualname__}", module, []
 
 
 def _referenced(function: FunctionType) -> list[object]:
@@ -480,16 +533,22 @@ def _referenced(function: FunctionType) -> list[object]:
 def _source_or_bytecode(function: FunctionType) -> str:
     """Prefer the source, which formatting and Python's version do not change; a lambda's line holds too much."""
     if function.__name__ != "<lambda>":
-        try:
-            return repr(_shape(ast.parse(textwrap.dedent(inspect.getsource(function)))))
+        try:  # the source of the code: that of a function is of what it wraps
+            return repr(_shape(ast.parse(textwrap.dedent(inspect.getsource(function.__code__)))))
         except (OSError, TypeError, SyntaxError):
             pass
     return _code_text(function.__code__)
 
 
 def _code_text(code: CodeType) -> str:
-    constants = [_code_text(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    constants = [_constant_text(constant) for constant in code.co_consts]
     return repr((code.co_code, constants, code.co_names, code.co_varnames))
+
+
+def _constant_text(constant: object) -> str:
+    if isinstance(constant, CodeType):
+        return _code_text(constant)
+    return repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)
 
 
 def _value_digest(value: object) -> str:

@@ -40,11 +40,24 @@ _INT64 = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operator or function; ``kernel`` is None where there is no faster way than row by row."""
+    """One operator or function.
+
+    Attributes
+    ----------
+    symbol : str
+        As it is written.
+    scalar : callable
+        What it does to the values of one row.
+    kernel : callable or None
+        What it does to arrays; None where there is no faster way than row by row.
+    objects : bool
+        Whether the kernel takes arrays of objects as well.
+    """
 
     symbol: str
     scalar: Scalar
     kernel: Kernel | None = None
+    objects: bool = False
 
     def __call__(self, *operands: Array) -> Array:
         """Apply to arrays of equal length.
@@ -56,11 +69,16 @@ class Operation:
         OverflowError
             An integer leaves the range that is allowed.
         """
-        if self.kernel is not None and not any(operand.dtype == object for operand in operands):
-            result = self.kernel(*operands)
-            if result is not None:
-                return result
-        return exactly(self._rows([operand.tolist() for operand in operands]))
+        result = self._whole(operands)
+        return exactly(self._rows([operand.tolist() for operand in operands])) if result is None else result
+
+    def _whole(self, operands: Sequence[Array]) -> Array | None:
+        if self.kernel is None or (not self.objects and any(operand.dtype == object for operand in operands)):
+            return None
+        try:
+            return self.kernel(*operands)
+        except (TypeError, ValueError):  # of objects; row by row it will be known which
+            return None
 
     def _rows(self, lists: Sequence[list[Any]]) -> list[Any]:
         try:
@@ -153,7 +171,10 @@ def _power(base: Any, exponent: Any) -> Any:
     whole = isinstance(base, int) and isinstance(exponent, int)
     if whole and abs(base) > 1 and abs(exponent) * math.log2(abs(base)) > 1000:
         raise OverflowError(f"{base} ** {exponent} grows beyond 1e300")
-    return base**exponent
+    return _real_power(base, exponent)
+
+
+_real_power = _real("**", operator.pow, np.power)
 
 
 def _plus(left: Any, right: Any) -> Any:
@@ -261,7 +282,7 @@ def _mapped(python: Scalar) -> Kernel:
 
 
 def _compared(kernel: Callable[[Array, Array], Array]) -> Kernel:
-    """Return a kernel for comparisons: an integer beside a float must be exact as a float."""
+    """Return a kernel for comparisons: an integer beside a float must be exact as a float; objects compare as in Python."""
 
     def apply(left: Array, right: Array) -> Array | None:
         return None if _inexact(left, right) else kernel(left, right)
@@ -270,7 +291,7 @@ def _compared(kernel: Callable[[Array, Array], Array]) -> Kernel:
 
 
 def _inexact(left: Array, right: Array) -> bool:
-    if _whole_numbers(left) == _whole_numbers(right):
+    if "O" in left.dtype.kind + right.dtype.kind or _whole_numbers(left) == _whole_numbers(right):
         return False
     return _magnitude(left if _whole_numbers(left) else right) > _EXACT
 
@@ -317,15 +338,15 @@ ARITHMETIC = {
     "/": Operation("/", _real("/", operator.truediv, np.true_divide), _divide),
     "//": Operation("//", _real("//", operator.floordiv, np.floor_divide), _euclid(np.floor_divide)),
     "%": Operation("%", _real("%", operator.mod, np.remainder), _euclid(np.remainder)),
-    "**": Operation("**", _real("**", _power, np.power), _powers),
+    "**": Operation("**", _power, _powers),
 }
 COMPARISONS = {
-    "==": Operation("==", operator.eq, _compared(np.equal)),
-    "!=": Operation("!=", operator.ne, _compared(np.not_equal)),
-    "<": Operation("<", operator.lt, _compared(np.less)),
-    "<=": Operation("<=", operator.le, _compared(np.less_equal)),
-    ">": Operation(">", operator.gt, _compared(np.greater)),
-    ">=": Operation(">=", operator.ge, _compared(np.greater_equal)),
+    "==": Operation("==", operator.eq, _compared(np.equal), objects=True),
+    "!=": Operation("!=", operator.ne, _compared(np.not_equal), objects=True),
+    "<": Operation("<", operator.lt, _compared(np.less), objects=True),
+    "<=": Operation("<=", operator.le, _compared(np.less_equal), objects=True),
+    ">": Operation(">", operator.gt, _compared(np.greater), objects=True),
+    ">=": Operation(">=", operator.ge, _compared(np.greater_equal), objects=True),
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from swath.agreement import find_objective
 from swath.disk import Disk
 from swath.errors import SwathError
 from swath.manifest import MANIFEST, read_manifest
@@ -69,7 +70,14 @@ class Preview(TypedDict):
 
 
 def preview(definition: Definition, out: Path) -> Preview:
-    """Describe a definition and where its results would go; the objective is not looked at."""
+    """Describe a definition and where its results would go; the objective is read as text, not imported.
+
+    Raises
+    ------
+    SwathError
+        If there is no such objective, or it visibly cannot be called with these parameters.
+    """
+    find_objective(definition)
     space = definition.space
     points, exact = space.count()
     first, last = _ends(space)

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import shutil
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from swath.agreement import check_arguments, find_objective
 from swath.driver import Driver, Policy
 from swath.errors import (
     ClusterLostError,
@@ -32,7 +33,6 @@ from swath.errors import (
 )
 from swath.loop import drive
 from swath.messages import Conclude, Durable, Ending, Event, Lost, StopAsked, Tick, Urgency, Write
-from swath.objective import locate
 from swath.ranges import RangeSet
 from swath.snapshot import Progress
 from swath.store import Store
@@ -131,9 +131,7 @@ def start(definition: Definition, options: Options | None = None, *, code: Code 
         Whatever keeps it from starting; the kind of error says what, and nothing was changed.
     """
     options = options or Options()
-    code = code or locate(definition.objective, definition.folder)
-    if code.signature is not None:
-        _check_arguments(definition, code.signature)
+    code = find_objective(definition, code)
     engine = _engine(definition, options)
     store = Store.open(options.out / definition.name, fresh=options.fresh)
     begun = store.previous() is not None
@@ -205,7 +203,7 @@ class Handle:
 
     def _open(self, task: Task) -> Signature:
         signature = self._engine.open(task)
-        _check_arguments(self._definition, signature)
+        check_arguments(self._definition, signature)
         return signature
 
     # For whoever holds it.
@@ -374,20 +372,6 @@ def _check_address(address: str, *, insecure: bool) -> None:
             f"{address} is off this machine and not encrypted: whoever reaches it can run code as you. "
             "Use tls://, or say --insecure (cluster: {insecure: true}) if the network is yours alone"
         )
-
-
-def _check_arguments(definition: Definition, signature: Signature) -> None:
-    space = definition.space
-    conditions = dict.fromkeys(space.names, "")
-    for block in space.blocks:
-        for axis in block:
-            conditions.update(dict.fromkeys(axis.names, axis.when.text) if axis.when else {})
-        for name in set(space.names) - {name for axis in block for name in axis.names}:
-            conditions[name] = conditions[name] or "it is in this part of the union"
-    read = {name for expression in space.derive.values() for name in expression.names}
-    found = signature.mistakes(definition.objective, parameters=conditions, derived=space.derived, read=read)
-    if found:
-        raise DefinitionError([replace(mistake, file=str(definition.file or "")) for mistake in found])
 
 
 def _check_code(definition: Definition, code: Code, previous: Previous | None, options: Options) -> None:

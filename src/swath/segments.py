@@ -296,6 +296,12 @@ class Sink(io.RawIOBase):
         return view.nbytes
 
 
+    def drained(self) -> list[Piece]:
+        """Hand over what was written so far."""
+        pieces, self.pieces = self.pieces, []
+        return pieces
+
+
 def encode(table: pa.Table, *, run: str, definition: int, code: str) -> Sink:
     """Write a table as the content of a segment.
 

@@ -17,7 +17,7 @@ from swath.errors import ObjectiveError, UsageError
 from swath.evaluate import Evaluator
 from swath.lookup import Shown, derived_values
 from swath.messages import STATUSES
-from swath.objective import locate
+from swath.agreement import find_objective
 from swath.rows import COLUMNS
 from swath.run import make_task
 
@@ -45,7 +45,7 @@ def evaluate(definition: Definition, point: int) -> Shown:
     space = definition.space
     if not 0 <= point < space.size:
         raise UsageError(f"there is no point {point}: the space has points 0 to {space.size - 1:,}")
-    evaluator = Evaluator(make_task(definition, locate(definition.objective, definition.folder)), [-1, 0])
+    evaluator = Evaluator(make_task(definition, find_objective(definition)), [-1, 0])
     position = int(space.positions(np.array([point], np.int64))[0])
     reply = evaluator.evaluate(position, position + 1, inf)
     if reply.fatal:

@@ -128,10 +128,12 @@ class Slot:
         self._running = batch
         try:
             reply = self._run(batch.start, batch.stop, batch.budget, batch.limit)
+            if isinstance(reply, Death):
+                reply = self._inquire(batch, reply)
         finally:
             self._running = None
-        if isinstance(reply, Death):
-            reply = self._inquire(batch, reply)
+            if self._closed:  # meanwhile, so that nobody else will end the newest child
+                self._child.end()
         return replace(reply, slot=self.name)
 
     def take_back(self, batch: Batch) -> int:

@@ -190,7 +190,7 @@ class Space:
         indices : ndarray of int, shape (n,)
             Points of it.
         was : mapping of str to value
-            What its points count as having had, for parameters that it does not have at all.
+            What its points count as having had, for parameters that it does not have at all, where these are active.
         receives : collection of str
             What the objective receives; derived values among it belong to the content.
 

@@ -22,10 +22,10 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING
 
-from swath.assembly import Assembly, parquet
 from swath.commits import Commits
 from swath.disk import Disk, checksum, publish
 from swath.errors import CannotWriteError, DamageError, SwathError
+from swath.exports import parquet
 from swath.folders import PARQUET, STOP, enter, leave_nothing, resume
 from swath.history import Archive, Past, Target, survey
 from swath.lock import Lock
@@ -354,7 +354,7 @@ class Store:
         try:
             with self._writing:
                 archive = Archive(self._disk, self.folder, self.manifest, forgiving=True)
-                publish(self._disk, self.folder / PARQUET, parquet(Assembly(archive).arrow))
+                publish(self._disk, self.folder / PARQUET, parquet(archive))
         except OSError as error:
             raise self._cannot_write(error) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swath.messages import Reply
@@ -12,6 +12,16 @@ from swath.objective import Code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+REPLY = b"R"
+"""First byte of a packed reply."""
+
+PREFIX = 11
+"""Bytes before the header: `REPLY` and the header's length in decimal."""
+
+ALIGNMENT = 64
+"""Bytes; Arrow wants its columns to begin at multiples of this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,28 +99,32 @@ class Task:
 
 
 def pack(reply: Reply) -> bytes:
-    """Write a reply: a line of JSON, then the payload."""
-    header = asdict(reply)
+    """Write a reply: `REPLY`, the header's length, the header as JSON, and the payload, which stays aligned."""
+    header = {name: getattr(reply, name) for name in reply.__dataclass_fields__}
     header["payload"] = [len(part) for part in reply.payload]
-    return b"\n".join((json.dumps(header).encode(), b"".join(reply.payload)))
+    text = json.dumps(header).encode()
+    text += b" " * (-(PREFIX + len(text)) % ALIGNMENT)
+    return b"".join((REPLY, f"{len(text):0{PREFIX - 1}}".encode(), text, *reply.payload))
 
 
 def unpack(data: bytes) -> Reply:
-    """Read what `pack` wrote.
+    """Read what `pack` wrote; the payload shares its memory.
 
     Raises
     ------
     ValueError
         If the bytes are not a whole reply.
     """
-    text, _, rest = data.partition(b"\n")
-    header = json.loads(text)
-    payload, offset = [], 0
+    if data[:1] != REPLY:
+        raise ValueError("the bytes are no reply")
+    offset = PREFIX + int(data[1:PREFIX])
+    header = json.loads(data[PREFIX:offset])
+    payload, view = [], memoryview(data)
     for length in header["payload"]:
-        payload.append(rest[offset : offset + length])
+        payload.append(view[offset : offset + length])
         offset += length
-    if offset != len(rest):
-        raise ValueError(f"a reply of {len(rest)} payload bytes, {offset} announced")
+    if offset != len(data):
+        raise ValueError(f"a reply of {len(data)} bytes, {offset} announced")
     header["payload"] = tuple(payload)
     header["done"] = _ranges(header["done"])
     header["failed"] = tuple((status, _ranges(ranges)) for status, ranges in header["failed"])

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 LARGEST = 2**63 - 1
 """Points that an index can count."""
-MOST_BRANCHES = 4 * 10**6
-"""Branches of one level that conditions may bring about; a branch takes about 100 bytes while the tree grows."""
+MOST_BRANCHES = 10**6
+"""Branches of one level that conditions may bring about; more would cost seconds and hundreds of megabytes."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -120,13 +120,8 @@ class Product:
 
     def encode(self, state: Integers, code: Integers) -> tuple[Integers, Integers, NDArray[np.bool_]]:
         """Return how many points come before, the states that follow, and which codes are possible."""
-        possible = (code >= 0) & (code < self.width)
-        before = np.where(possible, code, 0) * self.inner[state]
-        if self.active is not None:
-            inactive = ~self.active[state]
-            possible = np.where(inactive, code == self.width, possible)
-            before[inactive] = 0
-        return before, _follow(self.child, state), possible
+        branch, possible = _branch(code, self.width, None if self.active is None else self.active[state])
+        return branch * self.inner[state], _follow(self.child, state), possible
 
 
 @dataclass(eq=False, slots=True)
@@ -168,14 +163,23 @@ class Sum:
 
     def encode(self, state: Integers, code: Integers) -> tuple[Integers, Integers, NDArray[np.bool_]]:
         """Return how many points come before, the states that follow, and which codes are possible."""
-        possible = (code >= 0) & (code < self.width)
+        branch, possible = _branch(code, self.width, None if self.active is None else self.active[state])
         begin = self.first[state]
-        branch = begin + np.where(possible, code, 0)
-        if self.active is not None:
-            inactive = ~self.active[state]
-            possible = np.where(inactive, code == self.width, possible)
-            branch[inactive] = begin[inactive]
+        branch += begin
         return self.below[branch] - self.below[begin], _follow(self.child, branch), possible
+
+
+def _branch(
+    code: Integers, width: int, active: NDArray[np.bool_] | None
+) -> tuple[Integers, NDArray[np.bool_]]:
+    """Return which of its state's branches a code is, and whether it can be; see `Tree.encode` for codes."""
+    optional = code > width
+    code = np.where(optional, code - width - 1, code)
+    possible = (code >= 0) & (code < width)
+    if active is not None:
+        possible = np.where(active, possible, optional | (code == width))
+        code = np.where(active, code, 0)
+    return np.where(possible, code, 0), possible
 
 
 def _divided(number: Integers, by: Any) -> tuple[Integers, Integers]:
@@ -239,7 +243,20 @@ class Tree:
         return codes
 
     def encode(self, codes: Sequence[Integers], n: int) -> Integers:
-        """Turn the codes of each axis, of shape (n,) each, into indices; -1 where that is no point of the block."""
+        """Turn codes into indices.
+
+        Parameters
+        ----------
+        codes : sequence of ndarray of int, shape (n,)
+            For each axis. Past the code for inactive, ``width``, come ``width + 1 + c``: c if the axis is active.
+        n : int
+            Number of rows.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            -1 where the codes are no point of the block.
+        """
         index, state = np.zeros(n, np.int64), np.zeros(n, np.int64)
         if not self.size:
             return index - 1

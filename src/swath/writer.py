@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from swath.disk import Disk
 
-LIMIT: Final = 64 << 20  # bytes of a segment
+LIMIT: Final = 16 << 20  # bytes of a segment that was merged; merging holds them a few times over in memory
 MANY: Final = 32  # small segments of one definition and code that may lie about
 LEAST: Final = 16  # of them merged at a time
 TINY: Final = (

@@ -34,7 +34,7 @@ from swath.errors import ClusterLostError, ObjectiveError, SwathError, UsageErro
 from swath.messages import Batch, Finished, Joined, Left, Lost, Returned
 from swath.objective import Signature
 from swath.pool import Pool
-from swath.task import Task, pack, unpack
+from swath.task import REPLY, Task, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -76,8 +76,8 @@ JOIN_TIMEOUT = 60.0
 IDLE = 60.0
 """Seconds without a batch after which a worker ends its slots: the driver may be gone."""
 
-REPLY, BACK, LOST, UNKNOWN = b"R", b"B", b"L", b"U"
-"""First byte of what a worker answers: a reply; given back; lost, with the reason; never heard of this run."""
+BACK, LOST, UNKNOWN = b"B", b"L", b"U"
+"""First byte of what a worker answers unless it is a reply: given back; lost, with the reason; never heard of this run."""
 
 
 class Dask:
@@ -330,7 +330,7 @@ class Dask:
             with contextlib.suppress(Exception):
                 assert self._client is not None  # noqa: S101
                 (data,) = await self._client._gather([future], errors="raise", direct=bool(self._pools))  # noqa: SLF001
-                event = self._event(batch, bytes(data))
+                event = self._event(batch, data if isinstance(data, bytes) else bytes(data))
         self._futures.pop(batch.id, None)
         future.release()
         if isinstance(event, Left):
@@ -339,14 +339,14 @@ class Dask:
             self.post(event)
 
     def _event(self, batch: Batch, data: bytes) -> Event:
-        kind, rest = data[:1], data[1:]
+        kind = data[:1]
         if kind == REPLY:
-            return Finished(self.now(), batch.id, unpack(rest))
+            return Finished(self.now(), batch.id, unpack(data))
         if kind == UNKNOWN:
             return Left(self.now(), batch.worker)
         if kind == BACK:
             return Returned(self.now(), batch.id, batch.start, batch.stop)
-        return Lost(self.now(), batch.id, rest.decode())
+        return Lost(self.now(), batch.id, data[1:].decode())
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine on Dask's loop."""
@@ -433,7 +433,7 @@ def serve(address: str, run: str, fields: str) -> bytes:
         reply = pool.evaluate(Batch(**json.loads(fields)))
     except BaseException as error:  # noqa: BLE001  # nothing may cross Dask but bytes
         return LOST + f"{type(error).__name__}: {error}".encode(errors="replace")
-    return BACK if reply is None else REPLY + pack(reply)
+    return BACK if reply is None else pack(reply)
 
 
 async def greet(address: str, run: str, task: bytes, name: str, slots: int) -> str:

@@ -1,0 +1,58 @@
+"""Does the objective agree with the definition? What it asks for must be provided, and what is provided be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swath.errors import DefinitionError
+from swath.loading import placed
+from swath.objective import locate
+
+if TYPE_CHECKING:
+    from swath.definition import Definition
+    from swath.objective import Code, Signature
+
+
+def find_objective(definition: Definition, code: Code | None = None) -> Code:
+    """Find a definition's objective as text, and compare its arguments where these are known already.
+
+    Parameters
+    ----------
+    definition : Definition
+        Names it.
+    code : Code, optional
+        The objective, if it is not to be found by its name.
+
+    Raises
+    ------
+    ObjectiveError
+        If there is none.
+    DefinitionError
+        If it cannot be called with these parameters.
+    """
+    code = code or locate(definition.objective, definition.folder)
+    if code.signature is not None:
+        check_arguments(definition, code.signature)
+    return code
+
+
+def check_arguments(definition: Definition, signature: Signature) -> None:
+    """Compare the objective's arguments with the parameters and derived columns.
+
+    Raises
+    ------
+    DefinitionError
+        With every disagreement, in the order of the file.
+    """
+    space = definition.space
+    conditions = dict.fromkeys(space.names, "")
+    for block in space.blocks:
+        for axis in block:
+            if axis.when is not None:
+                conditions.update(dict.fromkeys(axis.names, axis.when.text))
+        for name in set(space.names) - {name for axis in block for name in axis.names}:
+            conditions[name] = conditions[name] or "this block of the union has it"
+    read = {name for expression in space.derive.values() for name in expression.names}
+    found = signature.mistakes(definition.objective, parameters=conditions, derived=space.derived, read=read)
+    if found:
+        raise DefinitionError(placed(definition, found))
