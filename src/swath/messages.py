@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from swath.ranges import RangeSet
+if TYPE_CHECKING:
+    from swath.ranges import RangeSet
 
 STATUSES = ("ok", "error", "crash", "timeout", "oom", "invalid", "pruned")
 """What can become of a point; a row stores the place in this tuple."""

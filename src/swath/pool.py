@@ -12,11 +12,10 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
-from swath.messages import Reply
 from swath.slot import Slot, cut_short
 
 if TYPE_CHECKING:
-    from swath.messages import Batch
+    from swath.messages import Batch, Reply
     from swath.objective import Signature
     from swath.task import Task
 

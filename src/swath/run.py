@@ -26,7 +26,6 @@ from swath.driver import Driver, Policy
 from swath.errors import (
     ClusterLostError,
     CodeChangedError,
-    DefinitionError,
     ObjectiveError,
     SwathError,
     UsageError,

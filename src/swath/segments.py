@@ -163,7 +163,7 @@ def array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
-def _decode(payload: bytes) -> pa.Table:
+def _decode(payload: bytes | memoryview) -> pa.Table:
     """Read a slot's Arrow stream; whatever is wrong with it raises one of `_WRONG`."""
     table: pa.Table = pa.ipc.open_stream(pa.py_buffer(payload)).read_all()
     table.validate(full=True)
@@ -294,7 +294,6 @@ class Sink(io.RawIOBase):
         self.pieces.append(view)
         self.size += view.nbytes
         return view.nbytes
-
 
     def drained(self) -> list[Piece]:
         """Hand over what was written so far."""

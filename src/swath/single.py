@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from swath.agreement import find_objective
 from swath.errors import ObjectiveError, UsageError
 from swath.evaluate import Evaluator
 from swath.lookup import Shown, derived_values
 from swath.messages import STATUSES
-from swath.agreement import find_objective
 from swath.rows import COLUMNS
 from swath.run import make_task
 

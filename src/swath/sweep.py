@@ -12,7 +12,6 @@ from swath.run import Options, start
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from swath.definition import Definition
     from swath.objective import Code
     from swath.results import Results
     from swath.run import Handle
@@ -52,21 +51,14 @@ class Sweep:
         **keys: Any,
     ) -> None:
         self._code: Code | None = None
-        name = objective
         if not isinstance(objective, str):
             self._code = capture(objective)
-            name = self._code.objective
-            if ":" not in name:
-                name = f"__main__:{name}"
-            keys.setdefault("name", _folder_name(name))
-        self.definition = define({"objective": name, "parameters": parameters, **keys}, folder=Path.cwd())
-
-    @classmethod
-    def of(cls, definition: Definition) -> Sweep:
-        """Make a sweep of a definition that was read from a file."""
-        made = cls.__new__(cls)
-        made.definition, made._code = definition, None
-        return made
+            objective = self._code.objective
+            if ":" not in objective:
+                objective = f"__main__:{objective}"
+            keys.setdefault("name", _folder_name(objective))
+        mapping = {"objective": objective, "parameters": parameters, **keys}
+        self.definition = define(mapping, folder=Path.cwd())
 
     def __len__(self) -> int:
         """Count the candidates, before ``where``."""
@@ -139,7 +131,9 @@ def load(path: str | Path, *overrides: str) -> Sweep:
     """
     from swath.loading import load as read  # noqa: PLC0415  # YAML, which a sweep made in Python does without
 
-    return Sweep.of(read(path, overrides))
+    sweep = Sweep.__new__(Sweep)
+    sweep._code, sweep.definition = None, read(path, overrides)  # noqa: SLF001  # the other way to make one
+    return sweep
 
 
 def _folder_name(objective: str) -> str:
