@@ -119,7 +119,7 @@ def check(folder: Path, pairs: int) -> str:
     """A grid of 10^12 points, against the imports that reading a definition needs."""
     grid = ", ".join(f"{name}: {{range: [1000]}}" for name in "xyzw")
     command = ("-m", "swath", "check", sweep(folder, "big", f"{{{grid}}}"))
-    imports = ("-c", "import swath.cli, swath.definition, swath.loading")
+    imports = ("-c", "import swath.cli, swath.definition, swath.definition.loading")
     rows = [
         [
             "`swath check`, 10^12 points",

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from swath.disk import Disk
-    from swath.history import Past
+    from swath.store.disk import Disk
+    from swath.store.history import Past
 
 STUDY = {
     "name": "study",

@@ -85,9 +85,9 @@ def test_the_driver_sees_only_messages_ranges_and_batching():
     assert ours("driver") == {"messages", "ranges", "batching"}
 
 
-def test_nobody_but_run_and_cli_knows_views():
+def test_only_commands_know_views():
     users = {name for name in MODULES if any(used.startswith("views") for used in ours(name))}
-    assert {name for name in users if not name.startswith("views")} <= {"cli", "foreground", "runs", "doctor"}
+    assert all(name == "cli" or name.startswith(("views", "commands")) for name in users)
 
 
 def test_the_loop_does_not_ask_which_engine_it_holds():

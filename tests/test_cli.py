@@ -20,8 +20,8 @@ import pytest
 from click.testing import CliRunner
 
 from swath import cli
+from swath.commands.foreground import Signals, Words, run_name
 from swath.errors import CannotWriteError, RunInUseError, UsageError
-from swath.foreground import Signals, Words, run_name
 from swath.messages import Urgency
 from swath.snapshot import Snapshot
 from swath.views import export
@@ -240,8 +240,10 @@ def test_init_writes_a_working_example_once(here):
     assert err.splitlines()[-1] == "Now:  swath run new/example/throw.yaml"
     text = (here / "new/example/throw.yaml").read_text()
     assert len(text.splitlines()) == 8
-    assert text.startswith("# yaml-language-server: $schema=swath.schema.json\n")
-    assert json.loads((here / "new/example/swath.schema.json").read_text()) == json.loads(ask("schema")[0])
+    assert text.startswith("# yaml-language-server: $schema=swath.definition.schema.json\n")
+    assert json.loads((here / "new/example/swath.definition.schema.json").read_text()) == json.loads(
+        ask("schema")[0]
+    )
     before = {file: file.read_bytes() for file in (here / "new/example").iterdir()}
     _, err = ask("init", "new/example", code=2)
     assert "already there" in err
@@ -297,7 +299,8 @@ def test_check_takes_overrides():
 
 def test_check_of_a_huge_grid_is_immediate(here):
     axes = "\n".join(f"  p{i}: {{range: [1000]}}" for i in range(4))
-    (here / "huge.yaml").write_text(f"objective: total:total\nparameters:\n{axes}\n")
+    (here / "huge.py").write_text("def total(p0, p1, p2, p3):\n    return p0\n")
+    (here / "huge.yaml").write_text(f"objective: huge:total\nparameters:\n{axes}\n")
     out, _ = ask("check", "huge.yaml")
     assert "points     1,000,000,000,000 = 1000 x 1000 x 1000 x 1000" in out
     assert "999999999999" in out

@@ -14,12 +14,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from swath import forms
-from swath.checks import Wrong, duration, fitting_run_name, size
-from swath.definition import Cluster, Point, define, schema
-from swath.documents import dump, read_yaml
+from swath.definition import Cluster, Point, define, forms, schema
+from swath.definition.checks import Wrong, duration, fitting_run_name, size
+from swath.definition.documents import dump, read_yaml
+from swath.definition.loading import load
 from swath.errors import DefinitionError
-from swath.loading import load
 from swath.space import Opaque
 
 VALIDATOR = jsonschema.Draft7Validator(schema())

@@ -13,10 +13,10 @@ import pytest
 
 from swath.errors import ObjectiveError
 from swath.evaluate import HERE, LIMIT, MOST_FRAMES, MOST_TEXT, Evaluator, describe
-from swath.expressions import Expression
 from swath.messages import Reply
 from swath.slot import cut_short
 from swath.space import Axis, Opaque, Space
+from swath.space.expressions import Expression
 from swath.task import pack, unpack
 from tasks import done, statuses, table, task
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from swath import grammar, operations
 from swath.errors import ExpressionError
-from swath.expressions import Column, Expression, column
+from swath.space import grammar, operations
+from swath.space.expressions import Column, Expression, column
 
 # A reference: Python's own eval, row by row, on values that know what is missing.
 
@@ -490,7 +490,7 @@ def test_refusing_and_evaluating_raise_no_audit_event():
 import sys
 import numpy as np
 from swath.errors import ExpressionError
-from swath.expressions import Column, Expression
+from swath.space.expressions import Column, Expression
 texts = eval(sys.stdin.read())
 events = []
 watching = True

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swath.composer import DEPTH
-from swath.documents import dump, parse, read_yaml
+from swath.definition.composer import DEPTH
+from swath.definition.documents import dump, parse, read_yaml
+from swath.definition.loading import LARGEST, load
 from swath.errors import DefinitionError
-from swath.loading import LARGEST, load
 
 GOOD = "objective: model:run\nparameters: {beta: [0.1, 0.2], gamma: {linspace: [0, 1, 3]}}\n"
 
@@ -75,7 +75,7 @@ def test_nan_is_read_as_such():
 def test_the_pure_python_parser_reads_the_same(monkeypatch):
     import yaml
 
-    monkeypatch.setattr("swath.composer._Loader", yaml.SafeLoader)
+    monkeypatch.setattr("swath.definition.composer._Loader", yaml.SafeLoader)
     assert [value_of(text) for text, _ in SCALARS] == [value for _, value in SCALARS]
     assert [problem.text for problem in parse("a: !x 1\na: &b 2\nc: *b").problems] == [
         "the tag !x is not allowed here",
@@ -263,7 +263,7 @@ HOSTILE = {
 MEASURE = """
 import resource, sys, time
 from swath.errors import DefinitionError
-from swath.loading import load
+from swath.definition.loading import load
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
 for file in sys.argv[1:]:

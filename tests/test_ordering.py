@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from swath.ordering import Permutation, seeds, subkey
+from swath.space.ordering import Permutation, seeds, subkey
 
 keys = st.integers(-(2**80), 2**80)
 PINNED_ORDER = [2, 5, 3, 1, 0, 4, 9, 6, 7, 8]

@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from saving import SIZE, STUDY, Session, error_of, rows, stream, study
-from swath import commits
 from swath.errors import DamageError, UsageError
 from swath.messages import STATUSES, Reply
 from swath.ranges import RangeSet
 from swath.results import Results
-from swath.sealing import sealed
+from swath.store import commits
+from swath.store.sealing import sealed
 
 LAST = ["status", "seconds", "attempts", "worker", "started", "failure"]
 

@@ -13,11 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import ParameterGrid
 
-from swath import tree
 from swath.errors import ExpressionError, UsageError
-from swath.expressions import Expression
-from swath.ordering import seeds
-from swath.space import ABSENT, Axis, Opaque, Space, arange, canonical, geomspace, linspace, logspace
+from swath.space import ABSENT, Axis, Opaque, Space, arange, canonical, geomspace, linspace, logspace, tree
+from swath.space.expressions import Expression
+from swath.space.ordering import seeds
 
 # A reference: every point, listed.
 

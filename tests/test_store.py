@@ -19,17 +19,16 @@ import pyarrow as pa
 import pytest
 
 from saving import SIZE, STUDY, Session, error_of, rows, stream, study
-from swath import commits, writer
-from swath.disk import Disk, checksum
 from swath.errors import CannotWriteError, DamageError, RunInUseError, UsageError
-from swath.lock import holder
-from swath.manifest import Manifest, SegmentEntry, read_manifest
 from swath.messages import Batch, Reply, Write
-from swath.provenance import git_commit
 from swath.ranges import RangeSet
 from swath.results import Results
-from swath.sealing import sealed
-from swath.store import Store
+from swath.store import Store, commits, writer
+from swath.store.disk import Disk, checksum
+from swath.store.lock import holder
+from swath.store.manifest import Manifest, SegmentEntry, read_manifest
+from swath.store.provenance import git_commit
+from swath.store.sealing import sealed
 
 
 @pytest.fixture
@@ -119,7 +118,7 @@ def test_resuming_reads_no_segment_as_long_as_all_is_well(folder, monkeypatch):
     with Session(folder, definition) as session:
         session.save(0, 4)
         session.save(4, 9, excluded=[6])
-    monkeypatch.setattr("swath.history.decode", None)
+    monkeypatch.setattr("swath.store.history.decode", None)
     with Session(folder, definition) as session:
         assert str(session.past.done) == "0-8"
         assert session.past.statuses == {"ok": 8}
@@ -413,7 +412,7 @@ def test_a_new_parameter_counts_as_what_it_was(folder):
 def test_other_settings_of_the_same_space_need_no_matching(folder, monkeypatch):
     with Session(folder, study()) as session:
         session.save(0, 5, excluded=[2])
-    monkeypatch.setattr("swath.history.decode", None)
+    monkeypatch.setattr("swath.store.history.decode", None)
     with Session(folder, study(point={"retries": 2})) as session:
         assert str(session.past.done) == "0-4"
         assert session.past.excluded == 1

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from swath.definition.forms import geomspace, linspace, logspace, range, seeds, values  # noqa: A004  # the name in the file
     from swath.errors import (
         CannotWriteError,
         ClusterLostError,
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
         SwathError,
         UsageError,
     )
-    from swath.forms import geomspace, linspace, logspace, range, seeds, values  # noqa: A004  # the name in the file
     from swath.results import Results
     from swath.results import Results as open  # noqa: A004, N813  # swath.open(folder) reads as it works
     from swath.sweep import Sweep, load
@@ -52,7 +52,7 @@ __all__ = [
 _HOMES = {
     "sweep": ("Sweep", "load"),
     "results": ("Results",),
-    "forms": ("geomspace", "linspace", "logspace", "range", "seeds"),
+    "definition.forms": ("geomspace", "linspace", "logspace", "range", "seeds", "values"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
 }
 

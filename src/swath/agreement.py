@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from swath.definition.loading import placed
 from swath.errors import DefinitionError
-from swath.loading import placed
 from swath.objective import locate
 
 if TYPE_CHECKING:

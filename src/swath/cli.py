@@ -89,7 +89,7 @@ class Seconds(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds."""
-        from swath.checks import Wrong, duration
+        from swath.definition.checks import Wrong, duration
 
         try:
             return duration(value)
@@ -148,8 +148,8 @@ def sweep() -> None:
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 def init(folder: Path) -> None:
     """Write a small working example into FOLDER (default: here)."""
-    from swath import starter
-    from swath.schema import schema
+    from swath.commands import starter
+    from swath.definition.schema import schema
 
     files = starter.write(folder, schema())
     _say(f"Written: {', '.join(map(str, files))}\nNow:  swath run {files[0]}")
@@ -162,7 +162,7 @@ def init(folder: Path) -> None:
 @JSON
 def check(file: Path, overrides: tuple[str, ...], out: Path, as_json: bool) -> None:
     """Count the points of FILE, show its axes and the first and last points; run nothing."""
-    from swath.preview import preview
+    from swath.commands.preview import preview
     from swath.views import listings
 
     report = preview(_load(file, overrides), out)
@@ -225,7 +225,7 @@ def run(
     definition = _load(file, overrides, point_timeout)
     if point is not None:
         ctx.exit(_single(definition, point, as_json=as_json))
-    from swath import foreground
+    from swath.commands import foreground
 
     if options["scheduler"] and options["workers"]:
         raise UsageError(
@@ -240,7 +240,7 @@ def run(
 
 
 def _single(definition: Definition, point: int, *, as_json: bool) -> int:
-    from swath.single import evaluate
+    from swath.commands.single import evaluate
     from swath.views import listings
 
     shown = evaluate(definition, point)
@@ -255,7 +255,7 @@ def _single(definition: Definition, point: int, *, as_json: bool) -> int:
 @JSON
 def status(name: str | None, out: Path, watch: bool, as_json: bool) -> None:
     """Show how RUN goes (default: the one written to last)."""
-    from swath import runs
+    from swath.commands import runs
     from swath.views import listings
     from swath.views.terminal import progress
 
@@ -271,7 +271,7 @@ def status(name: str | None, out: Path, watch: bool, as_json: bool) -> None:
 @JSON
 def list_runs(out: Path, as_json: bool) -> None:
     """List the runs in a folder."""
-    from swath import runs
+    from swath.commands import runs
     from swath.views import listings
 
     found = runs.listing(out)
@@ -288,7 +288,7 @@ def show(name: str, point: tuple[str, ...], out: Path, as_json: bool) -> None:
 
     POINT is an index, the beginning of a content id, or parameters: beta=0.3 gamma=0.1
     """
-    from swath import lookup, runs
+    from swath.commands import lookup, runs
     from swath.views import listings
 
     found = lookup.show(runs.find(name, out), point)
@@ -315,7 +315,7 @@ def show(name: str, point: tuple[str, ...], out: Path, as_json: bool) -> None:
 @OUT
 def results(name: str, out: Path, form: str, **choice: Any) -> None:
     """Print the rows of RUN."""
-    from swath import lookup, runs
+    from swath.commands import lookup, runs
     from swath.views import export
 
     export.write(lookup.rows(runs.find(name, out), **choice), form, sys.stdout)
@@ -327,7 +327,7 @@ def results(name: str, out: Path, form: str, **choice: Any) -> None:
 @OUT
 def stop(name: str, now: bool, out: Path) -> None:
     """Stop RUN, wherever it was started; it can be resumed."""
-    from swath import runs
+    from swath.commands import runs
 
     runs.stop(runs.find(name, out), now=now, say=_say)
 
@@ -335,7 +335,7 @@ def stop(name: str, now: bool, out: Path) -> None:
 @sweep.command()
 def schema() -> None:
     """Print the JSON schema of a sweep's definition."""
-    from swath.schema import schema as made
+    from swath.definition.schema import schema as made
     from swath.views import listings
 
     _print(listings.as_json(made()))
@@ -348,8 +348,8 @@ def schema() -> None:
 @click.pass_context
 def doctor(ctx: click.Context, name: str | None, out: Path, as_json: bool) -> None:
     """Examine this machine, or with RUN a run folder."""
-    from swath import doctor as surgery
-    from swath import runs
+    from swath.commands import doctor as surgery
+    from swath.commands import runs
     from swath.views import listings
 
     findings = surgery.examine_run(runs.find(name, out)) if name else surgery.examine_machine(out)
@@ -360,7 +360,7 @@ def doctor(ctx: click.Context, name: str | None, out: Path, as_json: bool) -> No
 def _load(file: Path, overrides: tuple[str, ...], point_timeout: float | None = None) -> Definition:
     from dataclasses import replace
 
-    from swath.loading import load
+    from swath.definition.loading import load
 
     definition = load(file, overrides)
     if point_timeout is None:

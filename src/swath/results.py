@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swath.disk import Disk
 from swath.errors import DamageError, UsageError
+from swath.store.disk import Disk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from swath.assembly import Assembly
     from swath.definition import Definition
-    from swath.history import Archive, Past
-    from swath.manifest import Damage, Manifest
+    from swath.store.assembly import Assembly
+    from swath.store.history import Archive, Past
+    from swath.store.manifest import Damage, Manifest
 
 
 class Results:
@@ -56,7 +56,7 @@ class Results:
 
     def _look(self) -> _View:
         """Return what the folder holds now; what was computed before is kept if nothing has changed."""
-        from swath.manifest import read_manifest  # noqa: PLC0415  start-up: as for all below, until it is needed
+        from swath.store.manifest import read_manifest  # noqa: PLC0415  start-up: as for all below, until it is needed
 
         manifest = read_manifest(self._disk, self.folder)
         if self._view is None or self._view.manifest.serial != manifest.serial:
@@ -232,7 +232,7 @@ class _View:
 
     def _work(self, work: Any) -> Any:
         """Read the folder; where files that the manifest lists are merged meanwhile, as it is a moment later."""
-        from swath.history import latest  # noqa: PLC0415
+        from swath.store.history import latest  # noqa: PLC0415
 
         return latest(self.disk, self.folder, work, self.definitions)
 
@@ -253,7 +253,7 @@ class _View:
     @cached_property
     def past(self) -> Past:
         """How far the run is; cheap as long as nothing failed."""
-        from swath.history import survey  # noqa: PLC0415
+        from swath.store.history import survey  # noqa: PLC0415
 
         definition = self.definition
 
@@ -268,7 +268,7 @@ class _View:
 
     @cached_property
     def _read(self) -> tuple[Assembly, tuple[Damage, ...]]:
-        from swath.assembly import Assembly  # noqa: PLC0415
+        from swath.store.assembly import Assembly  # noqa: PLC0415
 
         def read(archive: Archive) -> tuple[Assembly, tuple[Damage, ...]]:
             made = Assembly(archive)
@@ -294,7 +294,7 @@ class _View:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows of the current definition."""
-        from swath.frames import to_frame  # noqa: PLC0415
+        from swath.store.frames import to_frame  # noqa: PLC0415
 
         return to_frame(self.assembly)
 
@@ -303,8 +303,8 @@ class _View:
         """The rows of all definitions."""
         import pandas as pd  # noqa: PLC0415
 
-        from swath.assembly import Assembly, gone  # noqa: PLC0415
-        from swath.frames import to_frame  # noqa: PLC0415
+        from swath.store.assembly import Assembly, gone  # noqa: PLC0415
+        from swath.store.frames import to_frame  # noqa: PLC0415
 
         def read(archive: Archive) -> list[Assembly]:
             return [Assembly(archive, rows) for rows in gone(archive)]

@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 
     from swath.definition import Definition
     from swath.engines import Engine
-    from swath.history import Past
     from swath.messages import Command
     from swath.objective import Code, Signature
     from swath.results import Results
     from swath.snapshot import Snapshot
     from swath.store import Previous
+    from swath.store.history import Past
 
 STOP_POLL = 0.5
 """Seconds between two looks for a request to stop."""

@@ -129,7 +129,7 @@ def load(path: str | Path, *overrides: str) -> Sweep:
     DefinitionError
         With every mistake, each with its place in the file.
     """
-    from swath.loading import load as read  # noqa: PLC0415  # YAML, which a sweep made in Python does without
+    from swath.definition.loading import load as read  # noqa: PLC0415  # YAML, which a sweep made in Python does without
 
     sweep = Sweep.__new__(Sweep)
     sweep._code, sweep.definition = None, read(path, overrides)  # noqa: SLF001  # the other way to make one

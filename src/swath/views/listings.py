@@ -13,10 +13,10 @@ from swath.views.text import NUMERIC, TEXT, count, listed, plain, size, table, v
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from swath.doctor import Finding
-    from swath.lookup import Shown
-    from swath.preview import Preview
-    from swath.runs import Listed, Looked
+    from swath.commands.doctor import Finding
+    from swath.commands.lookup import Shown
+    from swath.commands.preview import Preview
+    from swath.commands.runs import Listed, Looked
 
 
 def as_json(content: Any) -> str:

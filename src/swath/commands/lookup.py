@@ -1,0 +1,280 @@
+# ruff: noqa: PD011 - the values are those of columns and axes, not of frames
+"""What a user asks a run for: some of its rows, or one point.
+
+A point is named by its index, by the beginning of its content id, or by parameters, as many as it takes: constants
+and whatever else leaves only one point need not be written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+
+from swath.definition.documents import parse
+from swath.errors import UsageError
+from swath.results import Results
+from swath.space import canonical
+from swath.space.expressions import Column, Expression, column
+from swath.store.disk import Disk
+from swath.store.manifest import read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from swath.space import Space
+
+SHORTEST = 4  # digits of a content id; fewer name too many points
+MOST = 1_000_000  # points whose content ids are computed to find one, about 10 s
+OUTCOME = ("status", "seconds", "attempts", "worker", "started", "failure")
+
+
+class Shown(TypedDict):
+    """One point and what became of it; ``status`` is empty if it has no row."""
+
+    point: int
+    content_id: str
+    parameters: dict[str, Any]
+    derived: dict[str, Any]
+    metrics: dict[str, Any]
+    status: str
+    failure: str
+    seconds: float | None
+    attempts: int | None
+    worker: str | None
+    started: str | None
+    again: str
+
+
+def rows(
+    folder: Path, *, where: str | None, best: int | None, by: str | None, mean_over: str | None, every: bool
+) -> pd.DataFrame:
+    """Return rows of a run: all or averaged ones, of these those that satisfy ``where``, of these the best.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    where : str or None
+        An expression on the columns of the frame.
+    best : int or None
+        At most so many, the best first.
+    by : str or None
+        The metric by which; default: the one that the definition optimises.
+    mean_over : str or None
+        A parameter to average over.
+    every : bool
+        Also rows of points that the definition no longer has.
+
+    Raises
+    ------
+    UsageError
+        A name is unknown, or the wishes contradict each other.
+    ExpressionError
+        ``where`` cannot be evaluated.
+    """
+    _consistent(best=best, by=by, mean_over=mean_over, every=every)
+    results = Results(folder)
+    if best is not None:
+        frame = _ranked(results, by, mean_over)
+    elif mean_over:
+        frame = results.mean(over=mean_over)
+    else:
+        frame = results.all if every else results.frame
+    return _filtered(frame, where).head(len(frame) if best is None else best)
+
+
+def _consistent(*, best: int | None, by: str | None, mean_over: str | None, every: bool) -> None:
+    if by and best is None:
+        raise UsageError(f"--by {by} says what is best, so it needs --best K")
+    if every and (best is not None or mean_over):
+        raise UsageError(
+            "--all adds rows of other definitions, which --best and --mean-over do not compare; leave one out"
+        )
+
+
+def _ranked(results: Results, by: str | None, mean_over: str | None) -> pd.DataFrame:
+    ranked = results.best(len(results), by)
+    if not mean_over:
+        return ranked
+    definition = results.definition
+    name = by or definition.minimize or definition.maximize or ""
+    means = results.mean(over=mean_over)
+    return means.sort_values(name, ascending=name != definition.maximize, kind="stable", na_position="last")
+
+
+def _filtered(frame: pd.DataFrame, where: str | None) -> pd.DataFrame:
+    if where is None:
+        return frame
+    expression = Expression(where)
+    whole = frame.reset_index() if frame.index.name else frame
+    unknown = sorted(expression.names - set(whole.columns))
+    if unknown:
+        raise UsageError(f"--where reads {unknown[0]!r}, there is {', '.join(map(str, whole.columns))}")
+    columns = {name: _column(whole[name]) for name in expression.names}
+    found = expression.evaluate(columns, len(whole))
+    holds = found.values.astype(bool)
+    return frame[holds if found.present is None else holds & found.present]
+
+
+def _column(series: pd.Series[Any]) -> Column:
+    """Make a column that expressions can read; NaN stays a number, everything else that is missing is absent."""
+    if series.dtype.kind in "biuf":
+        return Column(series.to_numpy(), None)
+    present = series.notna().to_numpy()
+    values = [str(item) if hasattr(item, "isoformat") else item for item in series.astype(object).tolist()]
+    return Column(
+        column([item if there else None for item, there in zip(values, present, strict=True)]), present
+    )
+
+
+def show(folder: Path, words: Sequence[str]) -> Shown:
+    """Look a point up and say what became of it.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    words : sequence of str
+        An index; or the beginning of a content id; or ``NAME=VALUE``, once or more.
+
+    Raises
+    ------
+    UsageError
+        There is no such point, or several.
+    """
+    results = Results(folder)
+    manifest = read_manifest(Disk(), folder)
+    receives = manifest.definition(manifest.current).receives
+    space, frame = results.definition.space, results.frame
+    point = _find(space, frame, words, receives)
+    row = frame.loc[point].to_dict() if point in frame.index else {}
+    one = space.take(np.array([point], np.int64))
+    return Shown(
+        point=point,
+        content_id=space.content_id(point, receives),
+        parameters=dict(space[point]),
+        derived=derived_values(space, point),
+        metrics={
+            name: _plain(row[name]) for name in results.metrics if name in row and not _missing(row[name])
+        },
+        status=str(row["status"]) if row else "" if space.keep(one)[0] else "excluded by where",
+        failure=str(row["failure"]) if row and not _missing(row["failure"]) else "",
+        seconds=float(row["seconds"]) if row else None,
+        attempts=int(row["attempts"]) if row else None,
+        worker=str(row["worker"]) if row else None,
+        started=row["started"].isoformat() if row else None,
+        again=f"swath run {_file(results.name)} --point {point}",
+    )
+
+
+def derived_values(space: Space, point: int) -> dict[str, Any]:
+    """Return the derived values that a point has, by name."""
+    one = space.take(np.array([point], np.int64))
+    values = {name: _first(one.column(name)) for name in space.derived}
+    return {name: content for name, content in values.items() if content is not None}
+
+
+def _first(values: Column) -> Any:
+    absent = values.present is not None and not values.present[0]
+    return None if absent else _plain(values.values[0])
+
+
+def _plain(item: Any) -> Any:
+    return item.tolist() if hasattr(item, "tolist") else item
+
+
+def _missing(item: Any) -> bool:
+    return item is None or (isinstance(item, float) and item != item) or type(item).__name__ == "NAType"  # noqa: PLR0124  NaN
+
+
+def _file(name: str) -> str:
+    """Guess which file defines a sweep; a run folder does not know what its file is called now."""
+    guesses = [
+        folder / f"{name}{suffix}"
+        for folder in (Path(), Path("sweeps"))
+        for suffix in (".yaml", ".yml", ".json")
+    ]
+    return next((str(guess) for guess in guesses if guess.is_file()), "FILE")
+
+
+def _find(space: Space, frame: pd.DataFrame, words: Sequence[str], receives: Collection[str]) -> int:
+    if all("=" in word for word in words):
+        return _by_parameters(space, frame, words)
+    if len(words) > 1:
+        raise UsageError(
+            f"{' '.join(words)!r}: a point is an index, a content id, or NAME=VALUE once or more"
+        )
+    word = words[0]
+    if word.isdecimal() and int(word) < space.size:
+        return int(word)
+    if len(word) >= SHORTEST and set(word.lower()) <= set("0123456789abcdef"):
+        return _by_content(space, frame, word.lower(), receives)
+    if word.isdecimal():
+        raise UsageError(f"there is no point {word}: the space has points 0 to {space.size - 1:,}")
+    raise UsageError(
+        f"{word!r} names no point; give an index, at least {SHORTEST} digits of a content id, or NAME=VALUE once or more"
+    )
+
+
+def _by_content(space: Space, frame: pd.DataFrame, prefix: str, receives: Collection[str]) -> int:
+    """Search the points that have rows first, then all, if these are not too many to compute."""
+    everything = range(space.size) if space.size <= MOST else range(0)
+    for points in (frame.index.tolist(), everything):
+        found = [point for point in points if space.content_id(point, receives).startswith(prefix)]
+        if found:
+            return _only(found, f"the content id {prefix}")
+    raise UsageError(f"no point has a content id that begins with {prefix}")
+
+
+def _by_parameters(space: Space, frame: pd.DataFrame, words: Sequence[str]) -> int:
+    wanted = dict(_assignment(word, space.names) for word in words)
+    try:
+        return space.index({**_constants(space), **wanted})
+    except KeyError:
+        pass
+    holds = np.ones(len(frame), dtype=bool)
+    for name, content in wanted.items():
+        holds &= _equal(frame[name], content)
+    found = frame.index[holds].tolist()
+    if not found:
+        raise UsageError(f"no point that was run has {' '.join(words)}")
+    return _only(found, " ".join(words))
+
+
+def _assignment(word: str, names: Sequence[str]) -> tuple[str, Any]:
+    """Split at the equals sign behind a known name, and read the value as a definition would."""
+    name = max((name for name in names if word.startswith(f"{name}=")), key=len, default=None)
+    if name is None:
+        raise UsageError(f"there is no parameter {word.partition('=')[0]!r}, there is {', '.join(names)}")
+    document = parse(f"[{word[len(name) + 1 :]}]")
+    if document.problems or not isinstance(document.value, list) or len(document.value) != 1:
+        raise UsageError(f"{word!r}: expected one value behind {name}=")
+    return name, document.value[0]
+
+
+def _constants(space: Space) -> Mapping[str, Any]:
+    """Return the parameters that have one value only."""
+    if len(space.blocks) > 1:
+        return {}
+    axes = [axis for axis in space.blocks[0] if len(axis.values[0]) == 1 and axis.when is None]
+    return {name: values[0] for axis in axes for name, values in zip(axis.names, axis.values, strict=True)}
+
+
+def _equal(series: pd.Series[Any], wanted: Any) -> NDArray[np.bool_]:
+    if series.dtype.kind in "iuf" and isinstance(wanted, int | float) and not isinstance(wanted, bool):
+        return (series == wanted).to_numpy()
+    text = canonical(wanted)
+    items = series.astype(object).tolist()
+    return np.array([not _missing(item) and canonical(item) == text for item in items], dtype=bool)
+
+
+def _only(found: Sequence[int], what: str) -> int:
+    if len(found) > 1:
+        some = ", ".join(map(str, found[:5])) + (", ..." if len(found) > 5 else "")
+        raise UsageError(f"{what} names {len(found):,} points ({some}); say more, or give an index")
+    return int(found[0])

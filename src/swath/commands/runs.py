@@ -1,0 +1,253 @@
+"""Run folders from outside: find them, list them, see how they go, ask one to stop.
+
+Everything here only reads, except `stop`, which leaves a wish in the folder; who writes to a run is known by its
+lock. Whatever a folder contains is data from anybody, and may be damaged: then it is named, not hidden.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from swath.errors import SwathError, UsageError
+from swath.rates import History
+from swath.results import Results
+from swath.snapshot import RECENT, Snapshot
+from swath.store.disk import Disk
+from swath.store.lock import holder
+from swath.store.manifest import MANIFEST, SEGMENTS, read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swath.store.lock import Holder
+    from swath.store.manifest import Manifest
+    from swath.views.terminal import View
+
+PAUSE = 0.2  # seconds between looks at a lock; a person who waits does not notice
+LOOK = 1.0  # seconds between looks at a run that is followed; it commits no oftener than a few times a second
+SHARE = 5  # a look that takes long is taken at most this part of the time
+STOP = "stop"
+
+
+class Listed(TypedDict):
+    """A run in a list."""
+
+    name: str
+    state: str
+    rows: int
+    failed: int
+    updated: str
+    bytes: int
+    note: str
+
+
+class Looked(TypedDict):
+    """How one run goes."""
+
+    name: str
+    folder: str
+    objective: str
+    state: str
+    writer: str
+    total: int
+    done: int
+    excluded: int
+    statuses: dict[str, int]
+    updated: str
+    sessions: int
+    rows: int
+    segments: int
+    bytes: int
+    damage: list[str]
+
+
+def find(name: str, out: Path) -> Path:
+    """Return the folder of a run.
+
+    Parameters
+    ----------
+    name : str
+        A path to a run folder, or the name of one in ``out``. A folder that is no run gives way to a run of
+        that name: a project is often called like its sweep.
+
+    Raises
+    ------
+    UsageError
+        There is none; the text suggests what may have been meant.
+    """
+    for folder in (Path(name), out / name):
+        if is_run(folder):
+            return folder
+    known = [folder.name for folder in folders(out)]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = (
+        f"did you mean {near[0]!r}?"
+        if near
+        else f"there are: {', '.join(known[:10])}"
+        if known
+        else "there is none yet"
+    )
+    raise UsageError(f"no run {name!r}, neither as a path nor in {out}; {hint}")
+
+
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder holds a run, sound or not."""
+    return (folder / MANIFEST).is_file() or (folder / SEGMENTS).is_dir()
+
+
+def folders(out: Path) -> list[Path]:
+    """Return the run folders in a folder, by name."""
+    try:
+        return sorted(folder for folder in out.iterdir() if is_run(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def newest(out: Path) -> Path:
+    """Return the run that was written to last.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    found = folders(out)
+    if not found:
+        raise UsageError(f"no runs in {out}; name a run, or the folder that holds them: --out FOLDER")
+    return max(found, key=_written)
+
+
+def _written(folder: Path) -> float:
+    manifest = folder / MANIFEST
+    return manifest.stat().st_mtime if manifest.exists() else 0.0
+
+
+def listing(out: Path) -> list[Listed]:
+    """Describe every run in a folder, from its manifest alone."""
+    return [_listed(folder) for folder in folders(out)]
+
+
+def _listed(folder: Path) -> Listed:
+    try:
+        manifest = read_manifest(Disk(), folder)
+    except SwathError as error:
+        return Listed(
+            name=folder.name, state="damaged", rows=0, failed=0, updated="", bytes=0, note=str(error)
+        )
+    counts = _counts(manifest)
+    return Listed(
+        name=folder.name,
+        state=state_of(manifest, holder(folder)),
+        rows=sum(counts.values()),
+        failed=sum(n for status, n in counts.items() if status not in ("ok", "pruned")),
+        updated=manifest.updated,
+        bytes=sum(entry.bytes for entry in manifest.segments),
+        note="; ".join(map(str, manifest.damage)),
+    )
+
+
+def look(folder: Path) -> Looked:
+    """Say how a run goes; ``done`` counts points with a row, ``total`` those of the newest definition.
+
+    Raises
+    ------
+    DamageError
+        The manifest or the newest definition cannot be read.
+    """
+    results = Results(folder)
+    writer = holder(folder)
+    manifest = read_manifest(Disk(), folder)
+    return Looked(
+        name=results.name,
+        folder=str(folder),
+        objective=results.definition.objective,
+        state=state_of(manifest, writer),
+        writer=str(writer or ""),
+        total=results.total,
+        done=len(results),
+        excluded=results.definition.space.size - results.total,
+        statuses=results.statuses,
+        updated=manifest.updated,
+        sessions=len(manifest.sessions),
+        rows=manifest.rows,
+        segments=len(manifest.segments),
+        bytes=sum(entry.bytes for entry in manifest.segments),
+        damage=[str(damage) for damage in manifest.damage],
+    )
+
+
+def follow(folder: Path, view: View) -> None:
+    """Show how a run goes until nobody writes to it any more."""
+    begun = time.monotonic()
+    history = last = None
+    while holder(folder) is not None:
+        now = time.monotonic()
+        looked = look(folder)
+        if history is None or last is None:
+            history = History(now)
+        elif looked["done"] > last["done"]:
+            new = looked["done"] - last["done"]
+            history.add(now, 1, new + looked["excluded"] - last["excluded"], new)
+        last = looked
+        view.show(_snapshot(looked, history, now - begun, now))
+        time.sleep(max(LOOK, SHARE * (time.monotonic() - now)))
+    view.close()
+
+
+def _snapshot(looked: Looked, history: History, elapsed: float, now: float) -> Snapshot:
+    slope = history.slope(now, RECENT)
+    left = looked["total"] - looked["done"]
+    return Snapshot(
+        name=looked["name"],
+        state="running",
+        total=looked["total"],
+        done=looked["done"],
+        saved=looked["done"],
+        excluded=looked["excluded"],
+        statuses=looked["statuses"],
+        rate=slope and slope[1],
+        eta=(0.8 * left / slope[1], 1.25 * left / slope[1]) if slope and slope[1] > 0 else None,
+        elapsed=elapsed,
+    )
+
+
+def _counts(manifest: Manifest) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for entry in manifest.segments:
+        for status, number in entry.statuses.items():
+            counts[status] = counts.get(status, 0) + number
+    return counts
+
+
+def state_of(manifest: Manifest, writer: Holder | None) -> str:
+    """Name the state of a run; a manifest alone cannot tell a run in progress from one that was killed."""
+    if writer is not None:
+        return "running"
+    return "interrupted" if manifest.state == "running" else manifest.state
+
+
+def stop(folder: Path, *, now: bool, say: Callable[[str], None]) -> None:
+    """Ask whoever writes to a run to stop, and wait until they did.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    now : bool
+        Whether not to wait for the points that are running.
+    say : callable
+        Takes what the user should know.
+    """
+    writer = holder(folder)
+    if writer is None:
+        say(f"{folder} is not running.")
+        return
+    (folder / STOP).write_text("now" if now else "drain", encoding="ascii")
+    wait = "it saves what is finished" if now else "the points that are running finish first"
+    say(f"Asked {writer} to stop {folder}; {wait}.")
+    while holder(folder) is not None:
+        time.sleep(PAUSE)
+    say(f"{folder} has stopped; the command that started it goes on with it.")

@@ -1,0 +1,70 @@
+"""One point, run here and now: for whoever wants to see what happens, with ``print``, a debugger or a profiler.
+
+The objective runs in this process and is neither limited nor protected; nothing is kept. What comes back has the
+form in which `swath.commands.lookup.show` describes a saved point.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from swath.agreement import find_objective
+from swath.commands.lookup import Shown, derived_values
+from swath.errors import ObjectiveError, UsageError
+from swath.evaluate import Evaluator
+from swath.messages import STATUSES
+from swath.rows import COLUMNS
+from swath.run import make_task
+
+if TYPE_CHECKING:
+    from swath.definition import Definition
+
+
+def evaluate(definition: Definition, point: int) -> Shown:
+    """Evaluate one point of a definition in this process.
+
+    Parameters
+    ----------
+    definition : Definition
+        What the point is of.
+    point : int
+        Its index.
+
+    Raises
+    ------
+    UsageError
+        There is no such point, or ``where`` excludes it.
+    ObjectiveError
+        The objective cannot be imported or called, or its result cannot be kept.
+    """
+    space = definition.space
+    if not 0 <= point < space.size:
+        raise UsageError(f"there is no point {point}: the space has points 0 to {space.size - 1:,}")
+    evaluator = Evaluator(make_task(definition, find_objective(definition)), [-1, 0])
+    position = int(space.positions(np.array([point], np.int64))[0])
+    reply = evaluator.evaluate(position, position + 1, inf)
+    if reply.fatal:
+        raise ObjectiveError(reply.fatal)
+    if not reply.rows:
+        raise UsageError(f"point {point} is excluded by where: {space.where.text if space.where else ''}")
+    row: dict[str, Any] = pa.ipc.open_stream(reply.payload[0]).read_all().to_pylist()[0]
+    receives = evaluator.signature.receives((*space.names, *space.derived))
+    return Shown(
+        point=point,
+        content_id=space.content_id(point, receives),
+        parameters=dict(space[point]),
+        derived=derived_values(space, point),
+        metrics={name: item for name, item in row.items() if name not in COLUMNS and item is not None},
+        status=STATUSES[row["status"]],
+        failure=row.get("failure") or "",
+        seconds=row["seconds"],
+        attempts=None,
+        worker=None,
+        started=row["started"].astimezone(UTC).isoformat(),
+        again="",
+    )

@@ -1,0 +1,386 @@
+"""The shape of a definition: a pydantic model, and the JSON Schema for editors.
+
+The model checks every key and leaf on its own; what concerns several keys together (names in expressions, zipped
+lengths, sizes) is for `definition`. Checks sit with the fields, so a shape that exists is valid in this sense. The tags
+of unions begin with a NUL, so that `shaping` can tell them from keys.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import core_schema
+
+from swath.definition import checks
+from swath.definition.checks import Wrong, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+LONGEST_AXIS: Final = 10_000_000
+"""Values that one parameter may have: an axis may have to be held, at 8 to 60 bytes a value."""
+
+TAKEN: Final[Mapping[str, str]] = {
+    "linspace": "[start, stop, num]",
+    "geomspace": "[start, stop, num]",
+    "logspace": "[first exponent, last exponent, num]",
+    "range": "[stop], [start, stop] or [start, stop, step]",
+    "opaque": "[digest, type]",
+}
+"""What stands beside a form that takes several arguments."""
+
+FORMS: Final = ("values", "linspace", "geomspace", "logspace", "range", "seeds")
+"""The forms of values."""
+
+MODIFIERS: Final = ("when", "was")
+"""What may stand beside a form."""
+
+_LIST: Final = "\0list"
+_MAPPING: Final = "\0mapping"
+_SCALAR: Final = "\0scalar"
+
+
+@dataclass(frozen=True, eq=False)  # typing compares annotations by hash, and `told` has none
+class _Leaf:
+    """Annotates a field with our own check, and with what an editor is told."""
+
+    check: Callable[[object], object]
+    told: Mapping[str, object]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(self, schema: object, handler: object) -> dict[str, object]:
+        return dict(self.told)
+
+
+def _whole(least: int, most: int) -> _Leaf:
+    return _Leaf(checks.whole(least, most), {"type": "integer", "minimum": least, "maximum": most})
+
+
+def _choice(*words: str) -> _Leaf:
+    return _Leaf(checks.choice(*words), {"enum": list(words)})
+
+
+def _quantity(check: Callable[[object], object], units: str) -> _Leaf:
+    written = {"type": "string", "pattern": rf"^ *[0-9.]+ *({units})? *$"}
+    return _Leaf(check, {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, written]})
+
+
+Text = Annotated[str, _Leaf(checks.text, {"type": "string", "minLength": 1})]
+ExpressionText = Annotated[str, _Leaf(checks.expression, {"type": "string", "minLength": 1})]
+Number = Annotated[int | float, _Leaf(checks.number, {"type": "number"})]
+Flag = Annotated[bool, _Leaf(checks.flag, {"type": "boolean"})]
+Count = Annotated[int, _whole(1, LONGEST_AXIS)]
+Name = Annotated[str, _Leaf(checks.column_name, {"type": "string"})]
+Constant = Annotated[Any, _Leaf(checks.scalar, {"type": ["string", "number", "boolean", "null"]})]
+Value = Annotated[Any, _Leaf(checks.scalar, {})]
+Values = Annotated[list[Any], _Leaf(checks.values, {"type": "array", "minItems": 1})]
+
+
+def _positive_bounds(arguments: tuple[float, float, int]) -> tuple[float, float, int]:
+    for i in (0, 1):
+        if arguments[i] <= 0:
+            raise Wrong(
+                f"must be more than zero, got {shown(arguments[i])}",
+                "a geometric sequence has no logarithm there",
+                (i,),
+            )
+    return arguments
+
+
+def _exponents(arguments: tuple[float, float, int]) -> tuple[float, float, int]:
+    for i in (0, 1):
+        if not -307 <= arguments[i] <= 308:
+            raise Wrong(
+                f"10 to this power is no float, got {shown(arguments[i])}",
+                "logspace takes exponents, geomspace the ends themselves",
+                (i,),
+            )
+    return arguments
+
+
+def _range_arguments(value: object) -> list[int | float]:
+    if not isinstance(value, list) or not 1 <= len(value) <= 3:
+        raise misfit("range", value)
+    for i, argument in enumerate(value):
+        try:
+            checks.number(argument)
+        except Wrong as wrong:
+            raise Wrong(wrong.text, wrong.hint, (i,)) from None
+    _check_range(value)
+    return value
+
+
+def _check_range(arguments: list[int | float]) -> None:
+    start, stop, step = range_bounds(arguments)
+    if step == 0:
+        raise Wrong("the step must not be zero", path=(2,))
+    if (stop - start) * step <= 0:
+        hint = "the step leads away from the stop" if start != stop else "the stop itself is not included"
+        raise Wrong(f"no value lies from {start} up to and without {stop} by {step}", hint)
+    count = range_length(arguments)
+    if count > LONGEST_AXIS:
+        raise Wrong(f"{count:,} values, more than {LONGEST_AXIS:,}", "split it into two parameters")
+
+
+def range_length(arguments: Sequence[int | float]) -> int:
+    """Return how many values a range has whose step leads from start to stop."""
+    start, stop, step = range_bounds(arguments)
+    return math.ceil((stop - start) / step)
+
+
+def range_bounds(arguments: Sequence[int | float]) -> tuple[Decimal, Decimal, Decimal]:
+    """Return start, stop and step of a range, exactly."""
+    exact = [Decimal(repr(argument)) for argument in arguments]
+    if len(exact) == 1:
+        return Decimal(0), exact[0], Decimal(1)
+    return exact[0], exact[1], exact[2] if len(exact) > 2 else Decimal(1)
+
+
+def misfit(kind: str, value: object) -> Wrong:
+    """Say what a form takes instead of the given arguments."""
+    if isinstance(value, list):
+        values = "value" if len(value) == 1 else "values"
+        return Wrong(f"takes {TAKEN[kind]}, got {len(value)} {values}")
+    return Wrong(f"takes {TAKEN[kind]}, got {shown(value)}")
+
+
+_Triple = tuple[Number, Number, Count]
+_RANGE: Final = _Leaf(
+    _range_arguments, {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": 3}
+)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ValueForm(_Strict):
+    """Beside a form."""
+
+    when: ExpressionText | None = Field(
+        default=None, description="Condition over earlier parameters; where it is false, this one is absent."
+    )
+    was: Value = Field(
+        default=None, description="What rows saved before this parameter existed count as having had."
+    )
+
+    @property
+    def kind(self) -> str:
+        """The name of the form."""
+        return next(iter(type(self).model_fields.keys() - set(MODIFIERS)))
+
+    @property
+    def arguments(self) -> Any:
+        """What stands beside the name of the form."""
+        return getattr(self, self.kind)
+
+
+class ListForm(ValueForm):
+    """Values, one after the other."""
+
+    values: Values = Field(description="The values, of any type.")
+
+
+class Linspace(ValueForm):
+    """Evenly spaced numbers."""
+
+    linspace: _Triple = Field(description="[start, stop, num]: evenly spaced, both ends included.")
+
+
+class Geomspace(ValueForm):
+    """Numbers with a constant quotient."""
+
+    geomspace: Annotated[_Triple, AfterValidator(_positive_bounds)] = Field(
+        description="[start, stop, num]: each a constant multiple of the one before, both ends included."
+    )
+
+
+class Logspace(ValueForm):
+    """Powers of ten."""
+
+    logspace: Annotated[_Triple, AfterValidator(_exponents)] = Field(
+        description="[first, last, num]: exponents of 10, evenly spaced, both ends included."
+    )
+
+
+class Range(ValueForm):
+    """Numbers by a fixed step, exact in decimal."""
+
+    range: Annotated[list[int | float], _RANGE] = Field(
+        description="[stop], [start, stop] or [start, stop, step], as in Python: the stop is excluded."
+    )
+
+
+class Seeds(ValueForm):
+    """Seeds of replicates."""
+
+    seeds: Count = Field(description="How many; the same ones for every combination of the other parameters.")
+
+
+class OpaqueForm(ValueForm):
+    """A constant that only Python can hold, by the digest of its pickled bytes."""
+
+    opaque: tuple[Text, Text]
+
+
+def _kind(value: object) -> str | None:
+    if isinstance(value, list):
+        return _LIST
+    if not isinstance(value, dict):
+        return _SCALAR
+    kinds = [key for key in value if key in FORMS or key == "opaque"]
+    return f"\0{kinds[0]}" if len(kinds) == 1 else None
+
+
+def _list_or_mapping(value: object) -> str:
+    return _LIST if isinstance(value, list) else _MAPPING
+
+
+def _text_or_mapping(value: object) -> str:
+    return _MAPPING if isinstance(value, dict) else _SCALAR
+
+
+Parameter = Annotated[
+    Annotated[Values, Tag(_LIST)]
+    | Annotated[Constant, Tag(_SCALAR)]
+    | Annotated[ListForm, Tag("\0values")]
+    | Annotated[Linspace, Tag("\0linspace")]
+    | Annotated[Geomspace, Tag("\0geomspace")]
+    | Annotated[Logspace, Tag("\0logspace")]
+    | Annotated[Range, Tag("\0range")]
+    | Annotated[Seeds, Tag("\0seeds")]
+    | Annotated[OpaqueForm, Tag("\0opaque")],
+    Discriminator(_kind),
+]
+Block = dict[Name, Parameter]
+
+
+class PointShape(_Strict):
+    """What one point may use."""
+
+    timeout: Annotated[float, _quantity(checks.duration, "ms|s|m|min|h|d")] | None = Field(
+        default=None,
+        description="Longest time that a point may take: seconds, or '500ms', '60s', '5min', '2h'.",
+    )
+    memory: Annotated[int, _quantity(checks.size, "B|[kKMGT]i?B")] | None = Field(
+        default=None, description="Most memory that a point may use: bytes, or '500MB', '2GiB'."
+    )
+    cores: Annotated[int, _whole(1, 4096)] = Field(default=1, description="Cores that one point keeps busy.")
+    retries: Annotated[int, _whole(0, 1000)] = Field(
+        default=0, description="How often a failed point is tried again."
+    )
+    fresh: Flag = Field(
+        default=False, description="Give every point a fresh state and a scratch folder of its own."
+    )
+
+
+class ClusterShape(_Strict):
+    """Where the points run."""
+
+    workers: Annotated[int, _whole(1, 100_000)] | None = Field(
+        default=None, description="Workers to start on this machine; default: one a core."
+    )
+    scheduler: Text | None = Field(
+        default=None, description="Address of a running Dask scheduler, such as tls://host:8786."
+    )
+    insecure: Flag = Field(default=False, description="Allow a scheduler off this machine without TLS.")
+
+
+class Shape(_Strict):
+    """A sweep definition."""
+
+    name: (
+        Annotated[
+            str, _Leaf(checks.run_name, {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"})
+        ]
+        | None
+    ) = Field(default=None, description="The run's name, and its folder's; default: the file's stem.")
+    objective: (
+        Annotated[str, _Leaf(checks.objective, {"type": "string", "pattern": "^[^:]+:[^:]+$"})] | None
+    ) = Field(
+        default=None, description="What is evaluated: module:function, looked up beside this file first."
+    )
+    parameters: Annotated[
+        Annotated[Block, Tag(_MAPPING)] | Annotated[list[Block], Tag(_LIST)], Discriminator(_list_or_mapping)
+    ] = Field(
+        default_factory=dict,
+        description="Values by parameter; their product is swept, last fastest. A list of such mappings is a union.",
+    )
+    table: (
+        Annotated[
+            Annotated[Text, Tag(_SCALAR)] | Annotated[dict[Name, Values], Tag(_MAPPING)],
+            Discriminator(_text_or_mapping),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="A .csv or .parquet file, or lists by column: these vary together, crossed with the parameters.",
+    )
+    zip: list[Annotated[list[Text], Field(min_length=2)]] = Field(
+        default_factory=list,
+        description="Groups of parameters that vary together, at the place of the first.",
+    )
+    where: ExpressionText | None = Field(
+        default=None, description="Keep only points for which this holds, such as `beta > gamma`."
+    )
+    derive: dict[Name, ExpressionText] = Field(
+        default_factory=dict, description="More columns, as expressions over parameters and earlier ones."
+    )
+    order: Annotated[Literal["grid", "shuffle"], _choice("grid", "shuffle")] = Field(
+        default="grid", description="In which order points run."
+    )
+    minimize: Text | None = Field(default=None, description="The metric that should be small.")
+    maximize: Text | None = Field(default=None, description="The metric that should be large.")
+    seed: Annotated[int, _whole(0, 2**64 - 1)] = Field(default=0, description="The root of all randomness.")
+    point: PointShape = Field(default=PointShape(), description="What one point may use.")
+    cluster: ClusterShape = Field(default=ClusterShape(), description="Where the points run.")
+    isolation: Annotated[str, _choice("process", "none")] = Field(
+        default="process", description="Evaluate in a supervised child process, or in the worker itself."
+    )
+
+
+def schema() -> dict[str, object]:
+    """Return the JSON Schema of a definition file, in the keywords of draft-07, which editors know best."""
+    made: dict[str, Any] = _draft07(Shape.model_json_schema())
+    definitions = made["$defs"]
+    definitions.pop("OpaqueForm")
+    _drop_references(made, "#/$defs/OpaqueForm")
+    made["$schema"] = "http://json-schema.org/draft-07/schema#"
+    made["title"] = "swath sweep definition"
+    made["required"] = ["objective"]
+    made["anyOf"] = [{"required": ["parameters"]}, {"required": ["table"]}]
+    return made
+
+
+def _draft07(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_draft07(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _draft07(value) for key, value in node.items() if not _is_noise(key, value)}
+    if "prefixItems" in kept:
+        kept["items"] = kept.pop("prefixItems")
+        kept["additionalItems"] = False
+    if "$ref" in kept and len(kept) > 1:  # draft-07 ignores what stands beside a reference
+        kept["allOf"] = [{"$ref": kept.pop("$ref")}]
+    return kept
+
+
+def _is_noise(key: str, value: object) -> bool:
+    """Tell titles that pydantic invents, and defaults that say no more than "none"."""
+    return (key == "title" and isinstance(value, str)) or (
+        key == "default" and (value is None or isinstance(value, dict))
+    )
+
+
+def _drop_references(node: Any, reference: str) -> None:
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        if isinstance(inner, list):
+            inner[:] = [item for item in inner if item != {"$ref": reference}]
+        _drop_references(inner, reference)

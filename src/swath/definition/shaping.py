@@ -1,0 +1,150 @@
+"""Plain data to a valid `Shape`, and everything that is wrong with the data, in our words.
+
+A definition may be wrong in one place and checkable in all others. So `shaped` takes out what is wrong and tries the
+rest again: the shape that it returns is always valid, and the problems say what was left out of it.
+
+pydantic reports a place as a path into which the tags of its unions are mixed; those of `schema` begin with a NUL, which
+no key in a file has any use for, and are dropped again here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from swath.definition.checks import Wrong, shown, suggestion
+from swath.definition.places import Path, Problem
+from swath.definition.schema import FORMS, MODIFIERS, TAKEN, ClusterShape, PointShape, Shape, misfit
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
+
+_ABOVE: Final[Path] = ("\0above",)
+"""Stands for: the mistake is of what holds the value, because an argument is missing."""
+
+_DIVISIBLE: Final = ("parameters", "derive", "point", "cluster")
+"""Keys whose entries do not depend on each other's shape."""
+
+_SHAPES: Final[Mapping[str, type[BaseModel]]] = {"point": PointShape, "cluster": ClusterShape}
+
+
+def shaped(mapping: Mapping[str, object]) -> tuple[Shape, list[Problem]]:
+    """Check the shape of plain data.
+
+    Returns
+    -------
+    shape : Shape
+        What is right, typed.
+    problems : list of Problem
+        What is wrong and therefore left out.
+    """
+    data = dict(mapping)
+    problems: list[Problem] = []
+    while True:
+        try:
+            return Shape.model_validate(data), problems
+        except ValidationError as error:
+            found = [_problem(details) for details in error.errors(include_url=False)]
+            problems += dict.fromkeys(
+                found
+            )  # a short list of arguments is reported once for each that is missing
+            data = _without(data, [problem.path for problem in found])
+
+
+def _without(data: Mapping[str, object], paths: Collection[Path]) -> dict[str, Any]:
+    """Return a copy in which the smallest independent pieces that hold the paths are missing."""
+    left: dict[str, Any] = dict(data)
+    for top, *below in paths:
+        inner = left.get(str(top))
+        if top == "parameters" and isinstance(inner, list) and below:
+            left["parameters"] = [
+                _lessened(block, below[1:]) if i == below[0] else block for i, block in enumerate(inner)
+            ]
+        elif top in _DIVISIBLE and isinstance(inner, dict) and below:
+            left[str(top)] = _dropped(inner, below[0])
+        else:
+            left = _dropped(left, top)
+    return left
+
+
+def _lessened(block: object, below: list[str | int]) -> object:
+    """Return a block without one parameter, or, if it is wrong as a whole, an empty one: the others keep their places."""
+    return _dropped(block, below[0]) if isinstance(block, dict) and below else {}
+
+
+def _dropped(mapping: dict[Any, Any], key: object) -> dict[Any, Any]:
+    return {name: value for name, value in mapping.items() if name != key}
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    path = tuple(key for key in error["loc"] if not str(key).startswith("\0") and key != "[key]")
+    wrong = _wrong(error, path)
+    return Problem((*path, *wrong.path) if wrong.path != _ABOVE else path[:-1], wrong.text, wrong.hint)
+
+
+def _wrong(error: ErrorDetails, path: Path) -> Wrong:
+    kind, value = error["type"], error["input"]
+    if kind == "value_error":
+        wrong: Wrong = error["ctx"][
+            "error"
+        ]  # every check of ours raises it, and pydantic's own have other types
+        return wrong
+    if kind == "extra_forbidden":
+        return _unknown_key(path)
+    if kind == "missing":
+        return _missing_argument(path, value)
+    if kind.startswith("union_tag"):
+        return _no_form(value)
+    return _wrong_type(kind, path, value)
+
+
+def _wrong_type(kind: str, path: Path, value: object) -> Wrong:
+    if kind in {"tuple_type", "too_long"} and path[-1] in TAKEN:
+        return misfit(str(path[-1]), value)
+    if kind == "too_short":
+        return Wrong(f"a group needs two names or more, got {shown(value)}")
+    expected = "a list" if kind == "list_type" else "a mapping"
+    return Wrong(f"must be {expected}, got {shown(value)}")
+
+
+def _missing_argument(path: Path, value: object) -> Wrong:
+    wrong = misfit(str(path[-2]), value)
+    return Wrong(wrong.text, wrong.hint, _ABOVE)
+
+
+def _unknown_key(path: Path) -> Wrong:
+    known = _keys_beside(path)
+    if len(path) == 1:
+        place = next((top for top in ("point", "cluster") if path[0] in _SHAPES[top].model_fields), None)
+        if place:
+            return Wrong("unknown key", f"it belongs under `{place}:`")
+    return Wrong("unknown key", suggestion(str(path[-1]), known) or f"there are: {', '.join(known)}")
+
+
+def _keys_beside(path: Path) -> list[str]:
+    if len(path) == 1:
+        return list(Shape.model_fields)
+    if path[0] in _SHAPES:
+        return list(_SHAPES[str(path[0])].model_fields)
+    return [*FORMS, *MODIFIERS]
+
+
+def _no_form(value: object) -> Wrong:
+    """Say why a mapping is no form: none or several of the known keys are in it."""
+    keys = list(value) if isinstance(value, dict) else []
+    kinds = [key for key in keys if key in FORMS]
+    if len(kinds) > 1:
+        return Wrong(f"has both {kinds[0]} and {kinds[1]}", "keep one")
+    foreign = next((key for key in keys if key not in MODIFIERS), None)
+    if foreign is None:
+        return Wrong(f"has no values, got {shown(value)}", "add `values: [...]`")
+    near = suggestion(str(foreign), FORMS)
+    return Wrong(
+        "unknown form",
+        near or f"forms are {', '.join(FORMS)}; a constant mapping is written as a list of one",
+        (foreign,),
+    )

@@ -1,0 +1,341 @@
+"""The space of a sweep: lazy, addressed by index, vectorised both ways.
+
+Theory of operation
+-------------------
+An index counts *candidates* (`swath.space.candidates`): the points of a union of products, before ``where``. They are
+computed, never listed: 10^12 of them cost what their axes cost. A ``where`` is applied to columns of points
+by whoever holds them, so nobody scans a product beforehand. *Positions* are the order of the sweep: a
+computed one-to-one map of the indices.
+
+Points are the same if the same parameters are active with the same content. An index is a place in one
+space; `match` finds the points of an earlier definition in this one (`swath.space.matching`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from swath.space.blocks import Axis
+from swath.space.candidates import Candidates, Points
+from swath.space.expressions import Expression
+from swath.space.matching import Matching
+from swath.space.ordering import Permutation, subkey
+from swath.space.values import (
+    ABSENT,
+    Opaque,
+    Value,
+    arange,
+    canonical,
+    content_id,
+    geomspace,
+    linspace,
+    logspace,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+
+__all__ = [
+    "ABSENT",
+    "Axis",
+    "Opaque",
+    "Points",
+    "Space",
+    "arange",
+    "canonical",
+    "geomspace",
+    "linspace",
+    "logspace",
+]
+
+_SAMPLE = 10**6
+"""Candidates that an estimate looks at: a share of one half is known to 0.05 %."""
+_CHUNK = 2**16
+"""Candidates that are looked at together: their columns stay in the processor's cache."""
+
+
+class Space:
+    """A union of blocks of axes.
+
+    Parameters
+    ----------
+    blocks : sequence of sequences of Axis
+        In order. A point that an earlier block contains is left out.
+    where : Expression, optional
+        What points must satisfy; may read parameters and derived columns. Absent parameters make it false.
+    derive : mapping of str to Expression, optional
+        More columns; each may read parameters and the derived columns before it.
+    order : {"grid", "shuffle"}
+        As written, the last axis fastest; or a permutation that follows from ``root``.
+    root : int
+        The root of all randomness.
+
+    Attributes
+    ----------
+    size : int
+        Number of candidates; ``len`` is the same.
+    names : tuple of str
+        All parameters, in order of first appearance.
+    derived : tuple of str
+        The derived columns.
+
+    Raises
+    ------
+    ExpressionError
+        An expression reads what there is not, or conditions combine in too many ways.
+    UsageError
+        There are more than 2^63 - 1 candidates, or a name stands twice.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[Sequence[Axis]],
+        *,
+        where: Expression | None = None,
+        derive: Mapping[str, Expression] | None = None,
+        order: Literal["grid", "shuffle"] = "grid",
+        root: int = 0,
+    ) -> None:
+        self.blocks = tuple(tuple(axes) for axes in blocks)
+        self.where = where
+        self.derive = dict(derive or {})
+        self.order = order
+        self.root = root
+        self.candidates = Candidates(self.blocks, self.derive)
+        if where is not None:
+            self.candidates.check("`where`", where)
+        self.size = self.candidates.size
+        self.names = self.candidates.names
+        self.derived = tuple(self.derive)
+        self._matching: Matching | None = None
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __repr__(self) -> str:
+        return f"<Space of {self.size:,} points: {', '.join(self.names)}>"
+
+    # Order.
+
+    @cached_property
+    def _permutation(self) -> Permutation | None:
+        return Permutation(self.size, subkey("order", self.root)) if self.order == "shuffle" else None
+
+    def indices(self, start: int, stop: int) -> Integers:
+        """Return the indices at positions [start, stop)."""
+        positions = np.arange(start, stop, dtype=np.int64)
+        return positions if self._permutation is None else self._permutation.forward(positions)
+
+    def positions(self, indices: Integers) -> Integers:
+        """Return the positions of indices."""
+        indices = np.asarray(indices, dtype=np.int64)
+        return indices if self._permutation is None else self._permutation.inverse(indices)
+
+    # Points.
+
+    def columns(self, start: int, stop: int) -> Points:
+        """Return the points with the indices [start, stop).
+
+        Raises
+        ------
+        IndexError
+            The range leaves [0, size).
+        """
+        return self.candidates.take(np.arange(start, stop, dtype=np.int64))
+
+    def take(self, indices: Integers) -> Points:
+        """Return the points with these indices, shape (n,), in any order.
+
+        Raises
+        ------
+        IndexError
+            An index is outside [0, size).
+        """
+        return self.candidates.take(np.asarray(indices, dtype=np.int64))
+
+    def __getitem__(self, i: int) -> dict[str, Value]:
+        """Return the active parameters of one point."""
+        index = i + self.size if i < 0 else i
+        if not 0 <= index < self.size:
+            raise IndexError(f"there is no point {i}: the space has {self.size:,}")
+        values = self.columns(index, index + 1).arguments(self.names)
+        return {name: value for name, (value,) in zip(self.names, values, strict=True) if value is not ABSENT}
+
+    def index(self, point: Mapping[str, Value]) -> int:
+        """Return the index of the candidate that has exactly these active parameters, by content.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        return self.candidates.index(point)
+
+    def __contains__(self, point: Mapping[str, Value]) -> bool:
+        """Tell whether a point is a candidate; ``where`` is not asked."""
+        try:
+            self.index(point)
+        except KeyError:
+            return False
+        return True
+
+    def match(
+        self, old: Space, indices: Integers, *, was: Mapping[str, Value], receives: Collection[str]
+    ) -> Integers:
+        """Find points of an earlier definition's space in this one, by content.
+
+        Parameters
+        ----------
+        old : Space
+            The earlier space.
+        indices : ndarray of int, shape (n,)
+            Points of it.
+        was : mapping of str to value
+            What its points count as having had, for parameters that it does not have at all, where these are active.
+        receives : collection of str
+            What the objective receives; derived values among it belong to the content.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            Indices in this space; -1 where it has no such point, or ``where`` excludes it.
+        """
+        if self._matching is None or not self._matching.serves(old.candidates, was, receives):
+            self._matching = Matching(self.candidates, old.candidates, was, receives)
+        found = self._matching(np.asarray(indices, dtype=np.int64))
+        hits = np.flatnonzero(found >= 0)
+        found[hits[~self.keep(self.take(found[hits]))]] = -1
+        return found
+
+    def content_id(self, i: int, receives: Collection[str]) -> str:
+        """Return what names a point in every definition: of its parameters and the derived values received."""
+        wanted = [name for name in self.derived if name in receives]
+        values = self.columns(i, i + 1).arguments(wanted)
+        derived = {name: value for name, (value,) in zip(wanted, values, strict=True) if value is not ABSENT}
+        return content_id({**self[i], **derived})
+
+    # Which points count.
+
+    def keep(self, points: Points) -> NDArray[np.bool_]:
+        """Return which points satisfy ``where``, shape (n,).
+
+        Raises
+        ------
+        ExpressionError
+            It cannot be evaluated for one of them.
+        """
+        if self.where is None:
+            return np.ones(points.n, np.bool_)
+        return self.where.holds({name: points.column(name) for name in self.where.names}, points.n)
+
+    def count(self, limit: int = 10**8) -> tuple[int, bool]:
+        """Count the points that satisfy ``where``.
+
+        Parameters
+        ----------
+        limit : int
+            Candidates to look at, at most, for an exact answer; 10^8 take some seconds.
+
+        Returns
+        -------
+        points : int
+            How many.
+        exact : bool
+            False: estimated, from a sample that is always the same.
+        """
+        if self.where is None:
+            return self.size, True
+        shadows = [self._shadow(number) for number in range(len(self.blocks))]
+        if sum(shadow.size for shadow in shadows) > limit:
+            return self._estimate(), False
+        return sum(self._kept(shadow) for shadow in shadows), True
+
+    def _reads(self) -> set[str]:
+        """Return the parameters that ``where`` depends on, through derived columns too."""
+        pending, read = set(self.where.names if self.where else ()), set()
+        while pending:
+            name = pending.pop()
+            read.add(name)
+            pending |= set(self.derive[name].names) if name in self.derive else set()
+        return read
+
+    def _shadow(self, number: int) -> _Shadow:
+        """Return the least part of a block that tells how many of its points ``where`` keeps."""
+        block, offset = self.candidates.blocks[number], self.candidates.offsets[number]
+        if not block.plain:
+            return _Shadow(block.size, 1, offset, (), ())
+        read = self._reads()
+        widths = [len(axis) for axis in block.axes]
+        decide = [i for i, axis in enumerate(block.axes) if read.intersection(axis.names)]
+        strides = tuple(math.prod(widths[i + 1 :]) for i in decide)
+        size = math.prod(widths[i] for i in decide)
+        return _Shadow(size, block.size // size, offset, tuple(widths[i] for i in decide), strides)
+
+    def _kept(self, shadow: _Shadow) -> int:
+        found = 0
+        for start in range(0, shadow.size, _CHUNK):
+            points = self.take(shadow.indices(start, min(start + _CHUNK, shadow.size)))
+            found += int(self.keep(points).sum())
+        return found * shadow.weight
+
+    def _estimate(self) -> int:
+        drawn = min(_SAMPLE, self.size)
+        sample = Permutation(self.size, subkey("estimate", 0)).forward(np.arange(drawn, dtype=np.int64))
+        kept = sum(
+            int(self.keep(self.take(chunk)).sum())
+            for chunk in np.array_split(sample, max(1, drawn // _CHUNK))
+        )
+        return kept * self.size // drawn
+
+    # To other processes, and back.
+
+    def spec(self) -> dict[str, Any]:
+        """Describe the space in JSON, briefly; `from_spec` makes it again."""
+        return {
+            "blocks": [[axis.spec() for axis in axes] for axes in self.blocks],
+            "where": self.where.text if self.where else None,
+            "derive": {name: expression.text for name, expression in self.derive.items()},
+            "order": self.order,
+            "root": self.root,
+        }
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Space:
+        """Make the space that `spec` described."""
+        return cls(
+            [[Axis.from_spec(axis) for axis in axes] for axes in spec["blocks"]],
+            where=Expression(spec["where"]) if spec["where"] else None,
+            derive={name: Expression(text) for name, text in spec["derive"].items()},
+            order=spec["order"],
+            root=spec["root"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shadow:
+    """Some points of a block, each standing for ``weight`` that differ from it only where ``where`` does not look."""
+
+    size: int
+    weight: int
+    offset: int
+    widths: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def indices(self, start: int, stop: int) -> Integers:
+        """Return the indices of the shadow's points [start, stop)."""
+        rest = np.arange(start, stop, dtype=np.int64)
+        if not self.widths:
+            return rest + self.offset
+        indices = np.full(len(rest), self.offset)
+        for code, stride in zip(np.unravel_index(rest, self.widths), self.strides, strict=True):
+            indices += code * stride
+        return indices

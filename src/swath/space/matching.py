@@ -1,0 +1,126 @@
+"""Finding the points of an earlier definition in a later one, by content, a column at a time.
+
+Theory of operation
+-------------------
+For every pair of an old and a new block, each axis of the new one gets its code from the codes of the old:
+name by name an old code becomes a place among the new axis' values (a table, made once), places become a
+code (`Axis.find`), and the new block's tree turns codes into an index, or says that there is no such point.
+What a point was before it had a parameter (``was``) is a constant place, where that parameter is active. Then those go whose derived values
+differ, as far as the objective receives them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swath.space.blocks import Series, theirs_places
+from swath.space.values import canonical, key
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from numpy.typing import NDArray
+
+    from swath.space.blocks import Axis, Block
+    from swath.space.candidates import Candidates, Part
+    from swath.space.expressions import Column
+    from swath.space.values import Value
+
+    Integers = NDArray[np.int64]
+
+
+class Matching:
+    """From indices of old candidates to indices of new ones.
+
+    Parameters
+    ----------
+    new, old : Candidates
+        Where to look, and for whose points.
+    was : mapping of str to value
+        What old points count as having had, for parameters that they do not have at all.
+    receives : collection of str
+        What the objective receives; derived values among it belong to the content.
+    """
+
+    def __init__(
+        self, new: Candidates, old: Candidates, was: Mapping[str, Value], receives: Collection[str]
+    ) -> None:
+        self._new, self._old = new, old
+        self._was = {name: Series([value]) for name, value in was.items() if name not in old.names}
+        self._asked = canonical(dict(was)), frozenset(receives)
+        self._places: dict[tuple[int, int, str], Integers] = {}
+        received = [name for name in dict.fromkeys((*new.derive, *old.derive)) if name in receives]
+        self._hopeless = any((name in new.derive) != (name in old.derive) for name in received)
+        self._unequal = [name for name in received if _meaning(new, name) != _meaning(old, name)]
+
+    def serves(self, old: Candidates, was: Mapping[str, Value], receives: Collection[str]) -> bool:
+        """Tell whether this matching was made for the same question."""
+        return old is self._old and self._asked == (canonical(dict(was)), frozenset(receives))
+
+    def __call__(self, indices: Integers) -> Integers:
+        """Return the new indices, shape (n,); -1 where there is none."""
+        found = np.full(len(indices), -1)
+        if self._hopeless:
+            return found
+        for part in self._old.take(indices).parts:
+            rows = slice(None) if part.rows is None else part.rows
+            found[rows] = self._located(part)
+        for name in self._unequal:
+            hits = np.flatnonzero(found >= 0)
+            same = _same(self._old.take(indices[hits]).column(name), self._new.take(found[hits]).column(name))
+            found[hits[~same]] = -1
+        return found
+
+    def _located(self, part: Part) -> Integers:
+        found = np.full(part.n, -1)
+        for number, block in enumerate(self._new.blocks):
+            if self._foreign(part.block, block):
+                continue
+            index = block.tree.encode([self._code(part, number, axis) for axis in block.axes], part.n)
+            for name in part.block.place.keys() - block.place.keys():  # unknown there, so it must be inactive
+                index = np.where(part.code(name) == len(part.block.series(name)), index, -1)
+            found = np.where((found < 0) & (index >= 0), index + self._new.offsets[number], found)
+        return found
+
+    @staticmethod
+    def _foreign(theirs: Block, ours: Block) -> bool:
+        """Tell whether every point of a block has a parameter that another block does not know."""
+        return any(not theirs.conditional(name) for name in theirs.place.keys() - ours.place.keys())
+
+    def _code(self, part: Part, number: int, axis: Axis) -> Integers:
+        code = axis.find([self._place(part, number, axis, name) for name in axis.names])
+        if axis.when is not None and self._was.keys() >= set(axis.names):
+            return code + len(axis) + 1  # where it is inactive, old points are right to lack it
+        return code
+
+    def _place(self, part: Part, number: int, axis: Axis, name: str) -> Integers:
+        if name not in part.block.place:
+            constant = self._was.get(name)
+            place = len(axis) if constant is None else int(theirs_places(axis, name, constant)[0])
+            return np.full(part.n, place)
+        table = self._places.get((part.number, number, name))
+        if table is None:
+            table = theirs_places(axis, name, part.block.series(name))
+            self._places[part.number, number, name] = table
+        return table[part.code(name)]
+
+
+def _meaning(space: Candidates, name: str) -> Any:
+    """Return what a name stands for, down to parameters: equal meanings give equal values."""
+    if name not in space.derive:
+        return name
+    expression = space.derive[name]
+    return expression.text, tuple(_meaning(space, read) for read in sorted(expression.names))
+
+
+def _same(left: Column, right: Column) -> NDArray[np.bool_]:
+    """Tell row by row whether two columns have equal content, or are both absent."""
+    a, b = left.values, right.values
+    pairs = zip(map(key, a.tolist()), map(key, b.tolist()), strict=True)
+    equal: NDArray[np.bool_] = np.fromiter((x == y for x, y in pairs), np.bool_, len(a))
+    here = np.ones(len(a), np.bool_) if left.present is None else left.present
+    there = np.ones(len(a), np.bool_) if right.present is None else right.present
+    same: NDArray[np.bool_] = (here == there) & (equal | ~here)
+    return same

@@ -1,0 +1,403 @@
+"""The store: the only writer of a run folder, with a thread of its own for the disk.
+
+Theory of operation. `Store.open` takes the lock and changes nothing else; `Store.begin` accepts a definition, says
+what has been done for it, and starts the commit thread. `Store.append` hands a reply over and returns. The
+thread (`swath.store.commits`) writes whatever is waiting as one commit (`swath.store.writer`) and reports the batches durable,
+so that a row is on disk within a second of its arrival, however many replies come.
+
+A reply that is not an answer to its batch is reported as rejected and does not reach the disk. An error of the
+disk is final: it is reported once, nothing more is written or called durable, and what was durable stays so.
+
+The callbacks run in the commit thread.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING
+
+from swath.errors import CannotWriteError, DamageError, SwathError
+from swath.ranges import RangeSet
+from swath.store.commits import Commits
+from swath.store.disk import Disk, checksum, publish
+from swath.store.exports import parquet
+from swath.store.folders import PARQUET, STOP, enter, leave_nothing, resume
+from swath.store.history import Archive, Past, Target, survey
+from swath.store.lock import Lock
+from swath.store.manifest import DEFINITIONS, RUN, SEGMENTS, DefinitionEntry, Manifest, Session
+from swath.store.provenance import git_commit, versions
+from swath.store.sealing import FORMAT, layout, sealed
+from swath.store.segments import Part, RejectedError, accept
+from swath.store.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from swath.definition import Definition
+    from swath.messages import Write
+    from swath.store.manifest import Damage, SegmentEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The newest definition of a run, to be compared with the one that goes on.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the objective's code, as it was used last.
+    receives : tuple of str
+        What the objective took.
+    rows : int
+        Saved so far, by all definitions.
+    """
+
+    name: str
+    objective: str
+    fingerprint: str
+    receives: tuple[str, ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What `begin` was told."""
+
+    definition: Definition
+    fingerprint: str
+    durable: Callable[[tuple[int, ...]], None]
+    rejected: Callable[[int, str], None]
+    failed: Callable[[SwathError], None]
+
+
+class Store:
+    """A run folder that this process may write; made by `open`.
+
+    Attributes
+    ----------
+    folder : Path
+        The run folder.
+    """
+
+    def __init__(self, folder: Path, disk: Disk, lock: Lock, manifest: Manifest, *, fresh: bool) -> None:
+        self.folder = folder
+        self._disk, self._lock, self._fresh = disk, lock, fresh
+        self._writer = Writer(disk, folder, manifest)
+        self._session: _Session | None = None
+        self._done = RangeSet()
+        self._commits: Commits | None = None
+        self._writing = threading.Lock()  # held while the folder changes, or must not
+        self._failed = self._closed = False
+
+    @classmethod
+    def open(cls, folder: Path, *, fresh: bool = False, disk: Disk | None = None) -> Store:
+        """Take the lock of a run folder; nothing else is changed before `begin`.
+
+        Parameters
+        ----------
+        folder : Path
+            Made if it is not there.
+        fresh : bool
+            Begin anew: `begin` will move the folder to ``<name>.1``, or the first number that is free.
+        disk : Disk
+            Another disk, for tests.
+
+        Raises
+        ------
+        UsageError
+            It is a file, or holds something that is no run.
+        RunInUseError
+            Another process writes there.
+        CannotWriteError
+            It cannot be written, or locks do not work there.
+        DamageError
+            It holds a run that cannot be read.
+        """
+        disk = disk or Disk()
+        lock = enter(folder, disk)
+        try:
+            manifest = Manifest() if fresh else resume(disk, folder)
+            used = len(disk.names(folder)) > 1  # more than the lock
+            return cls(folder, disk, lock, manifest, fresh=fresh and used)
+        except BaseException:
+            lock.release()
+            raise
+
+    @property
+    def manifest(self) -> Manifest:
+        """The newest durable state; empty for a new run."""
+        return self._writer.manifest
+
+    @property
+    def rows(self) -> int:
+        """Rows saved, by all definitions."""
+        return self.manifest.rows
+
+    def previous(self) -> Previous | None:
+        """Return what the run's newest definition was; None for a new run."""
+        if not self.manifest.current:
+            return None
+        entry = self.manifest.definition(self.manifest.current)
+        return Previous(entry.name, entry.objective, entry.code, entry.receives, self.manifest.rows)
+
+    def begin(
+        self,
+        definition: Definition,
+        *,
+        fingerprint: str,
+        receives: Sequence[str],
+        durable: Callable[[tuple[int, ...]], None],
+        rejected: Callable[[int, str], None],
+        failed: Callable[[SwathError], None],
+    ) -> Past:
+        """Accept a definition and start the commit thread.
+
+        Parameters
+        ----------
+        definition : Definition
+            What the rows to come are of.
+        fingerprint : str
+            Of the objective's code.
+        receives : sequence of str
+            What the objective takes of parameters and derived values.
+        durable, rejected, failed : callable
+            Called from the commit thread: with the ids of batches that are on disk; with the id of a batch whose
+            reply is none, and why; with the error after which nothing more is written.
+
+        Returns
+        -------
+        Past
+            What has been done for this definition.
+        """
+        if self._session is not None:
+            raise RuntimeError("begin was called before")
+        self._session = _Session(definition, fingerprint, durable, rejected, failed)
+        try:
+            past = self._begin(self._session, receives)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self._commits = Commits(self._commit, self._fail)
+        return past
+
+    def _begin(self, session: _Session, receives: Sequence[str]) -> Past:
+        definition = session.definition
+        if self._fresh:
+            self._move()
+        for name in (DEFINITIONS, SEGMENTS):
+            self._disk.make_folder(self.folder / name)
+        if not self.manifest.run:
+            self._create(definition)
+        writer = self._writer
+        writer.remove_left()
+        self._disk.remove(self.folder / STOP)
+        entry = self._admit(definition, session.fingerprint, receives)
+        definitions = _with(self.manifest.definitions, entry)
+        bad = (*self.manifest.damage, *writer.damaged())
+        manifest = replace(self.manifest, definitions=definitions, segments=self._sound(bad), damage=bad)
+        archive = Archive(self._disk, self.folder, manifest, forgiving=True)
+        past = survey(archive, Target(entry.number, definition.space, definition.was, receives))
+        self._done = past.done.copy()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        here = Session(now, sum(past.statuses.values()), os.getpid(), socket.gethostname())
+        writer.publish(
+            current=entry.number,
+            definitions=definitions,
+            segments=self._sound(past.damage),
+            sessions=(*self.manifest.sessions, here),
+            state=self._state("running"),
+        )
+        writer.set_aside(item.file.rpartition("/")[2] for item in past.damage)
+        return past
+
+    def _sound(self, damage: Sequence[Damage]) -> tuple[SegmentEntry, ...]:
+        files = {item.file for item in damage}
+        return tuple(entry for entry in self.manifest.segments if entry.path not in files)
+
+    def _state(self, otherwise: str) -> str:
+        """Return "complete" if every position of the definition is decided."""
+        assert self._session is not None  # noqa: S101  begin set it
+        return "complete" if len(self._done) == self._session.definition.space.size else otherwise
+
+    def _move(self) -> None:
+        """Put the old run aside and begin in an empty folder of the same name."""
+        taken = set(self._disk.names(self.folder.parent))
+        free = next(name for n in count(1) if (name := f"{self.folder.name}.{n}") not in taken)
+        self._disk.rename(self.folder, self.folder.with_name(free))
+        self._disk.make_folder(self.folder)  # which makes the renaming durable too
+        old, self._lock = self._lock, Lock(self.folder)
+        old.release()
+        self._fresh = False
+
+    def _create(self, definition: Definition) -> None:
+        """Write what never changes."""
+        about = {
+            "format": FORMAT,
+            "run": uuid.uuid4().hex,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "name": definition.name,
+            "objective": definition.objective,
+            "seed": definition.seed,
+            "versions": versions(),
+            "git": git_commit(definition.folder),
+        }
+        publish(self._disk, self.folder / RUN, [sealed(about)])
+        self._writer = Writer(self._disk, self.folder, Manifest(run=str(about["run"])))
+
+    def _admit(self, definition: Definition, fingerprint: str, receives: Sequence[str]) -> DefinitionEntry:
+        """Find a definition among those accepted before, by its content, or add it."""
+        raw = layout(definition.source).encode()
+        size, crc = len(raw), checksum([raw])
+        known = self.manifest.definitions
+        number = next((item.number for item in known if self._holds(item, raw, crc)), 0)
+        number = number or max((item.number for item in known), default=0) + 1
+        name = f"{number:04d}.yaml"
+        if self._read(f"{DEFINITIONS}/{name}", size) != raw:  # new, or spoilt: then this mends it
+            publish(self._disk, self.folder / DEFINITIONS / name, [raw])
+        return DefinitionEntry(
+            number=number,
+            file=name,
+            bytes=size,
+            crc=crc,
+            name=definition.name,
+            objective=definition.objective,
+            receives=tuple(receives),
+            code=fingerprint,
+        )
+
+    def _holds(self, entry: DefinitionEntry, raw: bytes, crc: str) -> bool:
+        """Tell whether an accepted definition is this one; what is in its file counts, unless that is spoilt."""
+        if (entry.bytes, entry.crc) != (len(raw), crc):
+            return False
+        there = self._read(f"{DEFINITIONS}/{entry.file}", entry.bytes)
+        return there == raw or checksum([there]) != crc
+
+    def _read(self, name: str, limit: int) -> bytes:
+        """Read a file of the run; empty if that cannot be done."""
+        try:
+            return self._disk.read_file(self.folder, name, limit)
+        except (OSError, DamageError):
+            return b""
+
+    def append(self, write: Write) -> None:
+        """Hand a reply over; returns at once unless 256 MiB wait for the disk already.
+
+        After an error of the disk, which was reported, replies are dropped.
+        """
+        if self._commits is None:
+            raise RuntimeError("the store takes rows between begin and close")
+        self._commits.append(write)
+
+    def flush(self) -> None:
+        """Ask that what is waiting be written at once."""
+        if self._commits is not None:
+            self._commits.flush()
+
+    def _commit(self, writes: Sequence[Write]) -> None:
+        """Make replies durable and say so."""
+        session = self._session
+        assert session is not None  # noqa: S101  begin set it before the thread
+        positions_of = session.definition.space.positions
+        names = list(self.manifest.workers)
+        parts: list[Part] = []
+        for write in writes:
+            if write.batch.worker not in names:
+                names.append(write.batch.worker)
+            try:
+                parts.append(accept(write, names.index(write.batch.worker), positions_of))
+            except RejectedError as error:
+                session.rejected(write.batch.id, str(error))
+        if not parts:
+            return
+        for part in parts:
+            self._done.update(part.done)
+        with self._writing:
+            code, state = session.fingerprint, self._state("running")
+            self._writer.commit(parts, positions_of, code, workers=tuple(names), state=state)
+        session.durable(tuple(part.batch_id for part in parts))
+        with self._writing:
+            self._writer.merge()
+
+    def _fail(self, error: Exception) -> None:
+        """Report the error after which nothing more is written."""
+        self._failed = True
+        if isinstance(error, OSError):
+            told: SwathError = self._cannot_write(error)
+        else:  # a mistake of ours
+            told = SwathError(f"the store of {self.folder} failed: {type(error).__name__}: {error}")
+        if self._session is not None:
+            self._session.failed(told)
+
+    def _cannot_write(self, error: OSError) -> CannotWriteError:
+        place = error.filename or self.folder
+        return CannotWriteError(
+            f"cannot write {place}: {error.strerror or error}; the {self.rows:,} rows saved so far are safe, "
+            "and the same command goes on once that is mended"
+        )
+
+    def export(self) -> None:
+        """Write ``results.parquet`` of everything appended so far; before `close`.
+
+        Raises
+        ------
+        CannotWriteError
+            It could not be written; what was there before is as it was.
+        """
+        if self._commits is not None:
+            self._commits.drain()
+        try:
+            with self._writing:
+                archive = Archive(self._disk, self.folder, self.manifest, forgiving=True)
+                publish(self._disk, self.folder / PARQUET, parquet(archive))
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def stop_request(self) -> str | None:
+        """Tell whether somebody asked for this run to stop: "drain", "now", or None."""
+        try:
+            asked = self._disk.read_file(self.folder, STOP, 64)
+        except FileNotFoundError:
+            return None
+        except (OSError, DamageError):
+            asked = b""
+        return "now" if asked.strip() == b"now" else "drain"
+
+    def close(self) -> None:
+        """Commit what is here, tidy up, end the thread and give the lock back; again, it does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._commits is not None:
+                self._commits.close()
+                self._end()
+            elif not self.manifest.run and not self._fresh:
+                leave_nothing(self.folder)
+        finally:
+            self._lock.release()
+
+    def _end(self) -> None:
+        """Leave the folder as it is to be found."""
+        if self._failed:
+            return
+        try:
+            self._writer.merge(ending=True)
+            state = self._state("stopped")
+            if self.manifest.state != state:
+                self._writer.publish(state=state)
+            self._writer.remove_left()
+            self._disk.remove(self.folder / STOP)
+        except OSError as error:
+            self._fail(error)
+
+
+def _with(entries: Sequence[DefinitionEntry], entry: DefinitionEntry) -> tuple[DefinitionEntry, ...]:
+    """Add an entry, or put it in the place of the one of its number."""
+    others = (item for item in entries if item.number != entry.number)
+    return tuple(sorted((*others, entry), key=lambda item: item.number))

@@ -1,0 +1,71 @@
+"""Whose folder is this: what a run folder may hold, and how one is entered and left."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from swath.errors import CannotWriteError, DamageError, UsageError
+from swath.store.lock import NAME as LOCK
+from swath.store.lock import Lock
+from swath.store.manifest import (
+    BEFORE,
+    DEFINITIONS,
+    MANIFEST,
+    RUN,
+    SEGMENT_NAME,
+    SEGMENTS,
+    Manifest,
+    read_manifest,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from swath.store.disk import Disk
+
+PARQUET: Final = "results.parquet"
+STOP: Final = "stop"
+OURS: Final = frozenset(
+    {LOCK, RUN, MANIFEST, BEFORE, DEFINITIONS, SEGMENTS, PARQUET, STOP, "events.jsonl", "logs"}
+)
+
+
+def enter(folder: Path, disk: Disk) -> Lock:
+    """Make sure that a folder is there and is ours, and lock it."""
+    try:
+        disk.make_folder(folder)
+        names = set(disk.names(folder))
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(
+            f"{error.filename} is a file; a run needs a folder there: choose another --out"
+        ) from error
+    except OSError as error:
+        raise CannotWriteError(f"cannot write {folder}: {error.strerror}") from error
+    strangers = sorted(name for name in names - OURS if not name.endswith(".tmp"))
+    if strangers and not names & {RUN, MANIFEST, BEFORE}:
+        raise UsageError(
+            f"{folder} holds no run but other files ({strangers[0]!r}, ...); give the sweep another name, or --out"
+        )
+    return Lock(folder)
+
+
+def resume(disk: Disk, folder: Path) -> Manifest:
+    """Read the state of the folder that we hold; an empty one where no run was ever begun."""
+    names = disk.names(folder)
+    if MANIFEST in names or BEFORE in names:
+        return read_manifest(disk, folder)
+    if any(SEGMENT_NAME.fullmatch(name) for name in disk.names(folder / SEGMENTS)):
+        raise DamageError(
+            f"{folder} has segments but no {MANIFEST}; restore it from a copy, or run again with --fresh, "
+            "which keeps the folder beside the new one"
+        )
+    return Manifest()
+
+
+def leave_nothing(folder: Path) -> None:
+    """Remove a folder in which nothing was begun, if it holds nothing but the lock."""
+    with suppress(OSError):
+        if [item.name for item in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
