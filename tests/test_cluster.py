@@ -152,9 +152,9 @@ def test_a_worker_that_comes_back_under_its_name_is_used_again(fragile, held):
 
 def test_a_worker_that_has_forgotten_the_run_is_greeted_again(fragile, held):
     def forget():
-        from swath.engines.dask import _POOLS
+        from swath.remote import POOLS
 
-        _POOLS.clear()
+        POOLS.clear()
 
     handle = swath.load(held / "study.yaml").start(out=held / "results", scheduler=fragile.address)
     until(lambda: len(ran(held)) == 1)

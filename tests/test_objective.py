@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from swath.capture import capture
 from swath.errors import ObjectiveError
-from swath.objective import Code, Signature, capture, locate, signature_of
+from swath.objective import Code, Signature, locate, signature_of
 from tasks import SOURCE, written
 
 MODEL = '''
@@ -382,7 +383,7 @@ SCRIPT = """
 import functools, json
 import numpy as np
 import helper
-from swath.objective import capture
+from swath.capture import capture
 {body}
 code = capture({objective})
 out = dict(objective=code.objective, root=code.root, files=dict(code.files), function=code.function.hex(), fingerprint=code.fingerprint)

@@ -330,7 +330,7 @@ def test_what_points_print_goes_to_a_log(opened, tmp_path):
 )
 def test_imports_that_fail(tmp_path, monkeypatch, source, text):
     if "sleep" in source:
-        monkeypatch.setattr(slots, "IMPORT_TIMEOUT", 2.0)
+        monkeypatch.setattr("swath.child.IMPORT_TIMEOUT", 2.0)
     made = Slot(task(tmp_path, f"{source}\n\ndef f(do): pass", {"do": [1]}), "w")
     try:
         with pytest.raises(ObjectiveError, match=text):

@@ -25,13 +25,10 @@ import os
 import sys
 import sysconfig
 import tempfile
-import textwrap
 import tokenize
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from swath.errors import Mistake, ObjectiveError
 
@@ -202,50 +199,14 @@ def locate(objective: str, folder: Path) -> Code:
     """
     module, _, path = objective.partition(":")
     for root in [folder, *map(Path, filter(None, sys.path)), Path.cwd()]:
-        if _module_file(root, module) is not None:
+        if module_file(root, module) is not None:
             return _read(objective, root.resolve(), module, path)
     if importlib.util.find_spec(module.partition(".")[0]) is not None:  # a builtin, or a module in a zip
-        return Code(objective, "", {}, b"", _digest([objective]))
+        return Code(objective, "", {}, b"", digest([objective]))
     raise ObjectiveError(
         f"objective {objective}: there is no {module.replace('.', '/')}.py in {folder}, "
         "and Python finds no such module; looked beside the definition first"
     )
-
-
-def capture(function: Callable[..., object]) -> Code:
-    """Make a Python function ready to travel: by its module's name where that works, else by value.
-
-    Raises
-    ------
-    ObjectiveError
-        If it is no function, or cannot be pickled.
-    """
-    if not callable(function):
-        raise ObjectiveError(f"the objective must be a function, got {function!r}")
-    module = sys.modules.get(getattr(function, "__module__", "") or "")
-    name = getattr(function, "__qualname__", "")
-    if module is not None and module.__name__ != "__main__" and _reaches(module, name) is function:
-        file = getattr(module, "__file__", None)
-        root = Path(file).resolve().parents[_depth(module)] if file else Path.cwd()
-        return locate(f"{module.__name__}:{name}", root)
-    import cloudpickle  # noqa: PLC0415  # 35 ms that only functions by value need
-
-    try:
-        pickled = cloudpickle.dumps(function)
-    except Exception as error:
-        raise ObjectiveError(
-            f"the objective {name or function!r} cannot be sent to a slot: {error}"
-        ) from error
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
-    root = Path(file).resolve().parent if file else Path.cwd()
-    parts, modules = _reachable(function)
-    files: dict[str, str] = {}
-    for used in modules:
-        if _module_file(root, used) is not None and _ships(root):
-            files |= _closure(root, used)
-    fingerprint = _digest([*parts, *_normalised(files)])
-    shown = getattr(function, "__name__", type(function).__name__)
-    return Code(shown, str(root), files, pickled, fingerprint, signature_of(function))
 
 
 def signature_of(function: Callable[..., object]) -> Signature:
@@ -280,15 +241,16 @@ def signature_of(function: Callable[..., object]) -> Signature:
 
 
 def _read(objective: str, root: Path, module: str, path: str) -> Code:
-    ships = _ships(root)
-    files = _closure(root, module, follow=ships)  # what an installed module imports is not ours to watch
+    travels = ships(root)
+    files = closure(root, module, follow=travels)  # what an installed module imports is not ours to watch
     signature = _static_signature(objective, files, _relative(root, module), path)
-    fingerprint = _digest([path, *_normalised(files)])
-    shipped = files if ships else {}
+    fingerprint = digest([path, *normalised(files)])
+    shipped = files if travels else {}
     return Code(objective, str(root) if shipped else "", shipped, b"", fingerprint, signature)
 
 
-def _module_file(root: Path, module: str) -> Path | None:
+def module_file(root: Path, module: str) -> Path | None:
+    """Return the file of a module or package below a folder, if there is one."""
     stem = root.joinpath(*module.split("."))
     for file in (stem.with_name(stem.name + ".py"), stem / "__init__.py"):
         if file.is_file():
@@ -297,17 +259,17 @@ def _module_file(root: Path, module: str) -> Path | None:
 
 
 def _relative(root: Path, module: str) -> str:
-    file = _module_file(root, module)
+    file = module_file(root, module)
     return file.relative_to(root).as_posix() if file else ""
 
 
-def _ships(root: Path) -> bool:
+def ships(root: Path) -> bool:
     """Tell whether a folder holds the user's own code rather than installed packages."""
     installed = {Path(path).resolve() for path in sysconfig.get_paths().values()}
     return not any(root == path or path in root.parents for path in installed if path.name != "bin")
 
 
-def _closure(root: Path, module: str, *, follow: bool = True) -> dict[str, str]:
+def closure(root: Path, module: str, *, follow: bool = True) -> dict[str, str]:
     """Read a module, its packages, and, if asked to follow, whatever these import from the same folder."""
     files: dict[str, str] = {}
     pending = [module]
@@ -315,7 +277,7 @@ def _closure(root: Path, module: str, *, follow: bool = True) -> dict[str, str]:
         name = pending.pop()
         parents = [name.rsplit(".", k)[0] for k in range(name.count(".") + 1)]
         for wanted in parents:
-            file = _module_file(root, wanted)
+            file = module_file(root, wanted)
             if file is None or (relative := file.relative_to(root).as_posix()) in files:
                 continue
             text = _text_at(file)
@@ -398,26 +360,26 @@ def _bound_names(node: ast.stmt) -> Iterator[str]:
 # Fingerprints.
 
 
-def _digest(parts: Sequence[str]) -> str:
+def digest(parts: Sequence[str]) -> str:
+    """Return 32 hexadecimal digits for a sequence of texts."""
     return hashlib.blake2b(repr(list(parts)).encode(), digest_size=16).hexdigest()
 
 
-def _normalised(files: Mapping[str, str]) -> list[str]:
-    return [f"{path} {_shape(_parse(text, path))!r}" for path, text in sorted(files.items())]
+def normalised(files: Mapping[str, str]) -> list[str]:
+    """Write what each file's code does, comments, docstrings and formatting aside."""
+    return [f"{path} {shape(_parse(text, path))!r}" for path, text in sorted(files.items())]
 
 
-def _shape(node: object) -> object:
+def shape(node: object) -> object:
     """Reduce a syntax tree to what the code does; the same in every Python that can parse it."""
     if isinstance(node, ast.AST):
         if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             node.body = _without_docstring(node.body)
         ignored = ("type_ignores", "type_comment", "kind", "ctx")
-        fields = [
-            (k, _shape(v)) for k, v in ast.iter_fields(node) if k not in ignored and v not in (None, [])
-        ]
+        fields = [(k, shape(v)) for k, v in ast.iter_fields(node) if k not in ignored and v not in (None, [])]
         return (type(node).__name__, fields)
     if isinstance(node, list):
-        return [_shape(item) for item in node]
+        return [shape(item) for item in node]
     return repr(node)
 
 
@@ -426,135 +388,3 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
         case [ast.Expr(ast.Constant(str())), *rest]:
             return rest
     return body
-
-
-# Functions by value.
-
-
-def _reaches(module: ModuleType | None, path: str) -> object:
-    try:
-        return functools.reduce(getattr, path.split("."), module)
-    except AttributeError:
-        return None
-
-
-def _depth(module: ModuleType) -> int:
-    """Count the folders between a module's file and the folder on ``sys.path``."""
-    return module.__name__.count(".") + (1 if hasattr(module, "__path__") else 0)
-
-
-def _reachable(function: Callable[..., object]) -> tuple[list[str], list[str]]:
-    """Describe everything a function by value consists of, and name the modules it uses.
-
-    The description follows from the code and the values alone: not from addresses, nor from the order of
-    sets, nor from how a pickle happens to share its parts.
-    """
-    parts: list[str] = []
-    modules: list[str] = []
-    seen: dict[int, object] = {}  # holds on to what it has seen, so that no id comes twice
-    pending: deque[object] = deque([function])
-    while pending:
-        thing = pending.popleft()
-        if id(thing) in seen and not isinstance(thing, _PLAIN):
-            continue
-        seen[id(thing)] = thing
-        text, module, inside = _described(thing)
-        parts.append(text)
-        modules += [module] if module else []
-        pending += inside
-    return parts, modules
-
-
-_PLAIN = (str, int, float, complex, bytes, NoneType)
-
-_CONTENTS: tuple[tuple[type | tuple[type, ...], Callable[[Any], list[object]]], ...] = (
-    ((list, tuple), list),
-    (dict, lambda thing: [part for item in thing.items() for part in item]),
-    (functools.partial, lambda thing: [thing.func, thing.args, thing.keywords]),
-    (MethodType, lambda thing: [thing.__func__, thing.__self__]),
-    ((staticmethod, classmethod), lambda thing: [thing.__func__]),
-    (property, lambda thing: [thing.fget, thing.fset, thing.fdel]),
-)
-
-_INCIDENTAL = {
-    *("__annotations__", "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__"),
-    *("__firstlineno__", "__module__", "__qualname__", "__static_attributes__", "__weakref__"),
-}
-"""Attributes of a class that say nothing about what it does, or that follow from the others."""
-
-
-def _described(thing: Any) -> tuple[str, str, list[object]]:
-    """Return a text for a thing, the module that it needs (may be empty), and what is inside."""
-    kind = type(thing).__qualname__
-    if isinstance(thing, _PLAIN):
-        return f"{kind} {thing!r}", "", []
-    if isinstance(thing, (set, frozenset)):
-        return f"{kind} {sorted(map(repr, thing))}", "", []
-    for kinds, contents in _CONTENTS:
-        if isinstance(thing, kinds):
-            inside = contents(thing)
-            return f"{kind} {len(inside)}", "", inside
-    if isinstance(thing, (ModuleType, FunctionType, type)):
-        return _described_code(thing)
-    module = type(thing).__module__
-    if module == "__main__" and hasattr(thing, "__dict__"):
-        return f"a {kind}", "", [type(thing), vars(thing)]
-    return _value_digest(thing), getattr(thing, "__module__", None) or module, []
-
-
-def _described_code(thing: ModuleType | FunctionType | type) -> tuple[str, str, list[object]]:
-    if isinstance(thing, ModuleType):
-        return f"module {thing.__name__}", thing.__name__, []
-    module = "" if thing.__module__ in (None, "__main__") else thing.__module__
-    by_name = module and _reaches(sys.modules.get(module), thing.__qualname__) is thing
-    if isinstance(thing, FunctionType) and not by_name:
-        return (
-            _source_or_bytecode(thing),
-            module,
-            [thing.__defaults__, thing.__kwdefaults__, *_referenced(thing)],
-        )
-    if isinstance(thing, type) and not by_name:
-        members = {name: value for name, value in vars(thing).items() if name not in _INCIDENTAL}
-        return f"class {thing.__qualname__} {list(members)}", module, [*thing.__bases__, *members.values()]
-    return f"{module}.{thing.__qualname__}", module, []
-
-
-def _referenced(function: FunctionType) -> list[object]:
-    names: list[str] = []
-    codes = [function.__code__]
-    while codes:
-        code = codes.pop()
-        names += code.co_names
-        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    return [function.__globals__[name] for name in names if name in function.__globals__] + cells
-
-
-def _source_or_bytecode(function: FunctionType) -> str:
-    """Prefer the source, which formatting and Python's version do not change; a lambda's line holds too much."""
-    if function.__name__ != "<lambda>":
-        try:  # the source of the code: that of a function is of what it wraps
-            return repr(_shape(ast.parse(textwrap.dedent(inspect.getsource(function.__code__)))))
-        except (OSError, TypeError, SyntaxError):
-            pass
-    return _code_text(function.__code__)
-
-
-def _code_text(code: CodeType) -> str:
-    constants = [_constant_text(constant) for constant in code.co_consts]
-    return repr((code.co_code, constants, code.co_names, code.co_varnames))
-
-
-def _constant_text(constant: object) -> str:
-    if isinstance(constant, CodeType):
-        return _code_text(constant)
-    return repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)
-
-
-def _value_digest(value: object) -> str:
-    import cloudpickle  # noqa: PLC0415  # 35 ms that only functions by value need
-
-    try:
-        return hashlib.blake2b(cloudpickle.dumps(value), digest_size=16).hexdigest()
-    except Exception:  # noqa: BLE001  # a value that cannot be pickled identifies itself by its type
-        return type(value).__qualname__

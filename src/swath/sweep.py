@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swath.capture import capture
 from swath.definition import define
-from swath.objective import capture
 from swath.run import Options, start
 
 if TYPE_CHECKING:

@@ -24,7 +24,6 @@ import json
 import logging
 import os
 import threading
-import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -34,7 +33,8 @@ from swath.errors import ClusterLostError, ObjectiveError, SwathError, UsageErro
 from swath.messages import Batch, Finished, Joined, Left, Lost, Returned
 from swath.objective import Signature
 from swath.pool import Pool
-from swath.task import REPLY, Task, pack, unpack
+from swath.remote import BACK, POOLS, UNKNOWN
+from swath.task import REPLY, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
     from swath.messages import Event
+    from swath.task import Task
 
 QUIET = {
     "distributed.admin.system-monitor.gil.enabled": False,
@@ -72,12 +73,6 @@ CONNECT_TIMEOUT = 20.0
 
 JOIN_TIMEOUT = 60.0
 """Seconds to wait for the first worker of a remote scheduler to be ready."""
-
-IDLE = 60.0
-"""Seconds without a batch after which a worker ends its slots: the driver may be gone."""
-
-BACK, LOST, UNKNOWN = b"B", b"L", b"U"
-"""First byte of what a worker answers unless it is a reply: given back; lost, with the reason; never heard of this run."""
 
 
 class Dask:
@@ -160,7 +155,7 @@ class Dask:
         for future in self._background:
             future.cancel()
         for name, pool in self._pools.items():
-            _POOLS.pop((self._run, self._addresses[name]), None)
+            POOLS.pop((self._run, self._addresses[name]), None)
             pool.close()
         client = self._client
         if client is not None and client.status == "running" and not self._pools:
@@ -183,7 +178,7 @@ class Dask:
             assert self._cluster is not None  # noqa: S101
             for number, worker in enumerate(self._cluster.workers.values()):
                 self._addresses[_name(number)] = worker.address
-                self._pools[_name(number)] = _POOLS[self._run, worker.address] = pools[number]
+                self._pools[_name(number)] = POOLS[self._run, worker.address] = pools[number]
             signature = pools[0].open()
         except BaseException:
             for pool in pools:
@@ -309,7 +304,7 @@ class Dask:
         self.post(Returned(self.now(), batch.id, *part))
 
     async def _call(self, name: str, address: str, *arguments: object) -> Any:
-        """Call one of the functions below on a worker, beside whatever its threads are doing."""
+        """Call a function of `swath.remote` on a worker, beside whatever its threads are doing."""
         assert self._client is not None  # noqa: S101
         call = _beside(name)
         answers = await self._client._run(call, *arguments, workers=[address])  # noqa: SLF001  # the public one blocks the loop it runs on
@@ -381,7 +376,7 @@ def _name(number: int) -> str:
 
 
 def _remote(name: str) -> Callable[..., Any]:
-    """Name a function of this module without naming it to Dask.
+    """Name a function of `swath.remote` without naming it to Dask.
 
     A closure travels by value, so a scheduler that unpickles the graph needs no swath.
     """
@@ -392,9 +387,7 @@ def _remote(name: str) -> Callable[..., Any]:
 
             from distributed import get_worker  # noqa: PLC0415
 
-            return getattr(importlib.import_module("swath.engines.dask"), name)(
-                get_worker().address, *arguments
-            )
+            return getattr(importlib.import_module("swath.remote"), name)(get_worker().address, *arguments)
         except ImportError as error:
             return b"L" + f"swath cannot be imported on this worker: {error}".encode()
 
@@ -402,75 +395,15 @@ def _remote(name: str) -> Callable[..., Any]:
 
 
 def _beside(name: str) -> Callable[..., Any]:
-    """Name a function of this module for a call that runs on a worker's loop, beside its threads; as `_remote`."""
+    """Name a function of `swath.remote` for a call that runs on a worker's loop, beside its threads; as `_remote`."""
 
     async def call(*arguments: Any, dask_worker: Any) -> Any:
         try:
             import importlib  # noqa: PLC0415  # this runs on the worker
 
-            answer = getattr(importlib.import_module("swath.engines.dask"), name)(
-                dask_worker.address, *arguments
-            )
+            answer = getattr(importlib.import_module("swath.remote"), name)(dask_worker.address, *arguments)
             return await answer if hasattr(answer, "__await__") else answer
         except ImportError as error:
             return json.dumps({"error": f"swath cannot be imported there: {error}"})
 
     return call
-
-
-# On a worker.
-
-_POOLS: dict[tuple[str, str], Pool] = {}
-"""The pools of this process by run and worker address: an embedded cluster has many workers in it."""
-
-
-def serve(address: str, run: str, fields: str) -> bytes:
-    """Evaluate a batch on the worker that calls; never raises."""
-    try:
-        pool = _POOLS.get((run, address))
-        if pool is None:
-            return UNKNOWN
-        reply = pool.evaluate(Batch(**json.loads(fields)))
-    except BaseException as error:  # noqa: BLE001  # nothing may cross Dask but bytes
-        return LOST + f"{type(error).__name__}: {error}".encode(errors="replace")
-    return BACK if reply is None else pack(reply)
-
-
-async def greet(address: str, run: str, task: bytes, name: str, slots: int) -> str:
-    """Make a pool for a run on the worker that calls; answer with the objective's signature, or an error."""
-    known = (run, address)
-    try:
-        if known not in _POOLS:
-            _POOLS[known] = await asyncio.to_thread(Pool, Task.decode(task), name, slots)
-            threading.Thread(target=_end_when_idle, args=known, daemon=True).start()
-        signature = await asyncio.to_thread(_POOLS[known].open)
-    except BaseException as error:  # noqa: BLE001  # nothing may cross Dask but text
-        _forget(known)
-        return json.dumps({"error": str(error) or repr(error)})
-    return json.dumps(asdict(signature))
-
-
-def recall(address: str, run: str, fields: str) -> str:
-    """Give back what has not begun of a batch."""
-    batch = Batch(**json.loads(fields))
-    pool = _POOLS.get((run, address))
-    return json.dumps(pool.recall(batch) if pool else (batch.stop, batch.stop))
-
-
-def forget(address: str, run: str) -> None:
-    """End the pool of a run, in the background."""
-    threading.Thread(target=_forget, args=((run, address),), daemon=True).start()
-
-
-def _forget(known: tuple[str, str]) -> None:
-    pool = _POOLS.pop(known, None)
-    if pool is not None:
-        pool.close()
-
-
-def _end_when_idle(run: str, address: str) -> None:
-    """Watch a pool from a thread of its own; a driver that was killed says no farewell."""
-    while (pool := _POOLS.get((run, address))) is not None:
-        if pool.idle_seconds() > IDLE:
-            _forget((run, address))
-        time.sleep(IDLE / 6)
