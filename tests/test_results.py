@@ -491,7 +491,7 @@ def test_a_run_of_a_newer_format_is_named(folder):
 
 
 def test_importing_results_is_cheap():
-    heavy = "{'pandas', 'pyarrow', 'dask', 'distributed', 'pydantic', 'swath.definition'}"
+    heavy = "{'pandas', 'dask', 'distributed', 'pydantic', 'swath.definition'}"
     program = f"import sys, swath.results; print(sorted({heavy} & set(sys.modules)))"
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(

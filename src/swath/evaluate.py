@@ -17,7 +17,6 @@ change afterwards is settled at once, within the point's own time.
 from __future__ import annotations
 
 import time
-from array import array
 from dataclasses import dataclass, field
 from itertools import repeat
 from types import FunctionType
@@ -126,9 +125,9 @@ class Evaluator:
                 indices, positions = indices[keep], positions[keep]
                 points = self.space.take(indices)
         count = min(left, len(indices))
-        ends: array[float] = array("d", (time.perf_counter(),))
+        ends = [time.perf_counter()]
         done = self._loop(points.arguments(self._names), positions[:count], ends, deadline, rows)
-        times = np.frombuffer(ends, dtype=np.float64)
+        times = np.array(ends)
         rows.positions.append(positions[:done])
         rows.indices.append(indices[:done])
         rows.starts.append(times[:-1])
@@ -141,14 +140,14 @@ class Evaluator:
         self,
         columns: Sequence[list[Any]],
         positions: NDArray[np.int64],
-        ends: array[float],
+        ends: list[float],
         deadline: float,
         rows: _Rows,
     ) -> int:
         """Call the function point by point; return how many points were evaluated."""
         call, arguments = self._calls(columns)
         crumb, clock, note, keep = self.crumb, time.perf_counter, ends.append, rows.results.append
-        look = 0.0
+        look, usual = 0.0, None
         for position, values in zip(positions.tolist(), arguments, strict=False):
             crumb[HERE] = position
             try:
@@ -157,8 +156,11 @@ class Evaluator:
                 rows.failures[len(rows.results)] = ("error", describe(error))
                 result = MISSING
             else:
-                if type(result) not in PLAIN:
-                    result = settle(result)
+                if (kind := type(result)) is not usual:
+                    if kind in PLAIN:
+                        usual = kind  # the next result is likely to be of this type too
+                    else:
+                        result = settle(result)
             note(now := clock())
             keep(result)
             if now > look:
