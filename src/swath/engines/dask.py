@@ -179,7 +179,7 @@ class Dask:
             for number, worker in enumerate(self._cluster.workers.values()):
                 self._addresses[_name(number)] = worker.address
                 self._pools[_name(number)] = POOLS[self._run, worker.address] = pools[number]
-            signature = pools[0].open()
+            signature = [pool.open() for pool in pools][0]  # all, so that they begin together
         except BaseException:
             for pool in pools:
                 pool.close()
