@@ -299,12 +299,22 @@ class Handle:
 
     # Other threads.
 
+    def _recall_best(self) -> None:
+        """Let the snapshot know what earlier sessions found; reading their rows must not keep the first point."""
+        definition = self._definition
+        metric = definition.minimize or definition.maximize
+        if metric and self._store.rows:
+            best = self._store.best(metric, 1 if definition.minimize else -1)
+            with self._lock:
+                self._progress.improve(best)
+
     def _fail(self, error: SwathError) -> None:
         """Take in that nothing can be written any more; wakes the loop."""
         self._broken = error
         self._engine.post(Tick(self._engine.now()))
 
     def _mind_requests(self) -> None:
+        self._recall_best()
         asked = ""
         while not self._ended.wait(STOP_POLL):
             request = self._store.stop_request()

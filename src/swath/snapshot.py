@@ -308,7 +308,7 @@ class Progress:
         worker = command.batch.worker
         self._writing[command.batch.id] = (worker, count)
         self._count(worker, count, +1)
-        self._improve(command.reply.best)
+        self.improve(command.reply.best)
         self._seconds += command.reply.seconds
         if worker in self._workers:
             self._workers[worker].batch = (command.reply.rows, command.reply.seconds)
@@ -334,7 +334,8 @@ class Progress:
         for status, n in count.statuses.items():
             self._statuses[status] = self._statuses.get(status, 0) + n
 
-    def _improve(self, best: tuple[float, int] | None) -> None:
+    def improve(self, best: tuple[float, int] | None) -> None:
+        """Take in a value and its point that may be the best so far."""
         if best is None or isnan(best[0]) or not self._direction:
             return
         sign = -1 if self._direction == "maximize" else 1

@@ -179,14 +179,14 @@ class Dask:
             for number, worker in enumerate(self._cluster.workers.values()):
                 self._addresses[_name(number)] = worker.address
                 self._pools[_name(number)] = POOLS[self._run, worker.address] = pools[number]
-            signature = [pool.open() for pool in pools][0]  # all, so that they begin together
+            signatures = [pool.open() for pool in pools]  # all, so that they begin together
         except BaseException:
             for pool in pools:
                 pool.close()
             raise
         for name in self._pools:
             self.post(Joined(self.now(), name, 1))
-        return signature
+        return signatures[0]
 
     def _start_cluster(self) -> None:
         import dask  # noqa: PLC0415  # imported while the children start

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from swath.errors import CannotWriteError, DamageError, SwathError
 from swath.ranges import RangeSet
+from swath.store.assembly import best_value
 from swath.store.commits import Commits
 from swath.store.disk import Disk, checksum, publish
 from swath.store.exports import parquet
@@ -357,6 +358,18 @@ class Store:
                 publish(self._disk, self.folder / PARQUET, parquet(archive))
         except OSError as error:
             raise self._cannot_write(error) from error
+
+    def best(self, metric: str, sign: int) -> tuple[float, int] | None:
+        """Return the best value of a metric among the rows saved for this definition, and its point.
+
+        Parameters
+        ----------
+        metric : str
+            A number; other values do not count.
+        sign : int
+            1 if less is better, -1 if more is.
+        """
+        return best_value(Archive(self._disk, self.folder, self.manifest, forgiving=True), metric, sign)
 
     def stop_request(self) -> str | None:
         """Tell whether somebody asked for this run to stop: "drain", "now", or None."""

@@ -309,3 +309,28 @@ def to_arrow(column: Column) -> pa.Array:
 
 def _as_text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else canonical(value)
+
+
+def best_value(archive: Archive, metric: str, sign: int) -> tuple[float, int] | None:
+    """Find the best value of a metric and its point, a segment at a time; of equal ones the first point."""
+    target = archive.target(archive.manifest.current)
+    found: tuple[float, int] | None = None
+    if target is None:
+        return None
+    for entry in archive.manifest.segments:
+        table = archive.table(entry, keep=False)
+        if table is None or not table.num_rows:
+            continue
+        points = archive.indices(entry.definition, numpy_column(table, "point"), target)
+        sound = (points >= 0) & (numpy_column(table, "status") == STATUSES.index("ok"))
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if name != metric or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+                continue
+            values = column.to_numpy().astype(np.float64) * sign
+            values[~sound] = np.nan
+            if np.isnan(values).all():
+                continue
+            best = values == np.nanmin(values)
+            candidate = (float(values[best][0]), int(points[best].min()))
+            found = candidate if found is None else min(found, candidate)
+    return found and (found[0] * sign, found[1])

@@ -119,18 +119,22 @@ class Archive:
         self._definitions = {} if definitions is None else definitions
         self._alike: dict[tuple[int, int], bool] = {}
 
-    def table(self, entry: SegmentEntry) -> pa.Table | None:
-        """Read a segment; None, and an entry in ``damage``, where it cannot be read."""
-        try:
-            if entry.file not in self._tables:
-                self._tables[entry.file] = decode(self.disk, self.folder, self.manifest, entry)
+    def table(self, entry: SegmentEntry, *, keep: bool = True) -> pa.Table | None:
+        """Read a segment, to ``keep`` it for the next time; None, and an entry in ``damage``, where that fails."""
+        if entry.file in self._tables:
             return self._tables[entry.file]
+        try:
+            table = decode(self.disk, self.folder, self.manifest, entry)
         except FileNotFoundError:
             if not self._forgiving:
                 raise
             self.damage[entry.path] = Damage(entry.path, "is missing", entry.rows)
         except DamageError as error:
             self.damage[entry.path] = Damage(entry.path, str(error), entry.rows)
+        else:
+            if keep:
+                self._tables[entry.file] = table
+            return table
         return None
 
     def definition(self, number: int) -> Definition | None:
