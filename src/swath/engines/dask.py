@@ -62,8 +62,8 @@ QUIET = {
 THREADS = 2
 """Of an embedded worker: one batch runs, the next is already at the slot's door when it ends."""
 
-DASHBOARD_AFTER = 3.0
-"""Seconds before Dask's dashboard is loaded: its import takes a second that a short sweep need not pay."""
+DASHBOARD_AFTER = 60.0
+"""Seconds before Dask's dashboard is loaded: its import takes a core for over a second, here a hundredth."""
 
 POLL = 1.0
 """Seconds between two looks at which workers a remote scheduler has."""
