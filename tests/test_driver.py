@@ -67,7 +67,7 @@ def test_every_slot_is_offered_one_batch_and_one_to_wait():
     offered = batches(told.joins(slots=2))
     assert len(offered) == 4
     assert offered[0].start == 0
-    assert offered[0].stop == 167  # a third of an even share
+    assert offered[0].stop == 250  # half of an even share
 
 
 def test_untouched_points_go_back_and_are_offered_again():

@@ -1,7 +1,7 @@
 """How many points, and how many seconds, should the next offer hold.
 
 An offer is cut by its time budget, so its size need not be right; it must only not starve the other
-slots. A third of an even share (Polychronopoulos and Kuck, "Guided self-scheduling", IEEE Trans.
+slots. Half of an even share (Polychronopoulos and Kuck, "Guided self-scheduling", IEEE Trans.
 Computers C-36, 1987, doi:10.1109/TC.1987.5009495, with a factor for uneven points) leaves enough for
 everybody while little is known; once a slot's pace is known, twice what the budget admits is plenty.
 """
@@ -14,8 +14,8 @@ from math import ceil
 BUDGET = 1.0
 """Seconds of work in an offer: a batch costs the driver some 5 ms, so this keeps it near half a percent."""
 
-FLOOR = 0.02
-"""Seconds of work below which an offer is not worth its journey (a lone one through Dask takes 0.011)."""
+FLOOR = 0.05
+"""Seconds of work below which an offer is not worth its journey: the driver spends some 0.01 on each."""
 
 BATCHES_PER_SECOND = 90.0
 """What a scheduler carries while it is half busy (190 were measured at full load)."""
@@ -23,7 +23,7 @@ BATCHES_PER_SECOND = 90.0
 MOST = 2**18
 """Points in an offer; what a reply weighs in the driver's memory, some copies on its way included, is bounded."""
 
-SHARE = 3
+SHARE = 2
 """Offers are at most this part of an even share."""
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from swath.messages import Write
 
-PAUSE: Final = 0.2  # seconds between commits while little is waiting
+PAUSE: Final = 0.5  # seconds between commits while little is waiting
 PLENTY: Final = 8 << 20  # bytes waiting that are worth a commit at once
 ROOM: Final = 64 << 20  # bytes that may wait for the disk before `append` does too
 
