@@ -243,7 +243,7 @@ KEYS = [
     ({"point": {"memory": "2 Gb"}}, "point.memory: must be an amount of memory, got '2 Gb'; write bytes, or '500MB', '2GiB'"),
     ({"point": {"cores": 0}}, "point.cores: must be at least 1, got 0"),
     ({"point": {"retires": 1}}, "point.retires: unknown key; did you mean 'retries'?"),
-    ({"point": {"fresh": "yes"}}, "point.fresh: must be true or false, got 'yes'"),
+    ({"cluster": {"insecure": "yes"}}, "cluster.insecure: must be true or false, got 'yes'"),
     ({"point": 60}, "point: must be a mapping, got 60"),
     ({"cluster": {"insecure": 1}}, "cluster.insecure: must be true or false, got 1"),
     ({"minimize": "e", "maximize": "a"}, "maximize: minimize is given too; a sweep has one direction; keep one of them"),
@@ -375,11 +375,11 @@ def test_conditions_and_derived_columns_reach_the_space():
 def test_what_a_point_may_use_and_where_it_runs():
     definition = defined(
         {"a": 1},
-        point={"timeout": "2h", "memory": "2GiB", "cores": 2, "retries": 1, "fresh": True},
+        point={"timeout": "2h", "memory": "2GiB", "cores": 2, "retries": 1},
         cluster={"workers": 4, "scheduler": "tls://host:8786", "insecure": True},
         isolation="none",
     )
-    assert definition.point == Point(timeout=7200.0, memory=2 * 2**30, cores=2, retries=1, fresh=True)
+    assert definition.point == Point(timeout=7200.0, memory=2 * 2**30, cores=2, retries=1)
     assert definition.cluster == Cluster(workers=4, scheduler="tls://host:8786", insecure=True)
     assert (definition.isolation, defined({"a": 1}).isolation) == ("none", "process")
 
@@ -691,7 +691,7 @@ GOOD = [
     "{objective: m:f, parameters: {a: [1, x, null], b: 5, c: {linspace: [0, 1, 5], when: b > 3, was: 1}}}",
     "{objective: m:f, parameters: [{a: 1}, {a: [2], b: {range: [3]}}], zip: [[a, b]], where: a > 0, derive: {c: a}}",
     "{objective: m:f, table: cases.csv, minimize: x, seed: 5, order: shuffle, isolation: none, name: x}",
-    "{objective: m:f, table: {a: [1]}, point: {timeout: 60s, memory: 2GiB, cores: 1, retries: 1, fresh: true}}",
+    "{objective: m:f, table: {a: [1]}, point: {timeout: 60s, memory: 2GiB, cores: 1, retries: 1}}",
     "{objective: m:f, parameters: {a: {values: [1]}, b: {seeds: 3}, c: {geomspace: [1, 2, 3]}, d: {logspace: [0, 1, 2]}}}",
     "{objective: m:f, parameters: {a: 1}, point: {timeout: 0.5, memory: 1000}, cluster: {workers: 2, scheduler: 'tls://h:1'}}",
 ]

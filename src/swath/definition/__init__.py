@@ -58,15 +58,12 @@ class Point:
         Cores that it keeps busy.
     retries : int
         How often a failed point is tried again.
-    fresh : bool
-        Whether every point gets a fresh state and a scratch folder.
     """
 
     timeout: float | None = None
     memory: int | None = None
     cores: int = 1
     retries: int = 0
-    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -275,9 +275,6 @@ class PointShape(_Strict):
     retries: Annotated[int, _whole(0, 1000)] = Field(
         default=0, description="How often a failed point is tried again."
     )
-    fresh: Flag = Field(
-        default=False, description="Give every point a fresh state and a scratch folder of its own."
-    )
 
 
 class ClusterShape(_Strict):
