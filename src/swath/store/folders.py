@@ -38,7 +38,7 @@ def enter(folder: Path, disk: Disk) -> Lock:
         names = set(disk.names(folder))
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(
-            f"{error.filename} is a file; a run needs a folder there: choose another --out"
+            f"{_file_on_the_way(folder)} is a file; a run needs a folder there: choose another --out"
         ) from error
     except OSError as error:
         raise CannotWriteError(f"cannot write {folder}: {error.strerror}") from error
@@ -69,3 +69,10 @@ def leave_nothing(folder: Path) -> None:
         if [item.name for item in folder.iterdir()] == [LOCK]:
             (folder / LOCK).unlink()
             folder.rmdir()
+
+
+def _file_on_the_way(folder: Path) -> Path:
+    """Return the outermost part of a path that exists and is no folder; the whole path if there is none."""
+    return next(
+        (part for part in [*reversed(folder.parents), folder] if part.exists() and not part.is_dir()), folder
+    )
