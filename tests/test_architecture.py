@@ -101,7 +101,7 @@ def test_the_loop_does_not_ask_which_engine_it_holds():
     [
         ("swath", {"numpy", "pandas", "pyarrow", "dask", "pydantic", "rich", "click", "yaml"}),
         ("swath.slot", {"pandas", "pyarrow", "dask", "distributed", "pydantic"}),
-        ("swath.evaluate", {"pandas", "dask", "distributed", "pydantic", "rich", "bokeh"}),
+        ("swath.inside.evaluate", {"pandas", "dask", "distributed", "pydantic", "rich", "bokeh"}),
         ("swath.driver", {"pandas", "dask", "distributed", "pydantic", "pyarrow"}),
     ],
 )

@@ -12,7 +12,7 @@ import cloudpickle
 import pytest
 
 from swath.errors import ObjectiveError
-from swath.evaluate import HERE, LIMIT, MOST_FRAMES, MOST_TEXT, Evaluator, describe
+from swath.inside.evaluate import HERE, LIMIT, MOST_FRAMES, MOST_TEXT, Evaluator, describe
 from swath.messages import Reply
 from swath.slot import cut_short
 from swath.space import Axis, Opaque, Space

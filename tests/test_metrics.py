@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swath.metrics import MISSING, MOST_METRICS, to_columns
-from swath.rows import encode
+from swath.inside.metrics import MISSING, MOST_METRICS, to_columns
+from swath.inside.rows import encode
 
 UTC = dt.UTC
 
@@ -437,8 +437,8 @@ def test_too_many_metrics():
 def test_nothing_imports_pandas():
     program = """
 import sys, numpy as np, datetime as dt
-from swath.metrics import to_columns
-import swath.evaluate, swath.slot
+from swath.inside.metrics import to_columns
+import swath.inside.evaluate, swath.slot
 fields, unfit = to_columns([1, 1.5, "a", True, None, b"", [1.0], [[1], [2]], np.ones((2, 2)), [1, "a"], {"b": {}},
                             dt.datetime.now(), dt.date.today(), dt.timedelta(1), {1}, object()])
 assert len(unfit) == 2, unfit

@@ -17,8 +17,8 @@ import pytest
 
 from swath import slot as slots
 from swath.errors import ObjectiveError
-from swath.pool import Pool
 from swath.slot import Slot, SlotBrokenError
+from swath.slot.pool import Pool
 from tasks import SOURCE, batch, becomes_true, done, statuses, table, task, written
 
 FAULTS = """
@@ -330,7 +330,7 @@ def test_what_points_print_goes_to_a_log(opened, tmp_path):
 )
 def test_imports_that_fail(tmp_path, monkeypatch, source, text):
     if "sleep" in source:
-        monkeypatch.setattr("swath.child.IMPORT_TIMEOUT", 2.0)
+        monkeypatch.setattr("swath.slot.child.IMPORT_TIMEOUT", 2.0)
     made = Slot(task(tmp_path, f"{source}\n\ndef f(do): pass", {"do": [1]}), "w")
     try:
         with pytest.raises(ObjectiveError, match=text):

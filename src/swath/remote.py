@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict
 
 from swath.messages import Batch
-from swath.pool import Pool
+from swath.slot.pool import Pool
 from swath.task import Task, pack
 
 IDLE = 60.0

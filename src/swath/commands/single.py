@@ -16,9 +16,9 @@ import pyarrow as pa
 from swath.agreement import find_objective
 from swath.commands.lookup import Shown, derived_values
 from swath.errors import ObjectiveError, UsageError
-from swath.evaluate import Evaluator
+from swath.inside.evaluate import Evaluator
+from swath.inside.rows import COLUMNS
 from swath.messages import STATUSES
-from swath.rows import COLUMNS
 from swath.run import make_task
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from swath.engines import Inbox
 from swath.errors import ClusterLostError, ObjectiveError, SwathError, UsageError
 from swath.messages import Batch, Finished, Joined, Left, Lost, Returned
 from swath.objective import Signature
-from swath.pool import Pool
 from swath.remote import BACK, POOLS, UNKNOWN
+from swath.slot.pool import Pool
 from swath.task import REPLY, unpack
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from swath.engines import Inbox
 from swath.messages import Finished, Joined, Returned
-from swath.pool import Bare
+from swath.slot.pool import Bare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,11 +26,11 @@ import numpy as np
 import pyarrow as pa
 
 from swath.errors import ObjectiveError
+from swath.inside.metrics import MISSING, PLAIN, settle, to_columns
+from swath.inside.rows import COLUMNS, encode
 from swath.messages import STATUSES, Reply
-from swath.metrics import MISSING, PLAIN, settle, to_columns
 from swath.objective import signature_of
 from swath.ranges import RangeSet
-from swath.rows import COLUMNS, encode
 from swath.space import ABSENT, Opaque, Space
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from swath.inside.metrics import to_columns
 from swath.messages import STATUSES, Reply
-from swath.metrics import to_columns
 from swath.space import Space
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ The child is executed afresh (a fork of a process with threads would inherit the
 of its own and gets one message for every batch. It dies with its parent: the kernel is asked to kill it
 when the thread that started it ends, which is why one thread that never ends starts them all.
 
-Parent and child share two words of memory, the *crumb* (see `swath.evaluate`). The parent looks at it to
+Parent and child share two words of memory, the *crumb* (see `swath.inside.evaluate`). The parent looks at it to
 enforce the time a point may take, to know who was running when the child died, and to take the untouched
 rest of a batch back.
 
@@ -26,8 +26,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swath.child import HERE, LIMIT, Child, Death, SlotBrokenError
 from swath.messages import Reply
+from swath.slot.child import HERE, LIMIT, Child, Death, SlotBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence
@@ -147,7 +147,7 @@ class Slot:
             if isinstance(again, Reply):
                 return again
             death = again if again.position == suspect else death
-        from swath.rows import verdict  # noqa: PLC0415  # pyarrow, which a supervisor may do without
+        from swath.inside.rows import verdict  # noqa: PLC0415  # pyarrow, which a supervisor may do without
 
         return verdict(self.task, suspect, death.status, death.text, death.started, death.seconds)
 

@@ -1,8 +1,7 @@
-"""A child process that evaluates: what its parent holds of it, and what it does itself.
+"""A child process that evaluates, as its parent holds it; `swath.inside.main` is what it does itself.
 
 The parent starts it, sends it the task and one message for every batch, and watches over each with a look at the
-crumb from time to time. The child imports the objective, says hello with its signature, and evaluates until the
-channel closes or its parent is gone.
+crumb from time to time.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError, SwathError
 from swath.objective import Signature
-from swath.task import Task, pack, unpack
+from swath.task import Task, unpack
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from swath.messages import Reply
 
 HERE, LIMIT = 0, 1
-"""Words of the crumb; see `swath.evaluate`."""
+"""Words of the crumb; see `swath.inside.evaluate`."""
 
 IMPORT_TIMEOUT = 60.0
 """Seconds that importing the objective may take."""
@@ -46,7 +45,7 @@ LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
 """Numerical libraries whose threads would compete with the other slots."""
 
 
-START = f"import sys; sys.path.append({str(Path(__file__).parents[1])!r}); import swath.child as c; c.main()"
+START = f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); import swath.inside.main as m; m.main()"
 """What a child executes; it finds the swath that its parent is, installed or not."""
 
 
@@ -63,9 +62,6 @@ class Death:
     text: str
     started: float
     seconds: float
-
-
-# The parent's side of a child.
 
 
 class Child:
@@ -273,50 +269,3 @@ def _exit_descriptor(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return None
-
-
-# The child's own side.
-
-
-def main() -> None:
-    """Run a child: import the objective, say hello, evaluate until the channel closes."""
-    channel, memory = Connection(int(sys.argv[1])), int(sys.argv[2])
-    del sys.argv[1:]
-    parent = os.getppid()
-    _die_with_parent(parent)
-    crumb = _words(memory)
-    os.close(memory)
-    task = Task.decode(channel.recv_bytes())
-    from swath.evaluate import Evaluator  # noqa: PLC0415  # the supervisor does without numpy and Arrow
-
-    try:
-        evaluator = Evaluator(task, crumb)
-    except ObjectiveError as error:
-        channel.send_bytes(json.dumps({"error": str(error)}).encode())
-        return
-    known = evaluator.signature
-    hello = {
-        "required": known.required,
-        "optional": known.optional,
-        "anything": known.anything,
-        "place": known.place,
-    }
-    channel.send_bytes(json.dumps(hello).encode())
-    while True:
-        try:
-            start, stop, budget, limit = json.loads(channel.recv_bytes())
-        except (EOFError, OSError):
-            return
-        channel.send_bytes(pack(evaluator.evaluate(start, stop, budget, limit)))
-
-
-def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends, even while it hangs in C code."""
-    import ctypes  # noqa: PLC0415  # only a child needs it
-
-    try:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    except (OSError, AttributeError):
-        return  # not Linux: the closed channel ends it after the point
-    if os.getppid() != parent:
-        os._exit(1)

@@ -42,7 +42,7 @@ class Bare:
     """A slot without a child: points run in this process, for those who prefer speed to safety."""
 
     def __init__(self, task: Task, name: str) -> None:
-        from swath.evaluate import Evaluator  # noqa: PLC0415  # only where points run in this process
+        from swath.inside.evaluate import Evaluator  # noqa: PLC0415  # only where points run in this process
 
         self.name = name
         self._crumb = [-1, 0]
