@@ -6,6 +6,7 @@ Never both at once: asking for proportional memory (PSS) stops a process for a m
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SAMPLING = 0.02  # seconds between two looks at the memory
 MIB = 1 << 20
@@ -28,15 +29,19 @@ class FailedError(Exception):
 
 
 class Run:
-    """``python ARGUMENTS`` as a process.
+    """``python ARGUMENTS`` as a process, with some variables of its environment changed.
 
     What it says on stderr goes to a file: nobody would empty a pipe while the memory is watched.
     """
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (it lives as long as the run)
         self.process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=self.errors, text=True
+            [sys.executable, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env={**os.environ, **(environment or {})},
         )
 
     def finish(self, limit: float, ok: Sequence[int] = (0,)) -> str:
@@ -56,21 +61,30 @@ class Run:
         return (self.errors.read().strip().splitlines() or ["no message"])[-1]
 
 
-def printed(*arguments: str, limit: float = 600) -> dict[str, float]:
+def printed(
+    *arguments: str, limit: float = 600, environment: Mapping[str, str] | None = None
+) -> dict[str, float]:
     """Run ``python ARGUMENTS --started NOW`` and read the JSON that it prints."""
-    return json.loads(Run(*arguments, "--started", str(time.monotonic())).finish(limit).splitlines()[-1])
+    run = Run(*arguments, "--started", str(time.monotonic()), environment=environment)
+    return json.loads(run.finish(limit).splitlines()[-1])
 
 
-def seconds(*arguments: str, limit: float = 600, ok: Sequence[int] = (0,)) -> float:
+def seconds(
+    *arguments: str,
+    limit: float = 600,
+    ok: Sequence[int] = (0,),
+    environment: Mapping[str, str] | None = None,
+) -> float:
     """Seconds that ``python ARGUMENTS`` takes as a whole process."""
     started = time.monotonic()
-    Run(*arguments).finish(limit, ok)
+    Run(*arguments, environment=environment).finish(limit, ok)
     return time.monotonic() - started
 
 
-def peak(*arguments: str, limit: float = 600) -> float:
+def peak(*arguments: str, limit: float = 600, environment: Mapping[str, str] | None = None) -> float:
     """Most memory that ``python ARGUMENTS`` and all its descendants had at one time, in MiB (PSS, summed)."""
-    run, highest, deadline = Run(*arguments), 0, time.monotonic() + limit
+    run = Run(*arguments, environment=environment)
+    highest, deadline = 0, time.monotonic() + limit
     while run.process.poll() is None and time.monotonic() < deadline:
         highest = max(highest, tree_memory(run.process.pid))
         time.sleep(SAMPLING)

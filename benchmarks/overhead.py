@@ -1,10 +1,11 @@
 """What a sweep costs beside its function: swath against the alternatives, and what swath promises about itself.
 
-    python benchmarks/overhead.py [--quick] [--only NAME ...] [--pairs N]
+    python benchmarks/overhead.py [--quick] [--only NAME ...] [--pairs N] [--against CHECKOUT]
 
 Prints Markdown. Each contestant runs in a fresh process, one after another in every round (A B C A B C ...), so
 that all of them meet the same machine; ratios are taken within a round. `forked` takes part twice: what it seems to
-gain over itself is the noise. Peak memory comes from a run apart. `docs/performance.md` keeps the output of a run.
+gain over itself is the noise. Peak memory comes from a run apart. With `--against`, the swath of another checkout
+takes part as `swath-before`, in the races and in `startup`. `docs/performance.md` keeps the output of a run.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AGAIN = "forked-again"
+BEFORE = "swath-before"
 ORDER = [*contestants.CONTESTANTS]
 ORDER.insert(ORDER.index("swath-dask") + 1, AGAIN)
+ORDER.insert(ORDER.index("swath-dask") + 1, BEFORE)
+STANDS_FOR = {AGAIN: "forked", BEFORE: "swath-dask"}
 CHUNKS = {"trivial": (2_000, 10_000, 50_000, 250_000), "1ms": (1, 8, 32), "10ms": (1, 4), "tail": (1, 4)}
 ROUNDS = {"joblib": 5, "client.map": 1}  # at most
 ROUNDS_SLOW = {**ROUNDS, "swath-inline": 3, "pool": 5, "pool-index": 5}  # the same where each run takes long
@@ -50,9 +54,10 @@ class Race:
         Seconds by phase, for each contestant and each round that it took part in.
     """
 
-    def __init__(self, name: str, *, quick: bool) -> None:
+    def __init__(self, name: str, *, quick: bool, before: dict[str, str]) -> None:
         self.name = name
         self.quick = quick
+        self.before = before
         self.points = POINTS[name.removesuffix("-cpu")] // (5 if quick else 1)
         self.work: Workload = WORKLOADS[name](self.points)
         self.cost = self.work.work or bare_seconds(self.work)
@@ -93,17 +98,21 @@ class Race:
             self.chunks[name] = min(tries, key=tries.__getitem__)
 
     def time(self, name: str, chunk: int) -> dict[str, float]:
-        return printed(*self.command(name, chunk), limit=LIMIT)
+        return printed(*self.command(name, chunk), limit=LIMIT, environment=self.environment(name))
+
+    def environment(self, name: str) -> dict[str, str] | None:
+        return self.before if name == BEFORE else None
 
     def run(self, name: str) -> None:
         self.runs.setdefault(name, []).append(self.time(name, self.chunks.get(name, 1)))
 
     def weigh(self, name: str) -> None:
         command = self.command(name, self.chunks.get(name, 1))
-        self.memory[name] = peak(*command, "--started", "0", limit=LIMIT)
+        environment = self.environment(name)
+        self.memory[name] = peak(*command, "--started", "0", limit=LIMIT, environment=environment)
 
     def command(self, name: str, chunk: int) -> tuple[str, ...]:
-        who = "forked" if name == AGAIN else name
+        who = STANDS_FOR.get(name, name)
         points = str(self.count(name))
         return (contestants.__file__, who, self.name, "--points", points, "--chunk", str(chunk))
 
@@ -120,7 +129,7 @@ class Race:
 
     def row(self, name: str) -> list[str]:
         if name in self.failures:
-            return [name, self.failures[name], *[""] * 10]
+            return [name, self.failures[name], *[""] * (8 + len(self.bases()))]
         middle = {phase: self.median(name, phase) for phase in ("sweep", "start", "export")}
         points, cores = self.count(name), 1 if name in {"loop", "lists", "swath-inline"} else WORKERS
         cost = self.cost * points / self.points
@@ -135,11 +144,12 @@ class Race:
             f"{middle['start']:.2f}",
             f"{middle['export']:.2f}" if middle["export"] else "",
             f"{self.memory[name]:,.0f}",
-            *[
-                spread(self.ratios(name, base)) if self.ratios(name, base) else ""
-                for base in ("forked", "swath-dask")
-            ],
+            *[spread(self.ratios(name, base)) if self.ratios(name, base) else "" for base in self.bases()],
         ]
+
+    def bases(self) -> list[str]:
+        """What times are compared with."""
+        return ["forked", "swath-dask", *([BEFORE] if self.before else [])]
 
     def median(self, name: str, phase: str) -> float:
         return statistics.median(run.get(phase, 0) for run in self.runs[name])
@@ -154,15 +164,17 @@ class Race:
             "µs/point",
             "efficiency",
         ]
-        header += ["start-up, s", "export, s", "peak, MiB", "time / forked", "time / swath-dask"]
+        header += ["start-up, s", "export, s", "peak, MiB", *[f"time / {base}" for base in self.bases()]]
         return f"### {self.name}: {self.work.text}\n\n" + markdown(header, [self.row(name) for name in names])
 
 
-def entered(workload: str, only: list[str]) -> list[str]:
+def entered(workload: str, only: list[str], *, against: bool) -> list[str]:
     """Who takes part: one process alone says nothing about points that are slow."""
-    slow = set() if workload == "trivial" else {"loop", "lists"}
+    out = set() if workload == "trivial" else {"loop", "lists"}
+    if not against:
+        out.add(BEFORE)
     named = set(only) & set(ORDER)
-    return [name for name in ORDER if name not in slow and (not named or name in named)]
+    return [name for name in ORDER if name not in out and (not named or name in named | {BEFORE})]
 
 
 def machine() -> str:
@@ -193,6 +205,7 @@ def arguments() -> argparse.Namespace:
     names = [*WORKLOADS, *TARGETS, *ORDER]
     parser.add_argument("--only", nargs="+", choices=names, default=[], metavar="NAME", help=", ".join(names))
     parser.add_argument("--pairs", type=int, help="rounds [15]")
+    parser.add_argument("--against", metavar="CHECKOUT", help="another checkout of swath, as swath-before")
     return parser.parse_args()
 
 
@@ -200,15 +213,17 @@ def main() -> None:
     options = arguments()
     pairs = options.pairs or (3 if options.quick else 15)
     chosen = set(options.only) - set(ORDER) or {*WORKLOADS, *TARGETS}
+    before = {"PYTHONPATH": str(Path(options.against, "src").resolve())} if options.against else {}
     print(f"`python benchmarks/overhead.py {' '.join(sys.argv[1:])}`\n\n{machine()}")
     for name in [name for name in WORKLOADS if name in chosen]:
-        race, names = Race(name, quick=options.quick), entered(name, options.only)
+        race = Race(name, quick=options.quick, before=before)
+        names = entered(name, options.only, against=bool(before))
         race.hold(names, pairs)
         print(race.report(names), flush=True)
     for name in [name for name in TARGETS if name in chosen]:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                print(TARGETS[name](Path(folder), pairs), flush=True)
+                print(TARGETS[name](Path(folder), pairs, before), flush=True)
             except FailedError as error:
                 print(f"{name}: {error}\n", flush=True)
     print(f"### The contestants\n\n```python\n{inspect.getsource(contestants).strip()}\n```")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from measure import markdown, peak, printed, seconds, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 IMPORTS = ("-c", "import distributed, pandas")
 OBJECTIVE = "def product(x, y, z=0, w=0):\n    return x * y\n"
@@ -27,27 +27,34 @@ def sweep(folder: Path, name: str, parameters: str) -> str:
     return str(file)
 
 
-def startup(folder: Path, pairs: int) -> str:
+def startup(folder: Path, pairs: int, before: Mapping[str, str]) -> str:
     """A whole process each, in turns."""
     four = sweep(folder, "four", "{x: [1, 2], y: [3, 4]}")
-    run, imports = [], []
+    run, imports, earlier = [], [], []
     for pair in range(pairs):
-        run.append(
-            seconds("-m", "swath", "run", four, "--out", str(folder / f"out{pair}"), "--progress", "none")
-        )
+        command = ("-m", "swath", "run", four, "--progress", "none", "--out")
+        run.append(seconds(*command, str(folder / f"out{pair}")))
         imports.append(seconds(*IMPORTS))
-    ratios = [a / b for a, b in zip(run, imports, strict=True)]
+        if before:
+            earlier.append(seconds(*command, str(folder / f"before{pair}"), environment=before))
     rows = [
         ["`swath run` of 4 points, s", spread(run)],
         ['`python -c "import distributed, pandas"`, s', spread(imports)],
-        ["ratio of pairs", spread(ratios)],
+        ["ratio of pairs", ratio(run, imports)],
     ]
+    if before:
+        rows += [["swath-before, s", spread(earlier)], ["ratio to it", ratio(run, earlier)]]
     return markdown(["start-up, whole process", "median (quartiles)"], rows)
 
 
-def memory(folder: Path, pairs: int) -> str:
+def ratio(ours: list[float], theirs: list[float]) -> str:
+    """Spread of the ratios, pair by pair."""
+    return spread([a / b for a, b in zip(ours, theirs, strict=True)])
+
+
+def memory(folder: Path, pairs: int, before: Mapping[str, str]) -> str:
     """Highest resident memory of the driver's process, `where` and `shuffle` included, no frame made."""
-    del folder, pairs
+    del folder, pairs, before
     few, many = (printed(__file__, str(points)) for points in (10**5, 10**7))
     rows = [
         [phase, f"{few[phase]:.0f}", f"{many[phase]:.0f}", f"{many[phase] - few[phase]:.0f}"]
@@ -82,8 +89,9 @@ def own_peak() -> float:
     return int(status["VmHWM"].split()[0]) / 1024
 
 
-def resume(folder: Path, pairs: int) -> str:
+def resume(folder: Path, pairs: int, before: Mapping[str, str]) -> str:
     """Seconds from the start of ``swath run`` to the start of the first new point."""
+    del before
     file, saved = sweep(folder, "resume", "{x: {range: [1001]}, y: {range: [1000]}}"), folder / "saved"
     seconds(
         "-m", "swath", "run", file, "--out", str(saved), "--limit", "1000000", "--progress", "none", ok=(0, 4)
@@ -115,8 +123,9 @@ def first_point(file: str, out: Path, *overrides: str) -> float:
     return float(started[started > before].min()) - before
 
 
-def check(folder: Path, pairs: int) -> str:
+def check(folder: Path, pairs: int, before: Mapping[str, str]) -> str:
     """A grid of 10^12 points, against the imports that reading a definition needs."""
+    del before
     grid = ", ".join(f"{name}: {{range: [1000]}}" for name in "xyzw")
     command = ("-m", "swath", "check", sweep(folder, "big", f"{{{grid}}}"))
     imports = ("-c", "import swath.cli, swath.definition, swath.definition.loading")
@@ -131,7 +140,7 @@ def check(folder: Path, pairs: int) -> str:
     return markdown(["check", "seconds, median (quartiles)", "peak memory, MiB"], rows)
 
 
-TARGETS: dict[str, Callable[[Path, int], str]] = {
+TARGETS: dict[str, Callable[[Path, int, Mapping[str, str]], str]] = {
     "startup": startup,
     "memory": memory,
     "resume": resume,
