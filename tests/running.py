@@ -160,11 +160,11 @@ class Cluster:
                 stderr=subprocess.STDOUT,
             )
 
-    def hire(self, *names: str, **environment: str) -> Self:
+    def hire(self, *names: str, options: Sequence[str] = ("--no-nanny",), **environment: str) -> Self:
         """Start workers."""
         for name in names:
-            options = ["--no-nanny", "--nthreads", "1", "--name", name]
-            self.workers[name] = self._start("dask_worker", name, options, **environment)
+            words = ["--nthreads", "1", "--name", name, *options]
+            self.workers[name] = self._start("dask_worker", name, words, **environment)
         return self
 
     def kill(self, name: str) -> None:
@@ -172,7 +172,25 @@ class Cluster:
         self.workers[name].kill()
         self.workers[name].wait()
 
-    def close(self) -> None:
-        for process in (*self.workers.values(), self.scheduler):
+    def dismiss(self) -> None:
+        """Kill all workers, with what they have started; the scheduler stays."""
+        for process in self.workers.values():
+            below = self.below(process)
             process.kill()
             process.wait()
+            for pid in below:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    psutil.Process(pid).kill()
+        self.workers.clear()
+
+    @staticmethod
+    def below(process: subprocess.Popen[bytes]) -> list[int]:
+        """Process ids of what a worker has started: a nanny's worker, and the children of slots."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        return []
+
+    def close(self) -> None:
+        self.dismiss()
+        self.scheduler.kill()
+        self.scheduler.wait()
