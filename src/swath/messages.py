@@ -73,6 +73,8 @@ class Reply:
         Not empty: why no further point can be of use; the sweep must stop.
     slot : str
         Which slot it was, for people.
+    complaint : str
+        First line of the text that all failures here share; empty if nothing failed, or not all alike.
     """
 
     done: Ranges
@@ -83,6 +85,7 @@ class Reply:
     best: tuple[float, int] | None = None
     fatal: str = ""
     slot: str = ""
+    complaint: str = ""
 
 
 # Events: what the driver is told.

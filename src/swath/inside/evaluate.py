@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from swath.errors import ObjectiveError
 from swath.inside.metrics import MISSING, PLAIN, settle, to_columns
-from swath.inside.rows import COLUMNS, encode
+from swath.inside.rows import COLUMNS, encode, shared_line
 from swath.messages import STATUSES, Reply
 from swath.objective import signature_of
 from swath.ranges import RangeSet
@@ -214,6 +214,7 @@ class Evaluator:
             seconds=time.perf_counter() - began,
             payload=(payload,),
             best=self._best(fields, indices),
+            complaint=shared_line(text for _, text in rows.failures.values()),
         )
 
     def _best(

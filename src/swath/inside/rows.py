@@ -12,7 +12,7 @@ from swath.messages import STATUSES, Reply
 from swath.space import Space
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,7 +69,20 @@ def verdict(task: Task, position: int, status: str, text: str, started: float, s
         {0: (status, text)},
     )
     here = ((position, position + 1),)
-    return Reply(done=here, rows=1, failed=((status, here),), seconds=seconds, payload=(payload,))
+    return Reply(
+        done=here,
+        rows=1,
+        failed=((status, here),),
+        seconds=seconds,
+        payload=(payload,),
+        complaint=shared_line([text]),
+    )
+
+
+def shared_line(texts: Iterable[str]) -> str:
+    """Return the first line of some texts if it is the same in all of them, else the empty text."""
+    lines = {text.partition("\n")[0] for text in texts}
+    return lines.pop() if len(lines) == 1 else ""
 
 
 def _buffer(kind: pa.DataType, values: NDArray[Any]) -> pa.Array:

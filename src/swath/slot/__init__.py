@@ -167,6 +167,7 @@ def _merged(replies: list[Reply]) -> Reply:
     """Put the parts of a batch together, in the order of their positions."""
     parts = sorted(replies, key=lambda reply: reply.done)
     bests = [part.best for part in parts if part.best]
+    complaints = {part.complaint for part in parts if part.failed}
     return Reply(
         done=tuple(piece for part in parts for piece in part.done),
         rows=sum(part.rows for part in parts),
@@ -175,6 +176,7 @@ def _merged(replies: list[Reply]) -> Reply:
         payload=tuple(piece for part in parts for piece in part.payload),
         best=bests[0] if len(bests) == 1 else None,
         fatal=next((part.fatal for part in parts if part.fatal), ""),
+        complaint=complaints.pop() if len(complaints) == 1 else "",
     )
 
 
