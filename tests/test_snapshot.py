@@ -373,3 +373,11 @@ def test_the_fold_agrees_with_the_driver(choices, total):
     assert seen.running == len(driver.flights)
     assert seen.ok == len(driver.done)
     assert seen.over == (driver.concluded is not None)
+
+
+def test_why_a_worker_is_not_used_is_said_once():
+    progress = Progress("sweep", 10, now=0.0)
+    for now in (1.0, 2.0):
+        progress.feed(Left(now, "host7", "numpy 1.26.4 there, 2.3.1 here"))
+        progress.feed(Left(now, "host8"))
+    assert progress.snapshot(3.0).notices == ("host7 is not used: numpy 1.26.4 there, 2.3.1 here",)

@@ -102,10 +102,15 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A worker is gone, and with it whatever it held."""
+    """A worker is gone, and with it whatever it held; or it never joined, because it is of no use.
+
+    ``reason`` says why, for people, where the engine knows: it fell silent, it has another version. It is empty
+    where a worker simply vanished.
+    """
 
     now: float
     worker: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

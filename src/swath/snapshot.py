@@ -48,6 +48,7 @@ Direction = Literal["minimize", "maximize", ""]
 RECENT = 15.0  # seconds; long enough for a dozen batches of a second, short enough to feel current
 MINUTE = 60.0  # seconds
 WARM = 16  # batches; before, work that no batch has brought back yet weighs, so what the slots could do counts too
+NOTICES = 100  # texts; a cluster of thousands may have thousands of sick workers
 GOOD = ("ok", "pruned")  # statuses that are no failure: a pruned point was stopped on purpose
 
 
@@ -118,6 +119,8 @@ class Snapshot:
         The metric that the definition optimises; empty if none.
     dashboard : str
         Address of a page that shows more; empty if none.
+    notices : tuple of str
+        What people should know about workers, in the order in which it happened; each is said once.
     """
 
     name: str
@@ -138,6 +141,7 @@ class Snapshot:
     best: tuple[float, int] | None = None
     metric: str = ""
     dashboard: str = ""
+    notices: tuple[str, ...] = ()
 
     @property
     def ok(self) -> int:
@@ -238,6 +242,7 @@ class Progress:
         self._held: dict[int, tuple[str, int]] = {}  # batch id -> worker, first position
         self._writing: dict[int, tuple[str, Tally]] = {}  # batch id -> worker, what it added
         self._history = History(now)
+        self._notices: dict[str, None] = {}  # in order, without repetitions
         self._seconds = 0.0  # that slots spent on what is done
         self._takes: dict[type, Callable[[Any], None]] = {
             Joined: self._joined,
@@ -289,6 +294,8 @@ class Progress:
 
     def _left(self, event: Left) -> None:
         name = event.worker
+        if event.reason and len(self._notices) < NOTICES:
+            self._notices[f"{name} is not used: {event.reason}"] = None
         self._held = {batch_id: held for batch_id, held in self._held.items() if held[0] != name}
         worker = self._workers.get(name)
         if worker is None:
@@ -367,6 +374,7 @@ class Progress:
             best=self._best,
             metric=self._metric,
             dashboard=self.dashboard,
+            notices=tuple(self._notices),
         )
 
     def _loads(self, now: float) -> tuple[WorkerLoad, ...]:

@@ -124,15 +124,19 @@ def run(
 
 
 def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_json: bool) -> int:
-    said = 0
+    said = noticed = 0
     view.note(words.beginning(handle.snapshot))
-    while not handle.wait(view.interval):
-        if signals.count > said:
+    over = False
+    while not over:
+        over = handle.wait(view.interval)
+        if signals.count > said and not over:
             said = signals.count
             view.note(words.stopping(said))
-        view.show(handle.snapshot)
-    last = handle.snapshot
-    view.show(last)
+        last = handle.snapshot
+        for notice in last.notices[noticed:]:
+            view.note(plain(notice))
+        noticed = len(last.notices)
+        view.show(last)
     view.close()
     if handle.error is not None:
         handle.error.add_note(words.left(last))
