@@ -382,4 +382,17 @@ def _log(verbose: bool) -> None:
 
 def main() -> None:
     """Run ``swath``."""
+    _fill_standard_descriptors()
     sweep.main(prog_name="swath")
+
+
+def _fill_standard_descriptors() -> None:
+    """Open what the caller had closed (``>&-``), or a file of a run would get its number and our words."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
