@@ -5,27 +5,36 @@ See `swath.slot.child` for who starts it and watches over it.
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import json
 import mmap
 import os
-import signal
-import sys
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError
+from swath.inside.keeper import SHOW
 from swath.task import Task, pack
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence
 
 
-def main() -> None:
-    """Run a child: import the objective, say hello, evaluate until the channel closes."""
-    channel, memory = Connection(int(sys.argv[1])), int(sys.argv[2])
-    del sys.argv[1:]
-    parent = os.getppid()
-    _die_with_parent(parent)
+def live(channel_descriptor: int, memory: int, evidence: int) -> None:
+    """Run a child: import the objective, say hello, evaluate until the channel closes.
+
+    Parameters
+    ----------
+    channel_descriptor, memory, evidence : int
+        Descriptors: of the channel to the slot, of the crumb's memory, and of a file for the places in the code
+        where this process was when it crashed or hung.
+    """
+    channel = Connection(channel_descriptor)
+    faulthandler.enable(evidence)
+    faulthandler.register(SHOW, evidence)
+    _offer_to_the_kernel()
     crumb: MutableSequence[int] = memoryview(mmap.mmap(memory, mmap.PAGESIZE)).cast("q")  # type: ignore[assignment]
     os.close(memory)
     task = Task.decode(channel.recv_bytes())
@@ -52,13 +61,7 @@ def main() -> None:
         channel.send_bytes(pack(evaluator.evaluate(start, stop, budget, limit)))
 
 
-def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends, even while it hangs in C code."""
-    import ctypes  # noqa: PLC0415  # only a child needs it
-
-    try:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    except (OSError, AttributeError):
-        return  # not Linux: the closed channel ends it after the point
-    if os.getppid() != parent:
-        os._exit(1)
+def _offer_to_the_kernel() -> None:
+    """When the machine runs out of memory, this process and its children are the ones to kill."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")

@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 The child is executed afresh (a fork of a process with threads would inherit their locks), leads a session
-of its own and gets one message for every batch. It dies with its parent: the kernel is asked to kill it
-when the thread that started it ends, which is why one thread that never ends starts them all.
+of its own and gets one message for every batch. Its parent is a keeper (see `swath.inside.keeper`), so neither it nor
+anything that it starts outlives its slot, or the process that the slot is in.
 
 Parent and child share two words of memory, the *crumb* (see `swath.inside.evaluate`). The parent looks at it to
 enforce the time a point may take, to know who was running when the child died, and to take the untouched
@@ -17,17 +17,13 @@ budget of work. A child that *we* killed, for time or memory, needs no second de
 
 from __future__ import annotations
 
-import fcntl
-import os
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.messages import Reply
-from swath.slot.child import HERE, LIMIT, Child, Death, SlotBrokenError
+from swath.slot.child import Child, Death
+from swath.slot.place import Place, SlotBrokenError
+from swath.slot.watch import HERE, LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence
@@ -57,7 +53,7 @@ class Slot:
     def __init__(self, task: Task, name: str) -> None:
         self.task = task
         self.name = name
-        self._number = _Number()
+        self._place = Place()
         self._closed = False
         self._running: Batch | None = None
         self._child = self._fresh()
@@ -65,7 +61,7 @@ class Slot:
     def _fresh(self) -> Child:
         if self._closed:
             raise SlotBrokenError(f"slot {self.name} is closed")
-        return _spawner().submit(Child, self.task, self.name, self._number.value).result()
+        return Child(self.task, self.name, self._place)
 
     def open(self) -> Signature:
         """Wait until the child has imported the objective.
@@ -109,7 +105,7 @@ class Slot:
         self._child.kill()
         if self._running is None:
             self._child.end()
-        self._number.release()
+        self._place.release()
 
     def _run(self, start: int, stop: int, budget: float, limit: int | None = None) -> Reply | Death:
         """Let the child evaluate; replace it if it dies."""
@@ -178,33 +174,3 @@ def _merged(replies: list[Reply]) -> Reply:
         fatal=next((part.fatal for part in parts if part.fatal), ""),
         complaint=complaints.pop() if len(complaints) == 1 else "",
     )
-
-
-@cache
-def _spawner() -> ThreadPoolExecutor:
-    """Return the one thread that starts children: they die when the thread that started them ends."""
-    return ThreadPoolExecutor(1, "swath-spawner")
-
-
-class _Number:
-    """The lowest number that no other slot on this host holds; free again when its process ends."""
-
-    def __init__(self) -> None:
-        folder = Path(tempfile.gettempdir()) / f"swath-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        self.value = 0
-        while True:
-            self._lock = os.open(folder / f"slot-{self.value}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(self._lock)
-                self.value += 1
-            else:
-                return
-
-    def release(self) -> None:
-        """Let somebody else have it; a second call does nothing."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1

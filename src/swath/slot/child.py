@@ -1,7 +1,8 @@
-"""A child process that evaluates, as its parent holds it; `swath.inside.main` is what it does itself.
+"""A child process that evaluates, as its slot holds it; `swath.inside.main` is what it does itself.
 
-The parent starts it, sends it the task and one message for every batch, and watches over each with a look at the
-crumb from time to time.
+The slot starts it under a keeper (see `swath.inside.keeper`), sends it the task and one message for every batch,
+and watches over each with a look at the crumb from time to time. The keeper ends as the child ended, and then nothing of it
+is left; so the process that is waited for here is the keeper.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swath.errors import ObjectiveError, SwathError
+from swath.errors import ObjectiveError
+from swath.inside.keeper import ENDED, HUNG, STUCK, empty
 from swath.objective import Signature
+from swath.slot.place import Place, SlotBrokenError
+from swath.slot.watch import HERE, Watch
 from swath.task import Task, unpack
 
 if TYPE_CHECKING:
@@ -32,25 +36,24 @@ if TYPE_CHECKING:
 
     from swath.messages import Reply
 
-HERE, LIMIT = 0, 1
-"""Words of the crumb; see `swath.inside.evaluate`."""
-
 IMPORT_TIMEOUT = 60.0
 """Seconds that importing the objective may take."""
 
-GRACE = 2.0
-"""Seconds between asking a child to end and killing it."""
+PATIENCE = 8.0
+"""Seconds that a keeper may take to end its child, before it is killed itself."""
+
+MOST_EVIDENCE = 8_192
+"""Bytes kept of what a child writes down before its end."""
 
 LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
 """Numerical libraries whose threads would compete with the other slots."""
 
-
-START = f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); import swath.inside.main as m; m.main()"
-"""What a child executes; it finds the swath that its parent is, installed or not."""
-
-
-class SlotBrokenError(SwathError):
-    """A child cannot be started, or dies without evaluating anything."""
+START = f"""
+import sys; sys.path.append({str(Path(__file__).parents[2])!r})
+from swath.inside.keeper import become_child; descriptors = become_child()
+from swath.inside.main import live; live(*descriptors)
+"""
+"""What a child's keeper executes; it finds the swath that its parent is, installed or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +68,44 @@ class Death:
 
 
 class Child:
-    """A process that evaluates, seen from its parent."""
+    """A process that evaluates, seen from its slot."""
 
-    def __init__(self, task: Task, name: str, number: int) -> None:
+    def __init__(self, task: Task, name: str, place: Place) -> None:
         self.task = task
+        self._name = name
         self._signature: Signature | None = None
         self._end = threading.Lock()
-        ours, theirs = socket.socketpair()
-        memory = _shared_memory()
+        self._ended = self.evidence = ""
+        self._scratch = place.scratch()
+        channel, its_channel = socket.socketpair()
+        self._leash, its_leash = socket.socketpair()
+        memory, self._evidence = _shared_memory(), _shared_memory(0)
         self.crumb: MutableSequence[int] = _words(memory)
         output = _output(task, name)
+        passed = (its_leash.fileno(), its_channel.fileno(), memory, self._evidence)
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", START, str(theirs.fileno()), str(memory)],
+                [sys.executable, "-P", "-c", START, *map(str, passed), self._scratch],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                pass_fds=(theirs.fileno(), memory),
+                pass_fds=passed,
                 start_new_session=True,
-                env=_environment(task, number),
+                env=_environment(task, place.number, self._scratch),
                 cwd=task.folder if Path(task.folder or "/nowhere").is_dir() else None,
             )
         except OSError as error:
-            ours.close()
+            channel.close()
+            self._leash.close()
+            os.close(self._evidence)
+            empty(self._scratch)
             raise SlotBrokenError(f"slot {name}: no child process can be started: {error}") from error
         finally:
-            theirs.close()
+            its_channel.close()
+            its_leash.close()
             for descriptor in filter(None, (memory, output)):
                 os.close(descriptor)
-        self.channel = Connection(ours.detach())
+        self.channel = Connection(channel.detach())
         self._poller = select.poll()
         self._poller.register(self.channel.fileno(), select.POLLIN)
         self._exit = _exit_descriptor(self.process.pid)
@@ -120,13 +132,13 @@ class Child:
                     return message
             if self._exited():
                 raise ObjectiveError(f"importing {objective} ended its process: {self.end()}")
-        self.end()
-        raise ObjectiveError(f"importing {objective} took more than {IMPORT_TIMEOUT:g} s")
+        self.end(hung=True)
+        raise ObjectiveError(f"importing {objective} took more than {IMPORT_TIMEOUT:g} s{self.evidence}")
 
     def evaluate(self, start: int, stop: int, budget: float, limit: int | None) -> Reply | Death:
         """Send a batch and watch over it."""
         self.crumb[HERE] = -1
-        watch = _Watch(self.task, self.process.pid, self.crumb)
+        watch = Watch(self.task, self.process.pid, self.crumb)
         status = text = ""
         try:
             self.channel.send_bytes(json.dumps([start, stop, budget, limit]).encode())
@@ -138,8 +150,8 @@ class Child:
             pass  # the other end is gone, and so is the child
         position = self.crumb[HERE]
         started, seconds = watch.begun(position)
-        cause = self.end()
-        return Death(position, status or "crash", text or cause, started, seconds)
+        cause = self.end(hung=status == "timeout")
+        return Death(position, status or "crash", (text or cause) + self.evidence, started, seconds)
 
     def _receive(self, seconds: float) -> bytes | None:
         """Return the next message, or None if none comes in time or the child has ended."""
@@ -157,71 +169,73 @@ class Child:
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return self.process.returncode is not None or os.waitid(os.P_PID, self.process.pid, flags) is not None
 
-    def kill(self) -> None:
-        """Kill the child and everything in its process group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if self.process.returncode is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
+    def kill(self, *, hung: bool = False) -> None:
+        """Let the keeper kill the child and all that it has started; if it hangs, it shall show where."""
+        with contextlib.suppress(OSError):
+            if hung:
+                self._leash.send(HUNG)
+            else:
+                self._leash.shutdown(socket.SHUT_WR)
 
-    def end(self) -> str:
+    def end(self, *, hung: bool = False) -> str:
         """Kill the child if it has not ended, forget it, and put into words how it ended."""
         with self._end:
-            self.kill()
-            self.process.wait()
-            self.channel.close()
-            if self._exit is not None:
-                os.close(self._exit)
-                self._exit = None
-        return _cause(self.process.returncode)
+            if not self._ended:
+                self.kill(hung=hung)
+                self._ended = self._await_end()
+                self.evidence = self._written()
+                os.close(self._evidence)
+                self.channel.close()
+                self._leash.close()
+                if self._exit is not None:
+                    os.close(self._exit)
+                    self._exit = None
+        return self._ended
+
+    def _await_end(self) -> str:
+        """Wait for the keeper; do its work if it does not, because a point has killed or stopped it."""
+        self.process.send_signal(signal.SIGCONT)
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        with contextlib.suppress(OSError):
+            word = self._leash.recv(1, socket.MSG_DONTWAIT)
+            if word == STUCK:
+                return f"the process does not end, even by SIGKILL: slot {self._name} goes on without it"
+            if word == ENDED:
+                return _cause(code)
+        self._clean_up()
+        return _cause(code)
+
+    def _clean_up(self) -> None:
+        """Kill whoever has inherited the folder for temporary files: these are the child's."""
+        mark = f"TMPDIR={self._scratch}".encode()
+        deadline = time.monotonic() + PATIENCE
+        while (left := list(_having(mark))) and time.monotonic() < deadline:
+            for process in left:
+                with contextlib.suppress(OSError):
+                    os.kill(process, signal.SIGKILL)
+            time.sleep(0.005)
+        empty(self._scratch)
+
+    def _written(self) -> str:
+        """Return what an ended child has written down about where it was, on lines of their own; it may be empty."""
+        written = os.pread(self._evidence, MOST_EVIDENCE, 0).decode(errors="backslashreplace")
+        return f"\n{written.rstrip()}" if written else ""
 
 
-class _Watch:
-    """Looks at the crumb from time to time, for a point that takes too long or too much memory."""
-
-    def __init__(self, task: Task, pid: int, crumb: MutableSequence[int]) -> None:
-        self._task = task
-        self._pid = pid
-        self._crumb = crumb
-        self._seen = -1
-        self._since = time.monotonic()
-        self.interval = 1.0
-        if task.timeout is not None:
-            self.interval = min(0.25, max(0.01, task.timeout / 8))
-        if task.memory is not None:
-            self.interval = min(self.interval, 0.05)
-
-    def look(self) -> tuple[str, str]:
-        """Return a status and its text if the point is to be ended, else two empty texts."""
-        here, now = self._crumb[HERE], time.monotonic()
-        if here != self._seen:
-            self._seen, self._since = here, now
-        timeout, memory = self._task.timeout, self._task.memory
-        if timeout is not None and here >= 0 and now - self._since > timeout:
-            return "timeout", f"the point ran longer than {timeout:g} s"
-        if memory is not None and here >= 0 and (held := _held_memory(self._pid)) > memory:
-            return "oom", f"the point held {held:,} bytes, more than the {memory:,} it may"
-        return "", ""
-
-    def begun(self, position: int) -> tuple[float, float]:
-        """Return about when a point began (seconds since 1970), and how long it ran."""
-        seconds = time.monotonic() - self._since if position == self._seen else 0.0
-        return time.time() - seconds, seconds
-
-
-def _held_memory(pid: int) -> int:
-    """Add up the resident memory of a process and all its descendants, in bytes."""
-    import psutil  # noqa: PLC0415  # 25 ms that only a memory cap needs
-
-    try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return 0
-    total = 0
-    for member in family:
-        with contextlib.suppress(psutil.Error):
-            total += member.memory_info().rss
-    return total
+def _having(mark: bytes) -> list[int]:
+    """Process ids of those in whose environment, as they were started, something stands."""
+    found = []
+    with contextlib.suppress(OSError):
+        for folder in os.scandir("/proc"):
+            if folder.name.isdecimal() and int(folder.name) != os.getpid():
+                with contextlib.suppress(OSError), open(f"/proc/{folder.name}/environ", "rb") as file:  # noqa: PTH123  # many, quickly
+                    if mark in file.read().split(b"\0"):
+                        found.append(int(folder.name))
+    return found
 
 
 def _cause(code: int) -> str:
@@ -234,9 +248,9 @@ def _cause(code: int) -> str:
         return f"the process was killed by signal {-code}"
 
 
-def _environment(task: Task, number: int) -> dict[str, str]:
+def _environment(task: Task, number: int, scratch: str) -> dict[str, str]:
     threads = {f"{library}_NUM_THREADS": str(task.cores) for library in LIBRARIES}
-    return {**threads, **os.environ, "SWATH_SLOT": str(number)}
+    return {**threads, **os.environ, "SWATH_SLOT": str(number), "TMPDIR": scratch}
 
 
 def _output(task: Task, name: str) -> int | None:
@@ -248,14 +262,14 @@ def _output(task: Task, name: str) -> int | None:
     return os.open(folder / f"{safe}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
 
 
-def _shared_memory() -> int:
-    """Make a few bytes that two processes can map; return the descriptor."""
+def _shared_memory(size: int = mmap.PAGESIZE) -> int:
+    """Make a nameless file that two processes share; return its descriptor."""
     if hasattr(os, "memfd_create"):
         memory = os.memfd_create("swath")
     else:
         with tempfile.TemporaryFile() as file:
             memory = os.dup(file.fileno())
-    os.ftruncate(memory, mmap.PAGESIZE)
+    os.ftruncate(memory, size)
     return memory
 
 

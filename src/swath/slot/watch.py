@@ -1,0 +1,117 @@
+"""The watch over a batch: does its point take more time or memory than it may.
+
+The watch looks from time to time, never at every point: at the position that the child has noted (the *crumb*), at the
+clock, and, under a cap, at the memory of the child and of all that it has started.
+
+Memory is looked at the more often the less is left: no earlier than a process that touches `RUSH` bytes a second
+could be through. The quick look counts every resident page; only when that passes the cap, pages that
+processes share are divided among them, and pages of files, which the kernel can drop, are left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from swath.inside.keeper import descendants
+
+if TYPE_CHECKING:
+    from collections.abc import MutableSequence
+
+    from swath.task import Task
+
+HERE, LIMIT = 0, 1
+"""Words of the crumb; see `swath.inside.evaluate`."""
+
+RUSH = 4 * 2**30
+"""Bytes that a process may touch in a second (one core reaches 2 to 4 GiB)."""
+
+OFTEN, SELDOM = 0.01, 0.25
+"""Seconds between two looks, at least and at most, if there is something to look for."""
+
+SHARE = 20
+"""A look at all processes may take this part of the time, one out of so many."""
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+"""Bytes of a page of memory."""
+
+
+class Watch:
+    """Looks at a batch from time to time, for a point that takes too long or too much memory.
+
+    Parameters
+    ----------
+    task : Task
+        For the time and memory that a point may take.
+    keeper : int
+        Process id of the child's parent.
+    crumb : mutable sequence of int
+        Where the child notes the position it is at.
+    """
+
+    def __init__(self, task: Task, keeper: int, crumb: MutableSequence[int]) -> None:
+        self._task = task
+        self._keeper = keeper
+        self._crumb = crumb
+        self._seen = -1
+        self._since = self._looked = time.monotonic()
+        self.interval = self._slowest = 1.0
+        if task.timeout is not None:
+            self.interval = self._slowest = min(SELDOM, max(OFTEN, task.timeout / 8))
+        if task.memory is not None:
+            self.interval = OFTEN
+
+    def look(self) -> tuple[str, str]:
+        """Return a status and its text if the point is to be ended, else two empty texts."""
+        here, now = self._crumb[HERE], time.monotonic()
+        if (
+            now - self._looked > self.interval + 1.0
+        ):  # this process was stopped, and perhaps the child with it
+            self._since += now - self._looked - self.interval
+        self._looked = now
+        if here != self._seen:
+            self._seen, self._since = here, now
+        timeout, memory = self._task.timeout, self._task.memory
+        if timeout is not None and here >= 0 and now - self._since > timeout:
+            return "timeout", f"the point ran longer than {timeout:g} s"
+        if memory is not None and (held := self._held(memory)) > memory and here >= 0:
+            return "oom", f"the point held {held:,} bytes, more than the {memory:,} it may"
+        return "", ""
+
+    def begun(self, position: int) -> tuple[float, float]:
+        """Return about when a point began (seconds since 1970), and how long it ran."""
+        seconds = time.monotonic() - self._since if position == self._seen else 0.0
+        return time.time() - seconds, seconds
+
+    def _held(self, cap: int) -> int:
+        """Add up the memory of the child and of its descendants, in bytes; choose when to look again."""
+        begun = time.perf_counter()
+        family = descendants(self._keeper)
+        held = sum(map(_resident, family))
+        if held > cap:
+            held = sum(map(_owned, family))
+        cost = time.perf_counter() - begun
+        self.interval = min(self._slowest, SELDOM, max(OFTEN, SHARE * cost, (cap - held) / RUSH))
+        return held
+
+
+def _resident(process: int) -> int:
+    """Return the bytes of a process that are in memory, whoever shares them."""
+    try:
+        with open(f"/proc/{process}/statm", "rb") as file:  # noqa: PTH123  # often, quickly
+            return int(file.read().split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def _owned(process: int) -> int:
+    """Return the bytes that only this process keeps in memory, and its part of those it shares; files left out."""
+    owned = 0
+    with contextlib.suppress(OSError), open(f"/proc/{process}/smaps_rollup", "rb") as file:  # noqa: PTH123
+        for line in file:
+            if line.startswith((b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")):
+                owned += int(line.split()[1]) * 1024
+        return owned
+    return _resident(process)
