@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 DEPTH: Final = 32
 """Levels of nesting that a definition may have."""
 
+TOO_DEEP: Final = f"nested more than {DEPTH} deep"
+FLATTER: Final = "a definition needs no more than 6 levels"
+
 # libyaml is about ten times as fast; PyYAML can be built without it.
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -237,9 +240,7 @@ class Composer:
     def _begin(self, event: yaml.CollectionStartEvent) -> None:
         self._refuse_properties(event)
         if len(self._frames) == DEPTH:
-            self._note(
-                event, f"nested more than {DEPTH} deep", "a definition needs no more than 6 levels", ()
-            )
+            self._note(event, TOO_DEEP, FLATTER, ())
             self.whole = False
             raise _Stop
         container: list[object] | dict[str, object] = [] if isinstance(event, yaml.SequenceStartEvent) else {}
@@ -291,6 +292,8 @@ class Composer:
         mark = error.problem_mark or error.context_mark
         if mark is None:
             return Problem((), f"not YAML: {error.problem}", place=Place(self._file, 1, 1))
+        if "nesting depth" in (error.problem or ""):  # libyaml has a bound of its own, and scans ahead of us
+            return Problem((), TOO_DEEP, FLATTER, self._place(mark))
         context = f"{error.context}, " if error.context else ""
         lines = self._text.splitlines()
         # At the end of the file the mark stands behind the last line.
