@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -630,78 +629,6 @@ class Doomed(Disk):
     def make_folder(self, path):
         self._spend(path)
         super().make_folder(path)
-
-
-SMALL = study()
-LARGE = study(parameters={**STUDY["parameters"], "a": [0, 1, 2, 3, 4]})
-
-
-def scripted(folder: Path, disk: Disk) -> dict[int, float]:
-    """Two sessions of a growing study; return what was reported durable, as points of the larger one."""
-    durable: dict[int, float] = {}
-    for definition, batches in ((SMALL, range(0, 6, 2)), (LARGE, range(0, 6, 3))):
-        with contextlib.suppress(CannotWriteError):
-            session = Session(folder, definition, disk=disk)
-            with contextlib.suppress(CannotWriteError), session:
-                for start in batches:
-                    session.save(start, start + batches.step)
-                if definition is LARGE:
-                    session.store.export()
-            for batch in session.durable:
-                write = session.writes[batch].batch
-                points = np.arange(write.start, write.stop)
-                durable |= expected(LARGE, (points + (0 if definition is LARGE else 6)).tolist())
-    return durable
-
-
-def positions(ranges: RangeSet) -> set[int]:
-    return {i for start, stop in ranges for i in range(start, stop)}
-
-
-def finish(folder: Path) -> dict[int, float]:
-    """Resume on a sound disk; return the rows that were there, and run what is missing."""
-    with Session(folder, LARGE) as session:
-        assert session.past.damage == ()
-        before = saved(folder)
-        assert before.keys() == positions(session.past.done)
-        todo = RangeSet([(0, 30)])
-        todo.difference_update(session.past.done)
-        for start, stop in todo:
-            session.save(start, stop)
-    return before
-
-
-def calls_of_the_script(folder: Path) -> int:
-    disk = Doomed(1 << 30)
-    scripted(folder, disk)
-    return (1 << 30) - disk.left
-
-
-@pytest.mark.usefixtures("few")
-def test_a_crash_at_every_call_of_the_disk_loses_nothing(tmp_path):
-    calls = calls_of_the_script(tmp_path / "whole")
-    assert calls > 60
-    for k in range(calls):
-        folder = tmp_path / f"{k}"
-        durable = scripted(folder, Doomed(k))
-        there = finish(folder)
-        assert durable.items() <= there.items(), k
-        assert saved(folder) == expected(LARGE, range(30)), k
-        listed = {entry.file for entry in read_manifest(Disk(), folder).segments}
-        assert {path.name for path in (folder / "segments").iterdir()} == listed, k
-        assert not list(folder.rglob("*.tmp")), k
-
-
-@pytest.mark.usefixtures("few")
-def test_a_crash_during_the_recovery_from_a_crash_loses_nothing(tmp_path):
-    calls = calls_of_the_script(tmp_path / "whole")
-    dice = random.Random(5)
-    for k in range(25):
-        folder = tmp_path / f"{k}"
-        durable = scripted(folder, Doomed(dice.randrange(calls)))
-        durable |= scripted(folder, Doomed(dice.randrange(40)))
-        assert durable.items() <= finish(folder).items(), k
-        assert saved(folder) == expected(LARGE, range(30)), k
 
 
 def test_an_error_of_the_disk_is_told_once_and_nothing_is_called_durable_after_it(folder):

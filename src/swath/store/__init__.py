@@ -231,7 +231,10 @@ class Store:
         taken = set(self._disk.names(self.folder.parent))
         free = next(name for n in count(1) if (name := f"{self.folder.name}.{n}") not in taken)
         self._disk.rename(self.folder, self.folder.with_name(free))
-        self._disk.make_folder(self.folder)  # which makes the renaming durable too
+        self._disk.sync_folder(
+            self.folder.parent
+        )  # before the name is taken again: nothing orders the two but this
+        self._disk.make_folder(self.folder)
         old, self._lock = self._lock, Lock(self.folder)
         old.release()
         self._fresh = False
@@ -391,7 +394,7 @@ class Store:
                 self._commits.close()
                 self._end()
             elif not self.manifest.run and not self._fresh:
-                leave_nothing(self.folder)
+                leave_nothing(self.folder, self._disk)
         finally:
             self._lock.release()
 

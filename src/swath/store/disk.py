@@ -36,13 +36,32 @@ class Disk:
     """The real disk. Every method raises OSError as the system gives it."""
 
     def make_folder(self, path: Path) -> None:
-        """Create a folder and its parents, each durable in its parent; what exists is left alone."""
-        if path.is_dir():
+        """Make sure that a folder and its parents are there, now and after a power cut."""
+        if self.is_folder(path):
+            with suppress(PermissionError):  # then somebody else made it
+                self.sync_folder(path.parent)  # whoever made it may have been killed before this
             return
         self.make_folder(path.parent)
         with suppress(FileExistsError):
-            path.mkdir()
-        self.sync_folder(path.parent)
+            self.add_folder(path)
+        try:
+            self.sync_folder(path.parent)
+        except OSError:
+            with suppress(OSError):  # the next fsync would say yes to what this one lost
+                self.remove_folder(path)
+            raise
+
+    def is_folder(self, path: Path) -> bool:
+        """Tell whether there is a folder of this name, or a link to one."""
+        return path.is_dir()
+
+    def add_folder(self, path: Path) -> None:
+        """Create a folder in one that is there."""
+        path.mkdir()
+
+    def remove_folder(self, path: Path) -> None:
+        """Remove a folder that is empty."""
+        path.rmdir()
 
     def write_file(self, path: Path, pieces: Iterable[Piece], *, sync: bool = True) -> None:
         """Write a whole file, over what was there, and fsync it.

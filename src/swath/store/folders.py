@@ -63,12 +63,12 @@ def resume(disk: Disk, folder: Path) -> Manifest:
     return Manifest()
 
 
-def leave_nothing(folder: Path) -> None:
+def leave_nothing(folder: Path, disk: Disk) -> None:
     """Remove a folder in which nothing was begun, if it holds nothing but the lock."""
     with suppress(OSError):
-        if [item.name for item in folder.iterdir()] == [LOCK]:
-            (folder / LOCK).unlink()
-            folder.rmdir()
+        if disk.names(folder) == [LOCK]:
+            disk.remove(folder / LOCK)
+            disk.remove_folder(folder)
 
 
 def _file_on_the_way(folder: Path) -> Path:

@@ -115,7 +115,7 @@ class Writer:
 
     def remove_export(self) -> None:
         """Remove ``results.parquet``, which lacks the rows to come; durably, before they are there."""
-        if (self.folder / PARQUET).exists():
+        if PARQUET in self.disk.names(self.folder):
             self.disk.remove(self.folder / PARQUET)
             self.disk.sync_folder(self.folder)
 
