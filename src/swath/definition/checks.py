@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-RESERVED: Final = ("point", "status", "seconds", "attempts", "worker", "started", "failure")
+RESERVED: Final = ("point", "status", "seconds", "attempts", "worker", "started", "failure", "definition")
 """Columns of the results frame that are not the user's to name."""
 
 _SECONDS: Final = {"ms": 0.001, "s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}

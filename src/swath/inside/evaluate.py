@@ -26,7 +26,8 @@ import numpy as np
 import pyarrow as pa
 
 from swath.errors import ObjectiveError
-from swath.inside.metrics import MISSING, PLAIN, settle, to_columns
+from swath.inside.kinds import name_of
+from swath.inside.metrics import MISSING, MOST_METRICS, PLAIN, TooManyError, settle, to_columns
 from swath.inside.rows import COLUMNS, encode, shared_line
 from swath.messages import STATUSES, Reply
 from swath.objective import signature_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from swath.inside.metrics import Field
     from swath.objective import Signature
     from swath.task import Task
 
@@ -51,6 +53,12 @@ FIRST_CHUNK, LARGEST_CHUNK = 64, 65_536
 
 LOOK = 0.005
 """Seconds between two looks at the clock's verdict and at `LIMIT`; points longer than this look every time."""
+
+MOST_HELD = 64 * 2**20
+"""About how many bytes of results a batch holds before it ends, whatever its budget."""
+
+ENTRY = 128
+"""About how many bytes a plain value in a mapping takes."""
 
 MOST_FRAMES, MOST_TEXT = 20, 8_192
 """Frames and characters of a traceback that are kept."""
@@ -66,6 +74,7 @@ class _Rows:
     starts: list[NDArray[np.float64]] = field(default_factory=list)
     results: list[object] = field(default_factory=list)
     failures: dict[int, tuple[str, str]] = field(default_factory=dict)
+    held: int = 0
 
 
 class Evaluator:
@@ -93,6 +102,7 @@ class Evaluator:
         self._constants = task.load_constants()
         self._taken = {*self.space.names, *self.space.derived, *COLUMNS}
         self._names = self.signature.receives((*self.space.names, *self.space.derived))
+        self._met: set[str] = set()
         self._plain = _plain_names(self.space)
         self._order = _positional(self.function, self._names)
 
@@ -153,18 +163,20 @@ class Evaluator:
             try:
                 result = call(*values)
             except BaseException as error:  # noqa: BLE001  # one point can fail only itself
-                rows.failures[len(rows.results)] = ("error", describe(error))
+                rows.failures[len(rows.results)] = ("error", text := describe(error))
+                rows.held += len(text)
                 result = MISSING
             else:
                 if (kind := type(result)) is not usual:
-                    if kind in PLAIN:
+                    if kind in PLAIN and kind is not str:
                         usual = kind  # the next result is likely to be of this type too
                     else:
                         result = settle(result)
+                        rows.held += ENTRY * len(result) if type(result) is dict else len(result)  # type: ignore[arg-type]
             note(now := clock())
             keep(result)
             if now > look:
-                if now > deadline or position + 1 >= crumb[LIMIT]:
+                if now > deadline or position + 1 >= crumb[LIMIT] or rows.held > MOST_HELD:
                     break
                 look = min(deadline, now + LOOK)
         return len(ends) - 1
@@ -187,15 +199,7 @@ class Evaluator:
         return lambda *values: function(**dict(zip(names, values, strict=True))), zip(*held, strict=True)
 
     def _reply(self, start: int, reached: int, rows: _Rows, began: float, wall: float) -> Reply:
-        fields, unfit = to_columns(rows.results)
-        for row, text in unfit.items():
-            rows.failures[row] = ("invalid", text)
-        taken = next((name for name, _ in fields if name in self._taken), None)
-        fatal = (
-            f"the metric {taken!r} has the name of another column; rename it in the objective"
-            if taken
-            else ""
-        )
+        fields, fatal = self._fields(rows)
         positions = _joined(rows.positions, np.int64)
         if fatal or not len(positions):
             return Reply(
@@ -216,6 +220,25 @@ class Evaluator:
             best=self._best(fields, indices),
             complaint=shared_line(text for _, text in rows.failures.values()),
         )
+
+    def _fields(self, rows: _Rows) -> tuple[list[Field], str]:
+        """Make columns of the results, and note which rows cannot be held; or say why no row ever can."""
+        try:
+            fields, unfit = to_columns(rows.results)
+        except TooManyError as error:
+            return [], str(error)
+        for row, text in unfit.items():
+            rows.failures[row] = ("invalid", text)
+        for name in dict.fromkeys(name for name, _ in fields):
+            if name in self._taken:
+                return [], f"the metric {name!r} has the name of another column; rename it in the objective"
+            self._met.add(name)
+        if len(self._met) > MOST_METRICS:
+            return (
+                [],
+                f"points returned {len(self._met):,} different metrics; at most {MOST_METRICS:,} make a table",
+            )
+        return fields, ""
 
     def _best(
         self, fields: Sequence[tuple[str, pa.Array]], indices: NDArray[np.int64]
@@ -255,7 +278,7 @@ def describe(error: BaseException) -> str:
         summary = next(line for line in shown.format_exception_only() if not line.startswith("  "))
         text = f"{summary.splitlines()[0][:500]}\n{''.join(shown.format())}"
     except BaseException:  # noqa: BLE001  # an exception may break everything that looks at it
-        text = f"{type(error).__name__}: (its text cannot be shown)"
+        text = f"{name_of(type(error))}: (its text cannot be shown)"
     text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= MOST_TEXT else text[: MOST_TEXT // 2] + "\n[...]\n" + text[-MOST_TEXT // 2 :]
 

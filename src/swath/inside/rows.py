@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from swath.task import Task
 
-COLUMNS = ("point", "status", "seconds", "started", "failure", "attempts", "worker")
-"""Names that rows use themselves."""
+COLUMNS = ("point", "status", "seconds", "started", "failure", "attempts", "worker", "definition")
+"""Names that rows, and frames of them, use themselves."""
 
 
 def encode(
