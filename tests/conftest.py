@@ -2,10 +2,45 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
+from leftovers import Traces, leave, settle
+
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
+
+LINUX = sys.platform == "linux"
+SCRATCH = settle()  # before any test module is imported: some of them copy the environment
+BASELINE: dict[str, Traces] = {}
+
+
+def pytest_unconfigure() -> None:
+    leave(SCRATCH)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """After a test no process, listening port, lock or scratch file of its making may be there."""
+    if not LINUX:  # nothing else has /proc
+        yield
+        return
+    before = BASELINE["test"] = Traces()
+    yield
+    if found := before.leftovers():
+        before.end()
+        pytest.fail("the test left behind:\n  " + "\n  ".join(found), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Iterator[None]:
+    """Let stay what a fixture made that outlives the test, also where the test asked for it while running."""
+    result = yield
+    if fixturedef.scope != "function" and "test" in BASELINE:
+        BASELINE["test"].forgive(Traces())
+    return result
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
