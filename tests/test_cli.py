@@ -460,7 +460,7 @@ def test_a_reader_of_progress_that_goes_away_disturbs_nothing(here, mode):
 class Asked(list):
     """Remembers what it was asked."""
 
-    def __call__(self, urgency):
+    def __call__(self, urgency, _grace):
         self.append(urgency)
 
 

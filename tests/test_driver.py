@@ -15,6 +15,8 @@ from swath.messages import (
     Conclude,
     Durable,
     Ending,
+    Example,
+    Exclude,
     Finished,
     Joined,
     Left,
@@ -173,7 +175,11 @@ def test_too_many_failures_stop_the_sweep():
     told.tell(Durable(0.0, (first.id,)))
     for flight in list(told.driver.flights.values()):
         told.tell(Lost(0.0, flight.batch.id, "test"))
-    assert told.driver.concluded == Conclude(Ending.LIMIT, f"{first.stop} points failed")
+    assert told.driver.concluded == Conclude(
+        Ending.LIMIT,
+        f"{first.stop} points failed; {10 - first.stop} not started",
+        Example(0, "error", "", "w"),
+    )
 
 
 def test_stop_now_waits_only_for_the_disk():
@@ -214,6 +220,164 @@ def test_a_fatal_reply_stops_at_once():
     first, *_ = batches(told.joins())
     told.finishes(first, upto=first.start, fatal="metric 'status'")
     assert told.driver.concluded == Conclude(Ending.FATAL, "metric 'status'")
+
+
+def test_points_that_all_fail_alike_stop_the_sweep():
+    told = Told(10_000)
+    first, second = batches(told.joins())
+    commands = told.finishes(
+        first, upto=first.start + 12, failed=(("error", ((0, 12),)),), complaint="KeyError: 'x'"
+    )
+    assert batches(commands)  # twelve are not enough
+    told.finishes(
+        second,
+        upto=second.start + 9,
+        failed=(("error", ((second.start, second.start + 9),)),),
+        complaint="KeyError: 'x'",
+    )
+    third = next(iter(told.driver.flights.values()))
+    told.tell(Returned(0.0, third.batch.id, third.batch.start, third.stop))
+    told.tell(Durable(0.0, (first.id, second.id)))
+    assert told.driver.concluded == Conclude(
+        Ending.LIMIT,
+        "the first 21 points all failed alike; 9,979 not started",
+        Example(second.start, "error", "KeyError: 'x'", "w"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint", "policy"),
+    [
+        (1, "KeyError: 'x'", Policy()),  # a point ended well
+        (0, "KeyError: 'y'", Policy()),  # two kinds of failure
+        (0, "", Policy()),  # many kinds
+        (0, "KeyError: 'x'", Policy(max_failures=1000)),  # the user said how many
+    ],
+)
+def test_the_brake_is_released_by_anything_else(rows, complaint, policy):
+    told = Told(10_000, policy=policy)
+    first, second = batches(told.joins())
+    told.finishes(first, upto=19, failed=(("error", ((0, 19),)),), complaint="KeyError: 'x'")
+    start, stop = second.start, second.start + 15
+    told.finishes(second, upto=stop, failed=(("error", ((start + rows, stop),)),), complaint=complaint)
+    third = batches(told.tell(Tick(0.0))) or [flight.batch for flight in told.driver.flights.values()]
+    start, stop = third[0].start, third[0].stop
+    commands = told.finishes(
+        third[0], upto=stop, failed=(("error", ((start, stop),)),), complaint="KeyError: 'x'"
+    )
+    assert batches(commands)
+    assert told.driver.failures == 19 + 15 - rows + stop - start
+
+
+def test_retries_neither_fool_the_brake_nor_put_it_off():
+    told = Told(10_000, policy=Policy(retries=3))
+    told.joins()
+    tried = Counter()
+    while not told.driver.concluded and sum(tried.values()) < 5000:
+        flights = [f for f in told.driver.flights.values() if f.started is not None]
+        if not flights:
+            told.tell(Durable(0.0, tuple(told.driver.writing)))
+            continue
+        batch = flights[0].batch
+        tried[batch.attempt] += 1
+        told.finishes(
+            batch,
+            upto=batch.start + 1,
+            failed=(("error", ((batch.start, batch.start + 1),)),),
+            complaint="no",
+        )
+        if told.driver.brake.failed >= 20:
+            told.tell(StopAsked(0.0, Urgency.NOW, "enough"))
+    assert told.driver.concluded.reason.startswith("the first 20 points all failed alike")
+    assert tried[4] == 20  # each of them tried as often as it may
+    assert tried[1] <= 22
+
+
+# Workers that keep failing.
+
+
+def rejoins(told, times, pause, worker="w"):
+    said = []
+    for _ in range(times):
+        told.time += pause
+        said += told.tell(Left(told.time, worker))
+        said += told.joins(worker)
+    return said
+
+
+def test_a_worker_that_flaps_is_left_out_for_a_while_and_comes_back():
+    told = Told(1000)
+    told.joins("sound")
+    told.joins("w")
+    (excluded,) = only(rejoins(told, 5, 0.3), Exclude)
+    assert (excluded.worker, excluded.seconds) == ("w", 60.0)
+    assert "it failed 5 times within 1 s; the last time: it left" in excluded.reason
+    assert not told.driver.workers["w"].queue
+    assert told.driver.wake == pytest.approx(told.time + 60.0)
+    told.time += 60.0
+    assert {batch.worker for batch in batches(told.tell(Tick(told.time)))} == {"w"}
+    (again,) = only(rejoins(told, 5, 0.3), Exclude)
+    assert again.seconds == pytest.approx(120.0)
+
+
+def test_a_worker_that_leaves_now_and_then_is_welcome():
+    told = Told(1000)
+    told.joins("w")
+    assert not only(rejoins(told, 50, 20.0), Exclude)
+    assert told.driver.flights
+
+
+def test_one_cause_counts_once_however_many_batches_it_takes():
+    told = Told(10_000)
+    told.joins("w", slots=16)
+    told.joins("sound")
+    held = list(told.driver.workers["w"].queue)
+    for batch_id in held:
+        assert not only(told.tell(Lost(0.0, batch_id, "the scheduler restarted")), Exclude)
+    assert told.driver.workers["w"].queue
+
+
+def test_a_worker_that_loses_every_batch_is_left_out_and_the_others_go_on():
+    told = Told(10_000)
+    told.joins("w")
+    told.joins("sound")
+    said = []
+    while not only(said, Exclude):
+        told.time += 0.001
+        said = told.tell(Lost(told.time, told.driver.workers["w"].queue[0], "no child"))
+    assert told.driver.concluded is None
+    assert told.driver.workers["sound"].queue
+    said = told.finishes(told.driver.flights[told.driver.workers["sound"].queue[0]].batch)
+    assert {batch.worker for batch in batches(said)} == {"sound"}
+
+
+def test_if_nobody_is_of_use_any_more_the_sweep_is_lost():
+    told = Told(1000)
+    told.joins("w")
+    said = rejoins(told, 5, 0.3)
+    assert told.driver.concluded.ending is Ending.LOST
+    assert "no worker is of use any more; w: it failed 5 times" in told.driver.concluded.reason
+    assert only(said, Conclude)
+
+
+def test_time_that_nobody_saw_is_not_patience():
+    told = Told(1, policy=Policy(patience=300.0))
+    told.tell(Tick(0.0))
+    told.tell(Tick(100_000.0))  # suspended over night
+    assert told.driver.concluded is None
+    while told.driver.concluded is None:
+        told.time = told.driver.wake
+        told.tell(Tick(told.time))
+    assert told.time == pytest.approx(100_290.0)
+
+
+def test_a_drain_with_a_grace_ends_when_that_is_over():
+    told = Told(10)
+    told.joins()
+    told.tell(StopAsked(1.0, Urgency.DRAIN, "by SIGTERM", 20.0))
+    assert told.driver.wake == 21.0
+    assert told.tell(Tick(20.9)) == []
+    assert only(told.tell(Tick(21.0)), Conclude) == [Conclude(Ending.ASKED, "by SIGTERM")]
 
 
 # A thousand clusters.
@@ -273,7 +437,8 @@ def simulate(seed):
     def handle(event):
         commands = checked(event)
         driver.check()
-        assert driver.concluded or driver.flights or driver.writing or not driver.workers, "stalled"
+        usable = any(not worker.held for worker in driver.workers.values())
+        assert driver.concluded or driver.flights or driver.writing or not usable, "stalled"
         return commands
 
     driver.handle = handle

@@ -170,11 +170,15 @@ class Urgency(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StopAsked:
-    """Somebody wants the sweep to stop; ``reason`` is shown to people."""
+    """Somebody wants the sweep to stop; ``reason`` is shown to people.
+
+    After ``grace`` seconds, if given, whoever still runs is waited for no longer.
+    """
 
     now: float
     urgency: Urgency
     reason: str
+    grace: float | None = None
 
 
 Event = Joined | Left | Finished | Returned | Lost | Durable | Tick | StopAsked
@@ -219,6 +223,15 @@ class Write:
     whole: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Exclude:
+    """A worker gets nothing more: for so many ``seconds``, or for good; nobody has to do anything about it."""
+
+    worker: str
+    reason: str
+    seconds: float = float("inf")
+
+
 class Ending(Enum):
     """Why a sweep is over."""
 
@@ -235,11 +248,22 @@ class Ending(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A failure that tells of many: what it says (a line, maybe empty), where, and who met it."""
+
+    position: int
+    status: str
+    text: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
 class Conclude:
-    """Nothing more to do, and why; ``reason`` is for people."""
+    """Nothing more to do, and why; ``reason`` is for people, and so is the example of the failures that ended it."""
 
     ending: Ending
     reason: str = ""
+    example: Example | None = None
 
 
-Command = Submit | Recall | Write | Conclude
+Command = Submit | Recall | Write | Exclude | Conclude

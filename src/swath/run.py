@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from swath.definition import Definition
     from swath.engines import Engine
-    from swath.messages import Command
+    from swath.messages import Command, Example
     from swath.objective import Code, Signature
     from swath.results import Results
     from swath.snapshot import Snapshot
@@ -106,10 +106,24 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a sweep ended; ``reason`` is empty if it is complete."""
+    """How a sweep ended; ``reason`` is empty if it is complete.
+
+    Attributes
+    ----------
+    reason : str
+        For people.
+    exit_code : int
+        Of the command line.
+    example : Example or None
+        A failure like those that ended it.
+    point : int
+        The index of its point.
+    """
 
     reason: str
     exit_code: int
+    example: Example | None = None
+    point: int = -1
 
 
 def start(definition: Definition, options: Options | None = None, *, code: Code | None = None) -> Handle:
@@ -228,11 +242,14 @@ class Handle:
         code = EXIT_CODES[ending]
         if ending is Ending.COMPLETE and self.snapshot.failed:
             code = SOME_FAILED
-        return Outcome(self._conclusion.reason, code)
+        example, point = self._conclusion.example, -1
+        if example is not None:
+            (point,) = self._definition.space.indices(example.position, example.position + 1).tolist()
+        return Outcome(self._conclusion.reason, code, example, point)
 
-    def stop(self, urgency: Urgency = Urgency.DRAIN) -> None:
-        """Ask it to stop; it can be resumed."""
-        self._engine.post(StopAsked(self._engine.now(), urgency, "as asked"))
+    def stop(self, urgency: Urgency = Urgency.DRAIN, grace: float | None = None) -> None:
+        """Ask it to stop, and to wait for running points no longer than ``grace`` seconds; it can be resumed."""
+        self._engine.post(StopAsked(self._engine.now(), urgency, "as asked", grace))
 
     def interrupt(self, times: int) -> None:
         """Do what Ctrl-C asks for: finish what is running, and from the second time on wait for the disk only."""

@@ -17,7 +17,7 @@ session would predict, and at the beginning what all slots together could do, wi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isnan, sqrt
+from math import inf, isnan, sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
 from swath.messages import (
@@ -26,6 +26,7 @@ from swath.messages import (
     Durable,
     Ending,
     Event,
+    Exclude,
     Finished,
     Joined,
     Left,
@@ -254,6 +255,7 @@ class Progress:
             Write: self._wrote,
             Durable: self._settled,
             StopAsked: self._stopping,
+            Exclude: self._excluded_worker,
             Conclude: self._concluded,
         }
 
@@ -294,15 +296,28 @@ class Progress:
 
     def _left(self, event: Left) -> None:
         name = event.worker
-        if event.reason and len(self._notices) < NOTICES:
-            self._notices[f"{name} is not used: {event.reason}"] = None
-        self._held = {batch_id: held for batch_id, held in self._held.items() if held[0] != name}
+        if event.reason:
+            self._notice(f"{name} is not used: {event.reason}")
+        self._let_go(name)
         worker = self._workers.get(name)
         if worker is None:
             return
         worker.slots = 0
         if not worker.done:
             del self._workers[name]  # nothing to tell about it
+
+    def _excluded_worker(self, command: Exclude) -> None:
+        spell = f" for {command.seconds:.0f} s" if command.seconds < inf else " any more"
+        self._notice(f"{command.worker} is not used{spell}: {command.reason}")
+        self._let_go(command.worker)
+
+    def _notice(self, text: str) -> None:
+        if len(self._notices) < NOTICES:
+            self._notices[text] = None
+
+    def _let_go(self, name: str) -> None:
+        """Forget the batches of a worker of which nothing is expected."""
+        self._held = {batch_id: held for batch_id, held in self._held.items() if held[0] != name}
 
     def _stopping(self, event: StopAsked) -> None:
         self._reason = self._reason or event.reason

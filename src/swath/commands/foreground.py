@@ -2,8 +2,9 @@
 
 The sweep runs in a thread of its own; this thread draws and listens. The first signal lets the points that
 are running finish, the second waits for the disk only, the third leaves at once, which loses no saved row
-either. A handler may interrupt this thread anywhere, even while it writes to a terminal that does not
-answer, so it does nothing but pass the wish on; the words follow from the loop.
+either. After SIGTERM or SIGHUP running points get `GRACE`: whoever sends these does not wait for ever. A handler
+may interrupt this thread anywhere, even while it writes to a terminal that does not answer, so it does nothing
+but pass the wish on; the words follow from the loop.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from swath.messages import Urgency
 from swath.run import Options, start
 from swath.views.terminal import progress
-from swath.views.text import count, duration, listed, plain, plural
+from swath.views.text import count, cut, duration, listed, plain, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,12 +28,16 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from swath.definition import Definition
-    from swath.run import Handle
+    from swath.run import Handle, Outcome
     from swath.snapshot import Snapshot
     from swath.views.terminal import Mode, View
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BY: dict[int, str] = {signal.SIGINT: "by Ctrl-C", signal.SIGTERM: "by SIGTERM", signal.SIGHUP: "by SIGHUP"}
+WIDEST = 200  # columns of a failure that is shown
+GRACE = 20.0
+"""Seconds that a machine which wants us gone leaves to running points; a person has Ctrl-C for that."""
+
 SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -51,7 +56,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.first = self.count = 0
-        self._stop: Callable[[Urgency], None] | None = None
+        self._stop: Callable[[Urgency, float | None], None] | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -66,18 +71,21 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def attach(self, stop: Callable[[Urgency], None]) -> None:
+    def attach(self, stop: Callable[[Urgency, float | None], None]) -> None:
         """Let signals call ``stop`` from now on."""
         self._stop = stop
+        if self.count:  # one came while Python could not end for it
+            stop(Urgency.DRAIN, GRACE)
 
     def _came(self, number: int, _frame: FrameType | None) -> None:
-        if self._stop is None:
-            raise SystemExit(128 + number)
         self.first = self.first or number
         self.count += 1
+        if self._stop is None:
+            raise SystemExit(128 + number)
         if self.count > 2:
             self._leave()
-        self._stop(Urgency.DRAIN if self.count == 1 else Urgency.NOW)
+        grace = None if self.first == signal.SIGINT else GRACE
+        self._stop(Urgency.DRAIN if self.count == 1 else Urgency.NOW, grace)
 
     def _leave(self) -> None:
         if os.isatty(2):
@@ -144,7 +152,7 @@ def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_js
     interrupted = signals.first if last.state != "complete" else 0
     code = 128 + interrupted if interrupted else handle.outcome.exit_code
     reason = BY[interrupted] if interrupted else handle.outcome.reason
-    view.note(words.end(last, reason))
+    view.note(words.end(last, reason, handle.outcome if not interrupted else None))
     if as_json:
         sys.stdout.write(json.dumps(_summary(handle, last, reason, code)) + "\n")
     return code
@@ -212,14 +220,28 @@ class Words:
             )
         return "Stopping at once; what is finished is being saved (Ctrl-C again to leave)."
 
-    def end(self, snapshot: Snapshot, reason: str) -> str:
+    def end(self, snapshot: Snapshot, reason: str, outcome: Outcome | None = None) -> str:
         """Say how it went, where the results are, and what to do next."""
         if snapshot.state != "complete":
             colon = "" if reason in BY.values() else ":"
-            return f"Stopped{colon} {plain(reason, lines=True)}.\n{self.left(snapshot)}"
+            example = self._example(outcome) if outcome is not None else ""
+            return f"Stopped{colon} {plain(reason, lines=True)}.\n{example}{self.left(snapshot)}"
         ran = sum(snapshot.statuses.values()) > snapshot.rows_before
         seconds = f" in {duration(snapshot.elapsed)}" if ran else "; nothing was left to do"
         return "\n".join([f"{plain(snapshot.name)}: {_counts(snapshot)}{seconds}", *self._ways(snapshot)])
+
+    def _example(self, outcome: Outcome) -> str:
+        """Show one of the failures that stopped it, and say what to do about them."""
+        if outcome.example is None:
+            return ""
+        met = f"(point {outcome.point}, {outcome.example.status}, on {plain(outcome.example.worker)})"
+        said = cut(plain(outcome.example.text), WIDEST, "...")
+        again = [part for part in self._arguments if not part.startswith("--retry")]
+        mended = plain(f"swath run {shlex.join(again)} --retry {outcome.example.status}")
+        return (
+            f"  {said + '   ' if said else ''}{met}\n"
+            f"See: swath show {plain(self._run)} {outcome.point}     After the fix: {mended}\n"
+        )
 
     def left(self, snapshot: Snapshot) -> str:
         """Say what is saved of a sweep that stopped, and how to go on."""

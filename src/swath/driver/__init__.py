@@ -21,7 +21,8 @@ what            from           to
 offer           waiting        in flight
 Finished        in flight      awaiting durability (decided); waiting (untouched, or to be retried)
 Returned        in flight      waiting
-Lost, Left      in flight      waiting; Lost also from awaiting durability, if the disk refused the rows
+Lost, Left      in flight      waiting; Lost also from awaiting durability, if the store refused the rows
+exclude         in flight      waiting
 Durable         awaiting       done
 ==============  =============  ======================================================================
 
@@ -30,15 +31,25 @@ When a slot idles and nothing waits, an offer that waits elsewhere is recalled, 
 of a running one. So the first microsecond point and the first one-hour point obey the same rule.
 
 Rows may come late, twice, or for positions that were given back: only positions that are in flight in
-that very batch are accepted; the rest is dropped and counted as ``duplicates``.
+that very batch are accepted; the rest is dropped and counted as ``duplicates``. A reply that cannot be an answer
+to its batch is refused (`swath.driver.replies`; the store looks closer), and its positions wait again. Workers that
+keep failing are left out (`swath.driver.quarantine`); points that all fail alike stop the sweep (`swath.driver.brake`).
+
+Time is what the events say, and what nobody saw does not count: a process that was stopped for an hour has not
+waited for a worker for an hour. So the driver asks to be woken now and then while it is patient, and counts
+no more than that between two events.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swath.batching import FLOOR, Pace, next_offer
+from swath.driver.brake import Brake
+from swath.driver.flights import Flight, Worker, Writing
+from swath.driver.policy import Policy
+from swath.driver.quarantine import Quarantine
+from swath.driver.replies import fault
 from swath.messages import (
     Batch,
     Command,
@@ -46,6 +57,8 @@ from swath.messages import (
     Durable,
     Ending,
     Event,
+    Example,
+    Exclude,
     Finished,
     Joined,
     Left,
@@ -64,77 +77,13 @@ from swath.ranges import RangeSet
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PATIENCE = 300.0
-"""Seconds without any worker after which a sweep ends as lost."""
+__all__ = ["Driver", "Policy"]
 
 LOSSES = 20
-"""Batches lost or refused in a row, with none saved between them, after which a sweep ends as lost."""
+"""Falls and refusals in a row, with nothing saved between them, after which a sweep ends as lost."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What the user asked of a sweep.
-
-    Attributes
-    ----------
-    retries : int
-        How often a point that ended in one of ``retry_on`` is tried again.
-    retry_on : frozenset of str
-        Statuses worth another attempt.
-    limit : int or None
-        Rows after which to stop.
-    deadline : float or None
-        Time (of the events' clock) at which to stop.
-    max_failures : int or None
-        Failed rows after which to stop.
-    patience : float
-        Seconds to wait for a worker while there is none.
-    """
-
-    retries: int = 0
-    retry_on: frozenset[str] = frozenset({"error", "crash", "timeout", "oom"})
-    limit: int | None = None
-    deadline: float | None = None
-    max_failures: int | None = None
-    patience: float = PATIENCE
-
-
-@dataclass(slots=True)
-class Flight:
-    """A batch that a worker holds: what is left of its range, and since when."""
-
-    batch: Batch
-    stop: int
-    started: float | None = None
-    recalled: bool = False
-    answered: bool = False
-
-    @property
-    def open_recall(self) -> bool:
-        """Whether an answer to a recall is still to come."""
-        return self.recalled and not self.answered
-
-    def untouched(self, now: float, rate: float | None) -> float:
-        """Seconds of work in the part that is probably not begun; infinite behind a straggler."""
-        points = self.stop - self.batch.start - (self.started is not None)
-        if points < 1:
-            return 0.0
-        if self.started is None:
-            return self.batch.budget if rate is None else min(points / rate, self.batch.budget)
-        age = now - self.started
-        if age > self.batch.budget + 2 * FLOOR:
-            return float("inf")
-        if rate is None:
-            return 0.0
-        return min(points / rate, self.batch.budget) - age
-
-
-@dataclass(slots=True)
-class Worker:
-    """A worker's room, and the batches it holds in the order in which it will take them."""
-
-    slots: int
-    queue: list[int] = field(default_factory=list)
+STRIDE = 10.0
+"""Seconds between two looks while there is no worker; a longer gap means that we were suspended."""
 
 
 class Driver:
@@ -178,17 +127,24 @@ class Driver:
             if attempt != 1:
                 first.difference_update(positions)
         self.flights: dict[int, Flight] = {}
-        self.writing: dict[int, tuple[int, RangeSet]] = {}  # by batch: its attempt, positions
+        self.writing: dict[int, Writing] = {}  # by batch
         self.workers: dict[str, Worker] = {}
         self.pace = Pace()
+        self.brake = Brake(on=self.policy.max_failures is None)
+        self.quarantine = Quarantine()
         self.rows = 0
         self.failures = 0
         self.duplicates = 0
         self.concluded: Conclude | None = None
         self._losses = 0
+        self._events = 0
+        self._lost_at = -1  # the event of the last loss
+        self._known: set[str] = set()  # workers that ever joined
         self._next_id = 0
-        self._alone_since: float | None = now
-        self._ending: tuple[Ending, str] | None = None
+        self._alone: float | None = 0.0  # seconds seen without a worker
+        self._next_release = float("inf")  # of a worker in quarantine
+        self._grace_ends: float | None = None
+        self._ending: Conclude | None = None
         self._now = now
 
     # What happened.
@@ -201,19 +157,19 @@ class Driver:
         AssertionError
             If the event is of no known kind; never for its content.
         """
-        self._now = max(self._now, event.now)
+        self._pass_time(event.now)
         commands: list[Command] = []
         match event:
             case Joined():
-                self._join(event)
+                commands += self._join(event)
             case Left():
-                self._leave(event.worker)
+                commands += self._leave(event)
             case Finished():
                 commands += self._finish(event.batch_id, event.reply)
             case Returned():
                 self._give_back(event)
             case Lost():
-                self._lose(event.batch_id, event.reason)
+                commands += self._lose(event.batch_id, event.reason)
             case Durable():
                 self._settle(event.batch_ids)
             case StopAsked():
@@ -224,17 +180,40 @@ class Driver:
                 raise AssertionError(event)
         return commands + self._proceed()
 
-    def _join(self, event: Joined) -> None:
-        worker = self.workers.setdefault(event.worker, Worker(event.slots))
-        worker.slots = event.slots
-        self._alone_since = None
+    def _pass_time(self, now: float) -> None:
+        self._events += 1
+        step = max(0.0, now - self._now)
+        self._now += step
+        if self._alone is not None:
+            self._alone += min(step, STRIDE)
 
-    def _leave(self, name: str) -> None:
-        worker = self.workers.pop(name, None)
-        for batch_id in worker.queue if worker else ():
-            self._to_waiting(self.flights.pop(batch_id))
-        if not self.workers and self._alone_since is None:
-            self._alone_since = self._now
+    def _join(self, event: Joined) -> list[Command]:
+        name = event.worker
+        worker = self.workers.setdefault(name, Worker(event.slots, self._events))
+        worker.slots = event.slots
+        worker.held = self.quarantine.holds(name, self._now)
+        self._known.add(name)
+        self._look_around()
+        return []
+
+    def _leave(self, event: Left) -> list[Command]:
+        worker = self.workers.get(event.worker)
+        if worker is None:
+            return []
+        for batch_id in list(worker.queue):
+            self._to_waiting(self._land(batch_id))
+        del self.workers[event.worker]
+        self._look_around()
+        return self._fall(event.worker, worker.joined, event.reason or "it left")
+
+    def _look_around(self) -> None:
+        """See whether anybody is there to work, and when more will be; from when nobody is, patience runs out."""
+        held = (self.quarantine.until(name) for name, worker in self.workers.items() if worker.held)
+        self._next_release = min(held, default=float("inf"))
+        if any(not worker.held for worker in self.workers.values()):
+            self._alone = None
+        elif self._alone is None:
+            self._alone = 0.0
 
     def _finish(self, batch_id: int, reply: Reply) -> list[Command]:
         flight = self._land(batch_id)
@@ -242,30 +221,34 @@ class Driver:
             self.duplicates += reply.rows
             return []
         batch = flight.batch
+        if wrong := fault(batch, reply):
+            self._to_waiting(flight)
+            return self._refuse(batch.worker, wrong)
         decided = sum(stop - start for start, stop in reply.done)
         self.pace.observe(decided, reply.seconds)
         accepted = RangeSet(
-            (max(start, batch.start), min(stop, flight.stop))
-            for start, stop in reply.done
-            if start < flight.stop and stop > batch.start
+            (start, min(stop, flight.stop)) for start, stop in reply.done if start < min(stop, flight.stop)
         )
         untouched = RangeSet([(batch.start, flight.stop)])
         untouched.difference_update(accepted)
         self._wait(batch.attempt, untouched)
         whole = len(accepted) == decided
-        failed = self._sort_failures(batch, reply, accepted)
-        whole = whole and not failed
+        again, failed = self._sort_failures(batch, reply, accepted)
         if reply.fatal:
             self._end(Ending.FATAL, reply.fatal)
             self._abandon()
         if not accepted:
             return []
-        self.writing[batch_id] = (batch.attempt, accepted)
-        return [Write(batch, reply, accepted.copy(), whole)]
+        rows = max(0, reply.rows - again)
+        self.rows += rows
+        self.failures += failed
+        self._mind_failures(batch, reply, ok=reply.rows - again - failed, failed=failed)
+        self.writing[batch_id] = Writing(batch.worker, batch.attempt, accepted, rows, failed)
+        return [Write(batch, reply, accepted.copy(), whole and not again)]
 
-    def _sort_failures(self, batch: Batch, reply: Reply, accepted: RangeSet) -> int:
-        """Send failures that deserve another attempt back, count the rest; return how many went back."""
-        again = RangeSet()
+    def _sort_failures(self, batch: Batch, reply: Reply, accepted: RangeSet) -> tuple[int, int]:
+        """Send failures that deserve another attempt back; count these, and the others."""
+        again, failed = RangeSet(), 0
         for status, ranges in reply.failed:
             positions = RangeSet(
                 piece for start, stop in ranges for piece in accepted.intersection(start, stop)
@@ -273,13 +256,20 @@ class Driver:
             if status in self.policy.retry_on and batch.attempt <= self.policy.retries:
                 again.update(positions)
             else:
-                self.failures += len(positions)
+                failed += len(positions)
         accepted.difference_update(again)
         self._wait(batch.attempt + 1, again)
-        self.rows += max(0, reply.rows - len(again))
-        if self.policy.max_failures is not None and self.failures >= self.policy.max_failures:
-            self._end(Ending.LIMIT, f"{self.failures} points failed")
-        return len(again)
+        return len(again), failed
+
+    def _mind_failures(self, batch: Batch, reply: Reply, *, ok: int, failed: int) -> None:
+        """Stop when there are as many failures as were allowed, or nothing but the same failure."""
+        alike = self.brake.observe(ok, failed, reply.complaint)
+        most = self.policy.max_failures
+        if alike and self._unfinished():
+            reason = f"the first {self.brake.failed:,} points all failed alike"
+            self._end(Ending.LIMIT, reason, _example(batch, reply))
+        elif most is not None and failed and self.failures >= most and self._unfinished():
+            self._end(Ending.LIMIT, f"{self.failures:,} points failed", _example(batch, reply))
 
     def _give_back(self, event: Returned) -> None:
         flight = self.flights.get(event.batch_id)
@@ -293,28 +283,63 @@ class Driver:
         if flight.stop == flight.batch.start:
             self._land(event.batch_id)
 
-    def _lose(self, batch_id: int, reason: str) -> None:
+    def _lose(self, batch_id: int, reason: str) -> list[Command]:
         flight = self._land(batch_id)
+        if flight is not None:
+            self._to_waiting(flight)
+            if flight.offered >= self._lost_at:  # else it may share the cause of the loss before
+                self._set_back(reason)
+            return self._fall(flight.batch.worker, flight.offered, reason)
         refused = self.writing.pop(batch_id, None)
-        if flight is None and refused is None:
-            return
-        self._to_waiting(flight)
-        if refused is not None:
-            self._wait(*refused)
+        if refused is None:
+            return []
+        self._wait(refused.attempt, refused.positions)
+        self.rows -= refused.rows
+        self.failures -= refused.failures
+        return self._refuse(refused.worker, reason)
+
+    def _fall(self, name: str, begun: int, why: str) -> list[Command]:
+        """Take in that what had begun with an event came to nothing."""
+        fell = self.quarantine.fell(name, begun, self._events, self._now, why)
+        return self._exclude(name) if fell else []
+
+    def _refuse(self, name: str, why: str) -> list[Command]:
+        """Take in that a worker's reply is no answer."""
+        self._set_back(why)
+        return self._exclude(name) if self.quarantine.refused(name, why) else []
+
+    def _set_back(self, why: str) -> None:
+        self._lost_at = self._events
         self._losses += 1
         if self._losses >= LOSSES:
-            self._end(Ending.LOST, f"{self._losses} batches in a row were lost; the last one: {reason}")
+            self._end(Ending.LOST, f"{self._losses} times in a row a batch was lost; the last time: {why}")
+
+    def _exclude(self, name: str) -> list[Command]:
+        """Give a worker nothing more, and wait for nothing of it."""
+        worker = self.workers.get(name)
+        if worker is not None:
+            worker.held = True
+            for batch_id in list(worker.queue):
+                self._to_waiting(self._land(batch_id))
+        self._look_around()
+        reason = self.quarantine.reason(name)
+        if all(self.quarantine.holds(known, self._now) for known in self._known):
+            self._end(Ending.LOST, f"no worker is of use any more; {name}: {reason}")
+        return [Exclude(name, reason, self.quarantine.until(name) - self._now)]
 
     def _settle(self, batch_ids: tuple[int, ...]) -> None:
         self._losses = 0
         for batch_id in batch_ids:
-            _, positions = self.writing.pop(batch_id, (0, RangeSet()))
-            self.done.update(positions)
+            written = self.writing.pop(batch_id, None)
+            if written is not None:
+                self.done.update(written.positions)
 
     def _stop(self, event: StopAsked) -> None:
         self._end(Ending.ASKED, event.reason)
         if event.urgency is Urgency.NOW:
             self._abandon()
+        elif event.grace is not None:
+            self._grace_ends = min(self._now + event.grace, self._grace_ends or float("inf"))
 
     def _abandon(self) -> None:
         """Wait for no batch any more; what they hold is to be done another time."""
@@ -332,25 +357,44 @@ class Driver:
             commands += self._offers()
         commands += self._recalls()
         if not self.flights and not self.writing and (self._ending or not self._waiting_count()):
-            self.concluded = Conclude(*self._ending) if self._ending else Conclude(Ending.COMPLETE)
+            self.concluded = self._conclusion()
             commands.append(self.concluded)
         return commands
 
+    def _conclusion(self) -> Conclude:
+        if self._ending is None:
+            return Conclude(Ending.COMPLETE)
+        if self._ending.example is None:
+            return self._ending
+        left = f"{self._waiting_count():,} not started"
+        return Conclude(self._ending.ending, f"{self._ending.reason}; {left}", self._ending.example)
+
     def _mind_limits(self) -> None:
         policy = self.policy
+        if self._grace_ends is not None and self._now >= self._grace_ends:
+            self._abandon()
         if policy.deadline is not None and self._now >= policy.deadline and self._unfinished():
             self._end(Ending.LIMIT, "the time limit is reached")
         if policy.limit is not None and self.rows >= policy.limit and self._unfinished():
             self._end(Ending.LIMIT, f"{self.rows} points were run, as asked")
-        if self._alone_since is not None and self._now - self._alone_since >= policy.patience:
+        if self._now >= self._next_release:
+            self._readmit()
+        if self._alone is not None and self._alone >= policy.patience:
             self._end(Ending.LOST, f"there was no worker for {policy.patience:g} s")
+
+    def _readmit(self) -> None:
+        """Let workers back in whose time in quarantine is over."""
+        for name, worker in self.workers.items():
+            worker.held = worker.held and self.quarantine.holds(name, self._now)
+        self._look_around()
 
     def _offers(self) -> list[Command]:
         """Fill idle slots first, then let one offer wait behind each running one."""
         made: dict[str, list[Batch]] = {}
-        slots = sum(worker.slots for worker in self.workers.values())
+        usable = {name: worker for name, worker in self.workers.items() if not worker.held}
+        slots = sum(worker.slots for worker in usable.values())
         for depth in (1, 2):
-            for name, worker in self.workers.items():
+            for name, worker in usable.items():
                 while len(worker.queue) < depth * worker.slots and (batch := self._offer(name, slots)):
                     made.setdefault(name, []).append(batch)
         return [Submit(tuple(batches)) for batches in made.values()]
@@ -358,9 +402,10 @@ class Driver:
     def _offer(self, name: str, slots: int) -> Batch | None:
         """Take the next offer out of what waits, if anything does and the limit allows it."""
         rows = self._rows_left()
-        attempt = next((attempt for attempt, positions in sorted(self.waiting.items()) if positions), None)
-        if attempt is None or rows == 0:
+        attempts = [attempt for attempt, positions in self.waiting.items() if positions]
+        if not attempts or rows == 0:
             return None
+        attempt = max(attempts) if self.brake.on else min(attempts)
         positions = self.waiting[attempt]
         offer = next_offer(len(positions), slots, self.pace.rate)
         start, stop = positions.first(offer.size)
@@ -368,7 +413,7 @@ class Driver:
         limit = None if rows is None else min(rows, stop - start)
         batch = Batch(self._next_id, name, start, stop, attempt, offer.budget, limit)
         self._next_id += 1
-        self.flights[batch.id] = Flight(batch, stop)
+        self.flights[batch.id] = Flight(batch, stop, self._events)
         self.workers[name].queue.append(batch.id)
         self._mark_started(self.workers[name])
         return batch
@@ -394,15 +439,21 @@ class Driver:
         """Count the idle slots for which there is no work, neither here nor on its way back."""
         if self._waiting_count():
             return 0
-        idle = sum(max(0, worker.slots - len(worker.queue)) for worker in self.workers.values())
+        idle = sum(
+            max(0, worker.slots - len(worker.queue)) for worker in self.workers.values() if not worker.held
+        )
         return max(0, idle - sum(flight.open_recall for flight in self.flights.values()))
 
     @property
     def wake(self) -> float | None:
         """When to send a `Tick` if nothing happens before, in seconds of the events' clock."""
         times = [self.policy.deadline] if self.policy.deadline is not None and self._ending is None else []
-        if self._alone_since is not None and self._ending is None:
-            times.append(self._alone_since + self.policy.patience)
+        if self._alone is not None and self._ending is None:
+            times.append(self._now + min(STRIDE, self.policy.patience - self._alone))
+        if self._next_release < float("inf") and self._ending is None:
+            times.append(self._next_release)
+        if self._grace_ends is not None and self.flights:
+            times.append(self._grace_ends)
         if self._ending is None and self._hungry_slots():
             times += [
                 flight.started + flight.batch.budget + 3 * FLOOR
@@ -436,8 +487,8 @@ class Driver:
         if positions:
             self.waiting.setdefault(attempt, RangeSet()).update(positions)
 
-    def _end(self, ending: Ending, reason: str) -> None:
-        self._ending = self._ending or (ending, reason)
+    def _end(self, ending: Ending, reason: str, example: Example | None = None) -> None:
+        self._ending = self._ending or Conclude(ending, reason, example)
 
     def _waiting_count(self) -> int:
         return sum(map(len, self.waiting.values()))
@@ -453,7 +504,11 @@ class Driver:
         AssertionError
             If a position is in two places, or in none.
         """
-        places = [*self.waiting.values(), *(positions for _, positions in self.writing.values()), self.done]
+        places = [
+            *self.waiting.values(),
+            *(written.positions for written in self.writing.values()),
+            self.done,
+        ]
         places += [RangeSet([(flight.batch.start, flight.stop)]) for flight in self.flights.values()]
         union = RangeSet()
         for place in places:
@@ -461,3 +516,9 @@ class Driver:
         assert sum(map(len, places)) == len(union) == self.total  # noqa: S101  # this is the proof
         held = sorted(batch_id for worker in self.workers.values() for batch_id in worker.queue)
         assert held == sorted(self.flights)  # noqa: S101
+
+
+def _example(batch: Batch, reply: Reply) -> Example:
+    """Pick the first failure of a reply that has one."""
+    position, status = min((ranges[0][0], status) for status, ranges in reply.failed if ranges)
+    return Example(position, status, reply.complaint, batch.worker)

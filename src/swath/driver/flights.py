@@ -1,0 +1,64 @@
+"""What is out of the driver's hands for a while: batches that workers hold, and replies on their way to the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from swath.batching import FLOOR
+
+if TYPE_CHECKING:
+    from swath.messages import Batch
+    from swath.ranges import RangeSet
+
+
+@dataclass(slots=True)
+class Flight:
+    """A batch that a worker holds: what is left of its range, with which event it was offered, since when it runs."""
+
+    batch: Batch
+    stop: int
+    offered: int
+    started: float | None = None
+    recalled: bool = False
+    answered: bool = False
+
+    @property
+    def open_recall(self) -> bool:
+        """Whether an answer to a recall is still to come."""
+        return self.recalled and not self.answered
+
+    def untouched(self, now: float, rate: float | None) -> float:
+        """Seconds of work in the part that is probably not begun; infinite behind a straggler."""
+        points = self.stop - self.batch.start - (self.started is not None)
+        if points < 1:
+            return 0.0
+        if self.started is None:
+            return self.batch.budget if rate is None else min(points / rate, self.batch.budget)
+        age = now - self.started
+        if age > self.batch.budget + 2 * FLOOR:
+            return float("inf")
+        if rate is None:
+            return 0.0
+        return min(points / rate, self.batch.budget) - age
+
+
+@dataclass(slots=True)
+class Worker:
+    """A worker's room, with which event it joined, and the batches it holds in the order in which it takes them."""
+
+    slots: int
+    joined: int
+    queue: list[int] = field(default_factory=list)
+    held: bool = False  # in quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A reply that is to become durable: whose, which positions, and what it added to the counts."""
+
+    worker: str
+    attempt: int
+    positions: RangeSet
+    rows: int
+    failures: int
