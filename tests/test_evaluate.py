@@ -12,7 +12,8 @@ import cloudpickle
 import pytest
 
 from swath.errors import ObjectiveError
-from swath.inside.evaluate import HERE, LIMIT, MOST_FRAMES, MOST_TEXT, Evaluator, describe
+from swath.inside.crumb import AFTER, HERE, LIMIT
+from swath.inside.evaluate import MOST_FRAMES, MOST_TEXT, Evaluator, describe
 from swath.messages import Reply
 from swath.slot import cut_short
 from swath.space import Axis, Opaque, Space
@@ -152,7 +153,7 @@ def test_the_crumb_names_the_point_and_is_wiped(evaluator):
     made = evaluator("def f(x, crumb): return crumb[0]", {"x": range(3), "crumb": [Opaque("d", "list")]})
     made._constants = {"d": made.crumb}
     assert values(made.evaluate(1, 3, 30.0)) == [1, 2]
-    assert made.crumb[HERE] == -1
+    assert made.crumb[HERE] == AFTER
     assert made.crumb[LIMIT] > 2**62
 
 

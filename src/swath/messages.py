@@ -11,6 +11,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from swath.ranges import RangeSet
 
 STATUSES = ("ok", "error", "crash", "timeout", "oom", "invalid", "pruned")
@@ -86,6 +88,27 @@ class Reply:
     fatal: str = ""
     slot: str = ""
     complaint: str = ""
+
+
+def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Reply:
+    """Put the parts of a batch together, in the order of their positions; the goal is the task's."""
+    parts = sorted(replies, key=lambda reply: reply.done)
+    sign = goal[1] if goal else 1
+    complaints = {part.complaint for part in parts if part.failed}
+    failed: dict[str, list[tuple[int, int]]] = {}
+    for part in parts:
+        for status, ranges in part.failed:
+            failed.setdefault(status, []).extend(ranges)
+    return Reply(
+        done=tuple(piece for part in parts for piece in part.done),
+        rows=sum(part.rows for part in parts),
+        failed=tuple((status, tuple(ranges)) for status, ranges in sorted(failed.items())),
+        seconds=sum(part.seconds for part in parts),
+        payload=tuple(piece for part in parts for piece in part.payload),
+        best=min((part.best for part in parts if part.best), key=lambda best: best[0] * sign, default=None),
+        fatal=next((part.fatal for part in parts if part.fatal), ""),
+        complaint=complaints.pop() if len(complaints) == 1 else "",
+    )
 
 
 # Events: what the driver is told.

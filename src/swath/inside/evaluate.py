@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from swath.errors import ObjectiveError
+from swath.inside.crumb import AFTER, EVERYTHING, HERE, LIMIT, NOWHERE
 from swath.inside.kinds import name_of
 from swath.inside.metrics import MISSING, MOST_METRICS, PLAIN, TooManyError, settle, to_columns
 from swath.inside.rows import COLUMNS, encode, shared_line
@@ -42,11 +43,6 @@ if TYPE_CHECKING:
     from swath.inside.metrics import Field
     from swath.objective import Signature
     from swath.task import Task
-
-HERE, LIMIT = 0, 1
-"""Words of the crumb: the position being evaluated (-1: none), and the one at which to stop."""
-
-EVERYTHING = 2**63 - 1
 
 FIRST_CHUNK, LARGEST_CHUNK = 64, 65_536
 """Points whose columns are made at a time: few before anything is known, then enough to be cheap."""
@@ -84,8 +80,13 @@ class Evaluator:
     ----------
     task : Task
         What to evaluate.
-    crumb : mutable sequence of int, length 2
-        Shared with whoever watches: see `HERE` and `LIMIT`.
+    crumb : mutable sequence of int
+        Shared with whoever watches: see `swath.inside.crumb`.
+
+    Attributes
+    ----------
+    between : callable
+        Asked from time to time, between two points, whether the batch is to end there.
 
     Raises
     ------
@@ -96,6 +97,7 @@ class Evaluator:
     def __init__(self, task: Task, crumb: MutableSequence[int]) -> None:
         self.task = task
         self.crumb = crumb
+        self.between: Callable[[], bool] = bool  # which says no
         self.space = Space.from_spec(task.space)
         self.function = _load(task)
         self.signature: Signature = signature_of(self.function)
@@ -111,7 +113,7 @@ class Evaluator:
         rows = _Rows()
         began, wall = time.perf_counter(), time.time()
         deadline = began + budget
-        self.crumb[HERE] = -1
+        self.crumb[HERE] = NOWHERE
         self.crumb[LIMIT] = EVERYTHING
         reached, chunk = start, FIRST_CHUNK
         while reached < stop:
@@ -121,7 +123,7 @@ class Evaluator:
             if ended or time.perf_counter() > deadline or reached >= self.crumb[LIMIT]:
                 break
             chunk = min(chunk * 4, LARGEST_CHUNK)
-        self.crumb[HERE] = -1
+        self.crumb[HERE] = AFTER
         return self._reply(start, reached, rows, began, wall)
 
     def _chunk(self, start: int, stop: int, deadline: float, left: int, rows: _Rows) -> tuple[int, bool]:
@@ -176,7 +178,8 @@ class Evaluator:
             note(now := clock())
             keep(result)
             if now > look:
-                if now > deadline or position + 1 >= crumb[LIMIT] or rows.held > MOST_HELD:
+                over = now > deadline or position + 1 >= crumb[LIMIT] or rows.held > MOST_HELD
+                if over or self.between():
                     break
                 look = min(deadline, now + LOOK)
         return len(ends) - 1

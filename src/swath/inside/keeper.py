@@ -158,16 +158,22 @@ def reap() -> bool:
     return True
 
 
-def descendants(ancestor: int) -> list[int]:
-    """Process ids of all that descend from a process, zombies left out; none where there is no ``/proc``."""
+def descendants(ancestor: int, spared: frozenset[int] = frozenset(), *, zombies: bool = False) -> list[int]:
+    """Process ids of all that descend from a process; none where there is no ``/proc``.
+
+    Whoever is spared is left out, with all below it. Zombies are left out too, or else everybody but them.
+    """
     children: dict[int, list[int]] = {}
+    dead = set()
     for process, state, parent in _processes():
-        if state != "Z" or process == ancestor:
+        if process not in spared:
             children.setdefault(parent, []).append(process)
+            if state == "Z":
+                dead.add(process)
     found = list(children.get(ancestor, ()))
     for process in found:  # it grows while we go through it
         found += children.get(process, ())
-    return found
+    return [process for process in found if (process in dead) == zombies]
 
 
 def _processes() -> Iterator[tuple[int, str, int]]:

@@ -10,12 +10,17 @@ import faulthandler
 import json
 import mmap
 import os
+import tempfile
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError
+from swath.inside.crumb import LOOSE, WORN
 from swath.inside.keeper import SHOW
+from swath.inside.surroundings import Surroundings, generators
+from swath.inside.wear import Wear
 from swath.task import Task, pack
 
 if TYPE_CHECKING:
@@ -40,11 +45,14 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
     task = Task.decode(channel.recv_bytes())
     from swath.inside.evaluate import Evaluator  # noqa: PLC0415  # only once the task is here: meanwhile the parent goes on
 
+    unseeded = generators()
     try:
         evaluator = Evaluator(task, crumb)
     except ObjectiveError as error:
         channel.send_bytes(json.dumps({"error": str(error)}).encode())
         return
+    surroundings, wear = Surroundings(unseeded), Wear(tempfile.gettempdir(), task.memory)
+    evaluator.between = partial(_between, wear, crumb)
     known = evaluator.signature
     hello = {
         "required": known.required,
@@ -58,7 +66,19 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
             start, stop, budget, limit = json.loads(channel.recv_bytes())
         except (EOFError, OSError):
             return
-        channel.send_bytes(pack(evaluator.evaluate(start, stop, budget, limit)))
+        surroundings.restore()
+        reply = evaluator.evaluate(start, stop, budget, limit)
+        crumb[WORN] = wear.is_worn()
+        channel.send_bytes(pack(reply))
+
+
+def _between(wear: Wear, crumb: MutableSequence[int]) -> bool:
+    """Note between two points whether the first has left anything; tell whether that must end the batch."""
+    if not wear.loose():
+        crumb[LOOSE] = 0
+        return False
+    crumb[LOOSE] = 1
+    return wear.left_behind()
 
 
 def _offer_to_the_kernel() -> None:

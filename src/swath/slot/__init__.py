@@ -6,13 +6,16 @@ The child is executed afresh (a fork of a process with threads would inherit the
 of its own and gets one message for every batch. Its parent is a keeper (see `swath.inside.keeper`), so neither it nor
 anything that it starts outlives its slot, or the process that the slot is in.
 
-Parent and child share two words of memory, the *crumb* (see `swath.inside.evaluate`). The parent looks at it to
+Parent and child share some words of memory, the *crumb* (see `swath.inside.crumb`). The parent looks at it to
 enforce the time a point may take, to know who was running when the child died, and to take the untouched
 rest of a batch back.
 
 A death is no verdict. The suspect runs again, alone in a fresh child; only a second death makes its row.
 Points that were finished before it in the same batch were lost with the child and run again: at most one
-budget of work. A child that *we* killed, for time or memory, needs no second death.
+budget of work. Guilt is plain, and no second death needed, where *we* killed the child and nobody else can have been
+the cause: for time, if no earlier point had left a thread or a process; for memory, if there was no earlier point.
+
+A child in which points leave something behind is replaced between batches (see `swath.inside.wear`).
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from swath.messages import Reply
+from swath.errors import ObjectiveError
+from swath.inside.crumb import AFTER, HERE, LIMIT
+from swath.messages import Reply, merge
 from swath.slot.child import Child, Death
 from swath.slot.place import Place, SlotBrokenError
-from swath.slot.watch import HERE, LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
     from swath.task import Task
 
 __all__ = ["Slot", "SlotBrokenError", "cut_short"]
+
+TRIES = 3
+"""How often a child is started that does not come to import what an earlier one could."""
 
 
 class Slot:
@@ -54,7 +61,7 @@ class Slot:
         self.task = task
         self.name = name
         self._place = Place()
-        self._closed = False
+        self._closed = self._imported = False
         self._running: Batch | None = None
         self._child = self._fresh()
 
@@ -71,7 +78,9 @@ class Slot:
         ObjectiveError
             If it cannot be imported, ends its process, or takes longer than `IMPORT_TIMEOUT`.
         """
-        return self._child.hello()
+        signature = self._child.hello()
+        self._imported = True
+        return signature
 
     def evaluate(self, batch: Batch) -> Reply:
         """Evaluate a batch; every death becomes rows.
@@ -83,9 +92,8 @@ class Slot:
         """
         self._running = batch
         try:
-            reply = self._run(batch.start, batch.stop, batch.budget, batch.limit)
-            if isinstance(reply, Death):
-                reply = self._inquire(batch, reply)
+            outcome = self._run(batch.start, batch.stop, batch.budget, batch.limit)
+            reply = self._inquire(batch, outcome) if isinstance(outcome, Death) else outcome
         finally:
             self._running = None
             if self._closed:  # meanwhile, so that nobody else will end the newest child
@@ -107,45 +115,75 @@ class Slot:
             self._child.end()
         self._place.release()
 
-    def _run(self, start: int, stop: int, budget: float, limit: int | None = None) -> Reply | Death:
-        """Let the child evaluate; replace it if it dies."""
-        self._child.hello()
+    def _run(self, start: int, stop: int, budget: float, limit: int | None) -> Reply | Death:
+        """Let the child evaluate; replace it if it dies or is worn."""
+        self._wait_for_child()
         outcome = self._child.evaluate(start, stop, budget, limit)
-        if isinstance(outcome, Death):
-            self._child = self._fresh()
+        if isinstance(outcome, Death) or self._child.is_worn():
+            self._replace_child()
         return outcome
 
+    def _wait_for_child(self) -> None:
+        """Wait until there is a child that has imported the objective; if one could, the next can."""
+        for _ in range(TRIES):
+            try:
+                self._child.hello()
+            except ObjectiveError as error:
+                if not self._imported:
+                    raise
+                failure = str(error)
+                self._replace_child()
+            else:
+                self._imported = True
+                return
+        raise SlotBrokenError(f"slot {self.name}: {failure}")
+
+    def _replace_child(self) -> None:
+        self._child.end()
+        self._child = self._fresh()
+
     def _inquire(self, batch: Batch, death: Death) -> Reply:
-        """Find out who is guilty of a death, and keep what the others did."""
+        """Find out who is guilty of a death, and keep what the others did.
+
+        The part of the batch before a suspect is evaluated again, without it. If the child dies between points,
+        nobody is suspected; when that happens again, half of the points are given back to the driver, until one
+        that is alone can be judged.
+        """
         replies: list[Reply] = []
-        stop, blameless = batch.stop, 0
+        start, stop, strays = batch.start, batch.stop, 0
         outcome: Reply | Death = death
         while isinstance(outcome, Death):
-            suspect = outcome.position
-            if not batch.start <= suspect < stop:
-                blameless += 1  # it died between points: nobody can be blamed
-                if blameless > 2:  # twice may be bad luck
-                    raise SlotBrokenError(f"slot {self.name}: {outcome.text}, outside any point")
-                outcome = self._run(batch.start, stop, batch.budget, batch.limit)
-                continue
-            replies.append(self._judge(suspect, outcome))
-            stop = suspect
-            if stop == batch.start:
-                break
-            outcome = self._run(batch.start, stop, 4 * batch.budget)
-        if isinstance(outcome, Reply):
-            replies.append(outcome)
-        return _merged(replies)
+            if start <= outcome.position < stop:
+                replies.append(self._judge(outcome))
+                stop = outcome.position
+            elif strays and stop - start == 1:
+                replies.append(self._sentence(start, outcome))
+                stop = start
+            elif strays:
+                stop = start + (stop - start) // 2
+            strays += not start <= outcome.position < batch.stop
+            if stop == start:
+                return merge(replies, self.task.goal)
+            outcome = self._run(start, stop, 4 * batch.budget, batch.limit)
+        return merge([*replies, outcome], self.task.goal)
 
-    def _judge(self, suspect: int, death: Death) -> Reply:
-        if death.status == "crash":
-            again = self._run(suspect, suspect + 1, 0.0)
+    def _judge(self, death: Death) -> Reply:
+        """Let the suspect of a death run again, alone in a fresh child, unless its guilt is plain."""
+        suspect = death.position
+        if not death.plain:
+            again = self._run(suspect, suspect + 1, 0.0, None)
             if isinstance(again, Reply):
                 return again
-            death = again if again.position == suspect else death
+            death = again
+        return self._sentence(suspect, death)
+
+    def _sentence(self, position: int, death: Death) -> Reply:
+        """Make the row of a point whose child died while nobody else was there."""
+        if death.position not in (position, AFTER):
+            raise SlotBrokenError(f"slot {self.name}: {death.text}, before any point began")
         from swath.inside.rows import verdict  # noqa: PLC0415  # pyarrow, which a supervisor may do without
 
-        return verdict(self.task, suspect, death.status, death.text, death.started, death.seconds)
+        return verdict(self.task, position, death.status, death.text, death.started, death.seconds)
 
 
 def cut_short(crumb: MutableSequence[int], batch: Batch) -> int:
@@ -157,20 +195,3 @@ def cut_short(crumb: MutableSequence[int], batch: Batch) -> int:
     here = max(here, crumb[HERE])  # it may have gone on between our two looks
     crumb[LIMIT] = here + 1
     return min(here + 1, batch.stop)
-
-
-def _merged(replies: list[Reply]) -> Reply:
-    """Put the parts of a batch together, in the order of their positions."""
-    parts = sorted(replies, key=lambda reply: reply.done)
-    bests = [part.best for part in parts if part.best]
-    complaints = {part.complaint for part in parts if part.failed}
-    return Reply(
-        done=tuple(piece for part in parts for piece in part.done),
-        rows=sum(part.rows for part in parts),
-        failed=tuple(item for part in parts for item in part.failed),
-        seconds=sum(part.seconds for part in parts),
-        payload=tuple(piece for part in parts for piece in part.payload),
-        best=bests[0] if len(bests) == 1 else None,
-        fatal=next((part.fatal for part in parts if part.fatal), ""),
-        complaint=complaints.pop() if len(complaints) == 1 else "",
-    )

@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError
+from swath.inside.crumb import HERE, LOOSE, NOWHERE, WORN
 from swath.inside.keeper import ENDED, HUNG, STUCK, empty
 from swath.objective import Signature
 from swath.slot.place import Place, SlotBrokenError
-from swath.slot.watch import HERE, Watch
+from swath.slot.watch import Watch
 from swath.task import Task, unpack
 
 if TYPE_CHECKING:
@@ -58,13 +59,28 @@ from swath.inside.main import live; live(*descriptors)
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a child ended: where, why, and whether we did it."""
+    """How a child ended.
+
+    Attributes
+    ----------
+    position : int
+        Where it was, as the crumb has it.
+    status : str
+        Of the point that is to blame for it.
+    text : str
+        What is known about it.
+    started, seconds : float
+        When that point began (seconds since 1970), and how long it ran.
+    plain : bool
+        Whether nothing else can have been the cause: no second death is needed.
+    """
 
     position: int
     status: str
     text: str
     started: float
     seconds: float
+    plain: bool
 
 
 class Child:
@@ -74,6 +90,8 @@ class Child:
         self.task = task
         self._name = name
         self._signature: Signature | None = None
+        self._batches = 0
+        self._kernel_kills = _kernel_kills()
         self._end = threading.Lock()
         self._ended = self.evidence = ""
         self._scratch = place.scratch()
@@ -137,7 +155,8 @@ class Child:
 
     def evaluate(self, start: int, stop: int, budget: float, limit: int | None) -> Reply | Death:
         """Send a batch and watch over it."""
-        self.crumb[HERE] = -1
+        self.crumb[HERE], self.crumb[LOOSE] = NOWHERE, 0
+        self._batches += 1
         watch = Watch(self.task, self.process.pid, self.crumb)
         status = text = ""
         try:
@@ -149,9 +168,21 @@ class Child:
         except OSError:
             pass  # the other end is gone, and so is the child
         position = self.crumb[HERE]
-        started, seconds = watch.begun(position)
+        plain = {
+            "timeout": not self.crumb[LOOSE],
+            "oom": self._batches == 1 and position == start,
+        }.get(status, False)
+        began, seconds = watch.begun(position)
         cause = self.end(hung=status == "timeout")
-        return Death(position, status or "crash", (text or cause) + self.evidence, started, seconds)
+        if not status:
+            status = "crash"
+            if self.process.returncode == -signal.SIGKILL and _kernel_kills() > self._kernel_kills:
+                status, cause = "oom", f"the machine had no memory left: {cause} by the kernel"
+        return Death(position, status, (text or cause) + self.evidence, began, seconds, plain)
+
+    def is_worn(self) -> bool:
+        """Tell whether points have left so much behind that the next batch needs another child."""
+        return bool(self.crumb[WORN])
 
     def _receive(self, seconds: float) -> bytes | None:
         """Return the next message, or None if none comes in time or the child has ended."""
@@ -236,6 +267,15 @@ def _having(mark: bytes) -> list[int]:
                     if mark in file.read().split(b"\0"):
                         found.append(int(folder.name))
     return found
+
+
+def _kernel_kills() -> int:
+    """Return how many processes the kernel has killed on this machine because there was no memory left."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_bytes().splitlines():
+            if line.startswith(b"oom_kill "):
+                return int(line.split()[1])
+    return 0
 
 
 def _cause(code: int) -> str:

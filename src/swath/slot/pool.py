@@ -12,6 +12,7 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
+from swath.inside.crumb import blank
 from swath.slot import Slot, cut_short
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Bare:
         from swath.inside.evaluate import Evaluator  # noqa: PLC0415  # only where points run in this process
 
         self.name = name
-        self._crumb = [-1, 0]
+        self._crumb = blank()
         self._evaluator = Evaluator(task, self._crumb)
 
     def open(self) -> Signature:

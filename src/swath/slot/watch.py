@@ -15,15 +15,13 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from swath.inside.crumb import HERE
 from swath.inside.keeper import descendants
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence
 
     from swath.task import Task
-
-HERE, LIMIT = 0, 1
-"""Words of the crumb; see `swath.inside.evaluate`."""
 
 RUSH = 4 * 2**30
 """Bytes that a process may touch in a second (one core reaches 2 to 4 GiB)."""

@@ -1,0 +1,29 @@
+"""The crumb: a few words of memory that a slot and its child share, and read without a message.
+
+The child notes in it what its slot must know even if the child dies in the next moment; the slot tells it by the same way
+how far it may go, which reaches a child that does not listen.
+"""
+
+from __future__ import annotations
+
+HERE = 0
+"""The position being evaluated, `NOWHERE` before the first of a batch, `AFTER` all of them."""
+
+LIMIT = 1
+"""The position that is not to be begun any more."""
+
+LOOSE = 2
+"""Not zero: something that an earlier point has started was there when the last point began."""
+
+WORN = 3
+"""Not zero: after this batch, the child is to be replaced."""
+
+NOWHERE, AFTER = -1, -2
+
+EVERYTHING = 2**63 - 1
+"""A limit that is none."""
+
+
+def blank() -> list[int]:
+    """Return a crumb that nobody shares."""
+    return [NOWHERE, EVERYTHING, 0, 0]
