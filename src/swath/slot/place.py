@@ -1,8 +1,8 @@
-"""The place of a slot on its host: its number, and the folder in which its children may leave files.
+"""The place of a slot on its host: its number, and folders in which its children may leave files.
 
 The lowest number that no other slot of this user holds is kept by a lock, which the kernel releases with its
-process. Whoever holds a number owns the folder of that number too, so what a killed process has left there is removed by
-the next.
+process. Whoever holds a number owns the folders whose names begin with it, so what a killed machine has left there is
+removed by the next.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ class SlotBrokenError(SwathError):
 
 
 class Place:
-    """A number and a folder that no other slot on this host has until `release`."""
+    """A number that no other slot of this user on this host has until `release`."""
 
     def __init__(self) -> None:
-        home = _home()
+        self._home = _home()
         self.number = 0
         while True:
-            self._lock = os.open(home / f"slot-{self.number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = os.open(
+                self._home / f"slot-{self.number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -35,21 +37,22 @@ class Place:
                 self.number += 1
             else:
                 break
-        self.folder = home / str(self.number)
-        if self.folder.exists():
-            empty(str(self.folder))
+        self._empty()
 
     def scratch(self) -> str:
         """Make an empty folder for the temporary files of one child."""
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        return tempfile.mkdtemp(prefix="", dir=self.folder)
+        return tempfile.mkdtemp(prefix=f"{self.number}-", dir=self._home)
 
     def release(self) -> None:
         """Let somebody else have it; a second call does nothing."""
         if self._lock >= 0:
-            empty(str(self.folder))
+            self._empty()
             os.close(self._lock)
             self._lock = -1
+
+    def _empty(self) -> None:
+        for folder in self._home.glob(f"{self.number}-*"):
+            empty(str(folder))
 
 
 def _home() -> Path:
