@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -674,57 +672,6 @@ def damaged(tmp_path):
     with Session(folder, study(point={"retries": 1})):
         pass
     return folder
-
-
-def files_of(folder: Path) -> list[str]:
-    names = (str(path.relative_to(folder)) for path in sorted(folder.rglob("*")) if path.is_file())
-    return [name for name in names if name != "lock"]
-
-
-def test_every_flipped_bit_is_found_and_named(damaged):
-    dice = random.Random(1)
-    reference = Results(damaged).frame
-    assert len(files_of(damaged)) == 7
-    for name in files_of(damaged):
-        path = damaged / name
-        sound = path.read_bytes()
-        for _ in range(15):
-            spoilt = bytearray(sound)
-            spoilt[dice.randrange(len(spoilt))] ^= 1 << dice.randrange(8)
-            path.write_bytes(spoilt)
-            check_reading(damaged, name, reference, spoilt != sound)
-        path.write_bytes(sound)
-
-
-def test_every_truncation_is_found_and_named(damaged):
-    dice = random.Random(2)
-    reference = Results(damaged).frame
-    for name in files_of(damaged):
-        path = damaged / name
-        sound = path.read_bytes()
-        for length in (0, len(sound) - 1, *(dice.randrange(len(sound)) for _ in range(5)), None):
-            path.unlink()
-            if length is not None:
-                path.write_bytes(sound[:length])
-            check_reading(damaged, name, reference, changed=True)
-        path.write_bytes(sound)
-
-
-def check_reading(folder, name, reference, changed):
-    """What is read is right, and what is missing is told."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        try:
-            results = Results(folder)
-            frame, damage = results.frame, results.damage
-        except DamageError as error:
-            assert name in str(error)  # noqa: PT017  it may raise, or tell
-            return
-    assert frame.empty or frame.equals(reference.loc[frame.index])
-    if len(frame) < len(reference):
-        assert changed
-        assert name in {item.file for item in damage}
-        assert name == "manifest.json" or sum(item.rows for item in damage) >= len(reference) - len(frame)
 
 
 def test_points_of_a_damaged_segment_run_again(damaged):

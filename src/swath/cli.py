@@ -343,16 +343,23 @@ def schema() -> None:
 
 @sweep.command()
 @click.argument("name", metavar="[RUN]", required=False)
+@click.option(
+    "--repair", is_flag=True, help="Put aside what is damaged in RUN, so that its points run again."
+)
 @OUT
 @JSON
 @click.pass_context
-def doctor(ctx: click.Context, name: str | None, out: Path, as_json: bool) -> None:
+def doctor(ctx: click.Context, name: str | None, out: Path, as_json: bool, repair: bool) -> None:
     """Examine this machine, or with RUN a run folder."""
     from swath.commands import doctor as surgery
     from swath.commands import runs
     from swath.views import listings
 
-    findings = surgery.examine_run(runs.find(name, out)) if name else surgery.examine_machine(out)
+    if repair and not name:
+        raise UsageError("--repair needs a run: swath doctor RUN --repair")
+    findings = (
+        surgery.examine_run(runs.find(name, out), mend=repair) if name else surgery.examine_machine(out)
+    )
     _print(listings.as_json(findings) if as_json else listings.findings(findings))
     ctx.exit(0 if all(finding["ok"] for finding in findings) else 2)
 

@@ -59,7 +59,7 @@ class Results:
         from swath.store.manifest import read_manifest  # noqa: PLC0415  start-up: as for all below, until it is needed
 
         manifest = read_manifest(self._disk, self.folder)
-        if self._view is None or self._view.manifest.serial != manifest.serial:
+        if self._view is None or self._view.manifest != manifest:
             self._view = _View(self._disk, self.folder, manifest)
         return self._view
 

@@ -25,7 +25,7 @@ from swath.views.text import plural, size
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from swath.store.manifest import Manifest
+    from swath.store.manifest import Damage
 
 LIBRARIES = (
     "dask",
@@ -179,53 +179,35 @@ def _listen() -> str:
         return "works"
 
 
-def examine_run(folder: Path) -> list[Finding]:
-    """Read every file that a run's manifest lists and compare checksums; name whatever is damaged."""
-    from swath.store.disk import Disk  # noqa: PLC0415
+def examine_run(folder: Path, *, mend: bool = False) -> list[Finding]:
+    """Read every file of a run and check it; name whatever is damaged.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    mend : bool
+        First put aside what is damaged; what was done then comes first.
+    """
     from swath.store.lock import holder  # noqa: PLC0415
-    from swath.store.manifest import read_manifest, read_run  # noqa: PLC0415
+    from swath.store.repair import examine, repair  # noqa: PLC0415
     from swath.store.sealing import FORMAT  # noqa: PLC0415
 
-    disk = Disk()
-    hint = "the rows in it are missing and will run again with the same command"
-    manifest = read_manifest(disk, folder)
-    findings = [
-        _finding("format", str(FORMAT)),
-        _checked("run.json", lambda: str(read_run(disk, folder)["run"]), hint),
-    ]
-    findings += [_finding(damage.file, damage.text, ok=False, hint=hint) for damage in manifest.damage]
+    mended = repair(folder) if mend else ()
+    found = examine(folder)
     writer = holder(folder)
-    findings.append(_finding("writer", str(writer) if writer else "none"))
-    damaged = [_compare(folder, *listed, hint=hint) for listed in _listed(manifest)]
-    findings += [finding for finding in damaged if not finding["ok"]]
-    sound = sum(finding["ok"] for finding in damaged)
-    octets = sum(entry.bytes for entry in manifest.segments)
-    found = (
-        f"{sound} of {plural(len(damaged), 'file')} verified, {plural(manifest.rows, 'row')}, {size(octets)}"
-    )
-    findings.append(_finding("files", found, ok=sound == len(damaged), hint=hint))
-    return findings
+    octets = sum(entry.bytes for entry in found.manifest.segments)
+    verified = f"{found.sound} of {plural(found.files, 'file')} verified, {plural(found.manifest.rows, 'row')}, {size(octets)}"
+    hint = f"the same command runs these points again; to put aside what is damaged: swath doctor {folder} --repair"
+    return [
+        *(_finding("mended", str(item)) for item in mended),
+        _finding("format", str(FORMAT)),
+        _finding("run", found.manifest.run),
+        _finding("writer", str(writer) if writer else "none"),
+        *(_finding(item.file, _without_file(item), ok=False, hint=hint) for item in found.damage),
+        _finding("files", verified, ok=not found.damage, hint=hint),
+    ]
 
 
-def _listed(manifest: Manifest) -> Iterator[tuple[str, int, str]]:
-    """Give the relative path, bytes and checksum of every file that the manifest answers for."""
-    from swath.store.manifest import DEFINITIONS  # noqa: PLC0415
-
-    for definition in manifest.definitions:
-        yield f"{DEFINITIONS}/{definition.file}", definition.bytes, definition.crc
-    for segment in manifest.segments:
-        yield segment.path, segment.bytes, segment.crc
-
-
-def _compare(folder: Path, name: str, octets: int, crc: str, *, hint: str) -> Finding:
-    from swath.store.disk import Disk  # noqa: PLC0415
-
-    try:
-        found = Disk().checksum(folder, name)
-    except FileNotFoundError:
-        return _finding(name, "is missing", ok=False, hint=hint)
-    except (OSError, SwathError) as error:
-        return _finding(name, str(error), ok=False, hint=hint)
-    if found[0] != octets:
-        return _finding(name, f"has {found[0]} bytes instead of {octets}", ok=False, hint=hint)
-    return _finding(name, "its checksum does not match", ok=found[1] == crc, hint=hint)
+def _without_file(item: Damage) -> str:
+    return str(item).removeprefix(f"{item.file}: ")

@@ -331,8 +331,10 @@ class Store:
     def _fail(self, error: Exception) -> None:
         """Report the error after which nothing more is written."""
         self._failed = True
-        if isinstance(error, OSError):
-            told: SwathError = self._cannot_write(error)
+        if isinstance(error, SwathError):
+            told = error
+        elif isinstance(error, OSError):
+            told = self._cannot_write(error)
         else:  # a mistake of ours
             told = SwathError(f"the store of {self.folder} failed: {type(error).__name__}: {error}")
         if self._session is not None:
@@ -403,13 +405,15 @@ class Store:
         if self._failed:
             return
         try:
-            self._writer.merge(ending=True)
+            merged = self._writer.merge(ending=True)
             state = self._state("stopped")
-            if self.manifest.state != state:
+            if (
+                merged or self.manifest.state != state
+            ):  # else the manifest kept would list what is removed now
                 self._writer.publish(state=state)
             self._writer.remove_left()
             self._disk.remove(self.folder / STOP)
-        except OSError as error:
+        except (OSError, SwathError) as error:
             self._fail(error)
 
 

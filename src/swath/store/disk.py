@@ -14,11 +14,12 @@ cannot point outside itself. Only regular files are read, and none beyond the le
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import zlib
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from swath.errors import DamageError
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK = 1 << 20  # bytes; more than this at a time gains nothing when reading for a checksum
+
+PASSING: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT}
+)
+"""Errors of reading that say nothing about the file: it is not to be taken for damaged."""
 
 Piece = bytes | bytearray | memoryview
 """Bytes to write; anything else with the buffer protocol is wrapped in a memoryview."""

@@ -97,7 +97,7 @@ class Archive:
     forgiving : bool
         A file that is gone is damage. Otherwise FileNotFoundError leaves, for a newer manifest may not list it.
     tables : dict
-        Segments read before, by file; they never change.
+        Segments read before, by file and checksum.
     definitions : dict
         Definitions read before, by file and checksum.
     """
@@ -109,7 +109,7 @@ class Archive:
         manifest: Manifest,
         *,
         forgiving: bool,
-        tables: dict[str, pa.Table] | None = None,
+        tables: dict[tuple[str, str], pa.Table] | None = None,
         definitions: Definitions | None = None,
     ) -> None:
         self.disk, self.folder, self.manifest = disk, folder, manifest
@@ -121,8 +121,9 @@ class Archive:
 
     def table(self, entry: SegmentEntry, *, keep: bool = True) -> pa.Table | None:
         """Read a segment, to ``keep`` it for the next time; None, and an entry in ``damage``, where that fails."""
-        if entry.file in self._tables:
-            return self._tables[entry.file]
+        key = entry.file, entry.crc
+        if key in self._tables:
+            return self._tables[key]
         try:
             table = decode(self.disk, self.folder, self.manifest, entry)
         except FileNotFoundError:
@@ -133,7 +134,7 @@ class Archive:
             self.damage[entry.path] = Damage(entry.path, str(error), entry.rows)
         else:
             if keep:
-                self._tables[entry.file] = table
+                self._tables[key] = table
             return table
         return None
 
@@ -211,7 +212,7 @@ def latest(
             return work(Archive(disk, folder, manifest, forgiving=False, **kept))
         except FileNotFoundError:
             newer = read_manifest(disk, folder)
-            if newer.serial == manifest.serial:
+            if newer == manifest:
                 return work(Archive(disk, folder, manifest, forgiving=True, **kept))
             manifest = newer
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from swath.errors import DamageError, UsageError
 from swath.messages import STATUSES
 from swath.ranges import RangeSet
-from swath.store.disk import publish
-from swath.store.sealing import FORMAT, sealed, unsealed
+from swath.store.disk import checksum, publish
+from swath.store.sealing import FORMAT, NewerFormatError, sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -189,8 +189,8 @@ class Manifest:
         return next(entry for entry in self.definitions if entry.number == number)
 
 
-def write_manifest(disk: Disk, folder: Path, manifest: Manifest, *, keep: bool) -> None:
-    """Replace the manifest.
+def write_manifest(disk: Disk, folder: Path, manifest: Manifest, *, keep: bool) -> tuple[int, str]:
+    """Replace the manifest; return the length in bytes and the checksum of the file.
 
     Parameters
     ----------
@@ -205,7 +205,9 @@ def write_manifest(disk: Disk, folder: Path, manifest: Manifest, *, keep: bool) 
     """
     if keep:
         _keep(disk, folder)
-    publish(disk, folder / MANIFEST, [sealed(_as_mapping(manifest))])
+    raw = sealed(_as_mapping(manifest))
+    publish(disk, folder / MANIFEST, [raw])
+    return len(raw), checksum([raw])
 
 
 def _keep(disk: Disk, folder: Path) -> None:
@@ -214,6 +216,7 @@ def _keep(disk: Disk, folder: Path) -> None:
     try:
         disk.link(folder / MANIFEST, beside)
     except OSError:  # left over by a crash, or a file system without links: then a copy
+        disk.remove(beside)  # it may be a second name of a file that is to stay as it is
         publish(disk, folder / BEFORE, [disk.read_file(folder, MANIFEST, LARGEST)])
     else:
         disk.rename(beside, folder / BEFORE)
@@ -253,6 +256,8 @@ def read_manifest(disk: Disk, folder: Path) -> Manifest:
         if BEFORE not in disk.names(folder):
             raise UsageError(f"there is no run in {folder}: no {MANIFEST} in it") from error
         return _read_before(disk, folder, f"{MANIFEST} is missing")
+    except NewerFormatError as error:
+        raise DamageError(f"{folder}: {error}") from error
     except DamageError as error:
         return _read_before(disk, folder, str(error))
 

@@ -19,6 +19,10 @@ FORMAT: Final = 1
 """Of everything in a run folder; a newer one is refused."""
 
 
+class NewerFormatError(DamageError):
+    """The file is sound, but a newer swath wrote it; older files beside it must not be taken for the truth."""
+
+
 def layout(mapping: Mapping[str, Any]) -> str:
     """Write a mapping as JSON (which is YAML too) with a line for each thing that people look for.
 
@@ -57,7 +61,9 @@ def unsealed(raw: bytes, file: str) -> dict[str, Any]:
     Raises
     ------
     DamageError
-        It is not JSON, its checksum is another one, or a newer swath wrote it.
+        It is not JSON, or its checksum is another one.
+    NewerFormatError
+        A newer swath wrote it.
     """
     try:
         found = json.loads(raw)
@@ -69,7 +75,7 @@ def unsealed(raw: bytes, file: str) -> dict[str, Any]:
     if claimed != _checksum(found):
         raise DamageError(f"the checksum of {file} does not match its content")
     if found.get("format") != FORMAT:
-        raise DamageError(
+        raise NewerFormatError(
             f"{file} has format {found.get('format')!r}, this swath reads format {FORMAT}; use the swath that wrote it"
         )
     return found

@@ -354,6 +354,8 @@ def decode(disk: Disk, folder: Path, manifest: Manifest, entry: SegmentEntry) ->
 def _check_against(table: pa.Table, manifest: Manifest, entry: SegmentEntry) -> None:
     """Check that a segment is the one that the manifest means, and that its numbers point into the manifest."""
     about = json.loads((table.schema.metadata or {}).get(b"swath", b"{}"))
+    if about.get("format") != FORMAT:
+        raise ValueError(f"it has format {about.get('format')!r}, this swath reads format {FORMAT}")
     if (about.get("run"), about.get("definition")) != (manifest.run, entry.definition):
         raise ValueError(f"it says run {about.get('run')!r}, definition {about.get('definition')!r}")
     if table.num_rows != entry.rows:

@@ -20,19 +20,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from swath.errors import DamageError
+from swath.errors import CannotWriteError, DamageError, RunInUseError
 from swath.messages import STATUSES
 from swath.ranges import RangeSet
-from swath.store.disk import checksum, publish
+from swath.store.disk import PASSING, checksum, publish
 from swath.store.folders import PARQUET
 from swath.store.manifest import (
     DEFINITION_NAME,
     DEFINITIONS,
+    LARGEST,
+    MANIFEST,
     SEGMENT_NAME,
     SEGMENTS,
     Damage,
     Manifest,
     SegmentEntry,
+    parse_manifest,
     write_manifest,
 )
 from swath.store.segments import Part, decode, encode, numpy_column, unify
@@ -72,6 +75,7 @@ class Writer:
         self._keep = manifest.serial > 0 and not manifest.damage
         self._left: list[str] = []  # segments that the last manifest no longer lists
         self._damaged: set[str] = set()
+        self._mark = disk.checksum(folder, MANIFEST) if self._keep else None
         numbers = [
             int(name.partition(".")[0]) for name in disk.names(folder / SEGMENTS) if name[:1].isdigit()
         ]
@@ -80,8 +84,9 @@ class Writer:
     def publish(self, **changes: Any) -> None:
         """Replace the manifest; what it lists must be durable already."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._check_manifest()
         manifest = replace(self.manifest, serial=self.manifest.serial + 1, updated=now, damage=(), **changes)
-        write_manifest(self.disk, self.folder, manifest, keep=self._keep)
+        self._mark = write_manifest(self.disk, self.folder, manifest, keep=self._keep)
         self._keep = True
         gone = {entry.file for entry in self.manifest.segments} - {entry.file for entry in manifest.segments}
         removed, self._left = self._left, sorted(gone - self._damaged)
@@ -109,9 +114,52 @@ class Writer:
         **changes
             More that changes in the manifest.
         """
+        self.check()
         new = tuple(self._segment(group, code) for group in _groups(parts, positions_of))
         self.remove_export()
         self.publish(segments=(*self.manifest.segments, *new), **changes)
+
+    def check(self) -> None:
+        """Make sure that the folder is as this writer left it, before anything is written into it.
+
+        Raises
+        ------
+        RunInUseError
+            Another writer was here, which locks should have prevented.
+        CannotWriteError
+            The folder was moved or removed, or something in it.
+        """
+        self._check_manifest()
+        there = set(self.disk.names(self.folder / SEGMENTS)) | self._damaged
+        for entry in self.manifest.segments:
+            if entry.file not in there:
+                raise CannotWriteError(
+                    f"{self.folder / entry.path} was removed while the run was writing to its folder; "
+                    f"its {entry.rows:,} rows are missing, and the same command runs them again"
+                )
+
+    def _check_manifest(self) -> None:
+        if self._mark is None:
+            return
+        try:
+            if self.disk.checksum(self.folder, MANIFEST) == self._mark:
+                return
+            other = parse_manifest(self.disk.read_file(self.folder, MANIFEST, LARGEST), MANIFEST)
+        except FileNotFoundError:
+            raise CannotWriteError(
+                f"{self.folder / MANIFEST} is gone: the folder was moved or removed while the run was writing to it; "
+                f"put it back, with the {self.manifest.rows:,} rows saved so far, and the same command goes on"
+            ) from None
+        except DamageError as error:
+            raise CannotWriteError(
+                f"{self.folder} was spoilt while the run was writing to it: {error}; see swath doctor {self.folder}"
+            ) from error
+        last = other.sessions[-1:] or self.manifest.sessions[-1:]
+        who = "".join(f" (process {item.pid} on {item.host}, since {item.started})" for item in last)
+        raise RunInUseError(
+            f"{self.folder} was written to by another run{who}, although this one holds the lock: do locks work there? "
+            "What it saved is left alone; stop one of the two"
+        )
 
     def remove_export(self) -> None:
         """Remove ``results.parquet``, which lacks the rows to come; durably, before they are there."""
@@ -130,7 +178,11 @@ class Writer:
             size, crc = self.disk.checksum(self.folder, entry.path)
         except FileNotFoundError:
             text = "is missing"
-        except (OSError, DamageError) as error:
+        except OSError as error:
+            if error.errno in PASSING:
+                raise
+            text = f"cannot be read ({error.strerror})"
+        except DamageError as error:
             text = str(error)
         else:
             if (size, crc) == (entry.bytes, entry.crc):
@@ -140,12 +192,13 @@ class Writer:
             )
         return Damage(entry.path, text, entry.rows)
 
-    def set_aside(self, files: Iterable[str]) -> None:
+    def set_aside(self, files: Iterable[str]) -> list[str]:
         """Keep segments that the manifest no longer lists because they are damaged, under another name."""
-        there = set(self.disk.names(self.folder / SEGMENTS))
-        for name in there.intersection(files):
+        there = sorted(set(self.disk.names(self.folder / SEGMENTS)).intersection(files))
+        for name in there:
             path = self.folder / SEGMENTS / name
             self.disk.rename(path, path.with_name(f"{name}.damaged"))
+        return there
 
     def _segment(self, parts: Sequence[Part], code: str) -> SegmentEntry:
         done = RangeSet()
