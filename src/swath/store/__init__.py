@@ -127,8 +127,10 @@ class Store:
             manifest = Manifest() if fresh else resume(disk, folder)
             used = len(disk.names(folder)) > 1  # more than the lock
             return cls(folder, disk, lock, manifest, fresh=fresh and used)
-        except BaseException:
+        except BaseException as error:
             lock.release()
+            if isinstance(error, OSError):
+                raise CannotWriteError(f"cannot open {folder}: {error.strerror or error}") from error
             raise
 
     @property
