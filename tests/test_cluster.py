@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
-from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -13,8 +12,7 @@ from distributed import Client
 import swath
 from running import HOLD, Cluster, ask, assert_same, ran, until
 from swath.cli import sweep as cli
-from swath.driver import Policy
-from swath.engines import dask
+from swath.cluster import remote
 from swath.objective import locate
 from swath.run import Options, start
 
@@ -152,7 +150,7 @@ def test_a_worker_that_comes_back_under_its_name_is_used_again(fragile, held):
 
 def test_a_worker_that_has_forgotten_the_run_is_greeted_again(fragile, held):
     def forget():
-        from swath.remote import POOLS
+        from swath.cluster.worker import POOLS
 
         POOLS.clear()
 
@@ -167,8 +165,8 @@ def test_a_worker_that_has_forgotten_the_run_is_greeted_again(fragile, held):
 
 
 def test_a_lost_scheduler_ends_the_sweep_and_it_goes_on_elsewhere(fragile, held, monkeypatch):
-    monkeypatch.setattr(dask, "CONNECT_TIMEOUT", 1.0)
-    monkeypatch.setattr("swath.run.Policy", partial(Policy, patience=0.5))
+    monkeypatch.setattr(remote, "CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr("swath.run.PATIENCE", 0.5)
     sweep = swath.load(held / "study.yaml")
     handle = sweep.start(out=held / "results", scheduler=fragile.address)
     until(lambda: len(ran(held)) == 1)
@@ -185,7 +183,7 @@ def test_a_lost_scheduler_ends_the_sweep_and_it_goes_on_elsewhere(fragile, held,
 
 
 def test_a_cluster_without_workers_is_lost(tmp_path, study, monkeypatch):
-    monkeypatch.setattr(dask, "JOIN_TIMEOUT", 0.5)
+    monkeypatch.setattr(remote, "JOIN_TIMEOUT", 0.5)
     empty = Cluster(tmp_path)
     try:
         with pytest.raises(swath.ClusterLostError, match=r"no worker of tcp://127.* was ready within 0\.5 s"):
@@ -198,7 +196,7 @@ def test_a_cluster_without_workers_is_lost(tmp_path, study, monkeypatch):
 def test_a_worker_without_swath_is_named(tmp_path, study):
     broken = Cluster(tmp_path).hire("bare", PYTHONPATH=str(tmp_path / "block"))
     try:
-        with pytest.raises(swath.ObjectiveError, match="worker bare: swath cannot be imported there"):
+        with pytest.raises(swath.ClusterLostError, match="worker bare: swath cannot be imported there"):
             swath.load(study / "study.yaml").run(out=study / "results", scheduler=broken.address)
     finally:
         broken.close()
@@ -212,7 +210,7 @@ def test_an_address_off_this_machine_needs_insecure(study):
 
 
 def test_no_scheduler_at_the_address_is_exit_75(study, monkeypatch):
-    monkeypatch.setattr(dask, "CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr(remote, "CONNECT_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     words = ["run", str(study / "study.yaml"), "--out", str(study / "results")]

@@ -19,6 +19,7 @@ from swath.messages import (
     Joined,
     Left,
     Lost,
+    Noted,
     Reply,
     Returned,
     StopAsked,
@@ -378,6 +379,6 @@ def test_the_fold_agrees_with_the_driver(choices, total):
 def test_why_a_worker_is_not_used_is_said_once():
     progress = Progress("sweep", 10, now=0.0)
     for now in (1.0, 2.0):
-        progress.feed(Left(now, "host7", "numpy 1.26.4 there, 2.3.1 here"))
-        progress.feed(Left(now, "host8"))
-    assert progress.snapshot(3.0).notices == ("host7 is not used: numpy 1.26.4 there, 2.3.1 here",)
+        progress.feed(Noted(now, "worker host7: not used: numpy 1.26.4 there, 2.3.1 here"))
+        progress.feed(Left(now, "host8", "it is being retired"))
+    assert progress.snapshot(3.0).notices == ("worker host7: not used: numpy 1.26.4 there, 2.3.1 here",)

@@ -182,6 +182,7 @@ def check(file: Path, overrides: tuple[str, ...], out: Path, as_json: bool) -> N
 @click.option("--point", type=click.IntRange(min=0), metavar="N", help="Run point N here, keeping nothing.")
 @click.option("--point-timeout", type=Seconds(), help="What one point may take, as 60s.")
 @click.option("--time-limit", type=Seconds(), help="Stop after so long, as 2h.")
+@click.option("--wait", type=Seconds(), help="Give up after so long without a worker, as 5m.")
 @click.option("--max-failures", type=click.IntRange(min=1), metavar="N", help="Stop after N failed points.")
 @click.option(
     "--retry",

@@ -182,6 +182,14 @@ class Tick:
     now: float
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something about the cluster that people should know; it changes nothing."""
+
+    now: float
+    text: str
+
+
 class Urgency(Enum):
     """How a sweep is to be stopped."""
 
@@ -204,7 +212,7 @@ class StopAsked:
     grace: float | None = None
 
 
-Event = Joined | Left | Finished | Returned | Lost | Durable | Tick | StopAsked
+Event = Joined | Left | Finished | Returned | Lost | Durable | Tick | Noted | StopAsked
 
 
 # Commands: what the driver asks for.

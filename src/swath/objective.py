@@ -138,8 +138,9 @@ class Code:
 
     def load(self) -> Callable[..., object]:
         """Import the objective in this process; whatever its module raises comes out."""
-        if self.files:
-            sys.path.insert(0, str(self._folder()))
+        folder = self._folder() if self.files else None
+        if folder is not None:
+            sys.path.insert(0, str(folder))
         if self.function:
             import cloudpickle  # noqa: PLC0415  # 35 ms that only functions by value need
 
@@ -147,9 +148,47 @@ class Code:
             return loaded
         module, _, path = self.objective.partition(":")
         target = functools.reduce(getattr, path.split("."), importlib.import_module(module))
+        if folder is not None:
+            self._check_imported(folder)
         if not callable(target):
             raise ObjectiveError(f"{self.objective} is {type(target).__name__}, not a function")
         return target
+
+    def verify(self) -> None:
+        """Make sure that a module that does not travel is the same here as where the sweep was started.
+
+        Raises
+        ------
+        ObjectiveError
+            If it is not here, or its code is other code.
+        """
+        if self.files or self.function:
+            return
+        module, _, path = self.objective.partition(":")
+        for root in map(Path, filter(None, sys.path)):
+            if module_file(root, module) is not None:
+                there = digest([path, *normalised(closure(root, module, follow=False))])
+                if there != self.fingerprint:
+                    raise ObjectiveError(
+                        f"{module_file(root, module)} is not the {module} that the sweep was started with; "
+                        "install the same there, or put it beside the definition, so that it travels"
+                    )
+                return
+        if importlib.util.find_spec(module.partition(".")[0]) is None:
+            raise ObjectiveError(
+                f"there is no module {module}; install it there, or put it beside the definition, so that it travels"
+            )
+
+    def _check_imported(self, folder: Path) -> None:
+        """Make sure that what was imported is what was shipped, not a namesake from elsewhere."""
+        for path in self.files:
+            name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            file = getattr(sys.modules.get(name), "__file__", None)
+            if file is not None and Path(file).resolve() != (folder / path).resolve():
+                raise ObjectiveError(
+                    f"{self.objective}: module {name} was imported from {file} instead of the folder of the sweep; "
+                    "rename one of them"
+                )
 
     def _folder(self) -> Path:
         """Return the root if it holds the same texts, else a folder of our own that does."""

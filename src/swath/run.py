@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from swath.agreement import check_arguments, find_objective
-from swath.driver import Driver, Policy
+from swath.driver import PATIENCE, Driver, Policy
 from swath.errors import (
     ClusterLostError,
     CodeChangedError,
@@ -80,6 +80,8 @@ class Options:
         Run at most so many more points.
     time_limit : float or None
         Stop after so many seconds.
+    wait : float or None
+        End as lost after so many seconds without a worker.
     max_failures : int or None
         Stop after so many failed points.
     retry : tuple of str
@@ -98,6 +100,7 @@ class Options:
     out: Path = Path("results")
     limit: int | None = None
     time_limit: float | None = None
+    wait: float | None = None
     max_failures: int | None = None
     retry: tuple[str, ...] = ()
     accept_code_change: bool = False
@@ -384,7 +387,10 @@ def _engine(definition: Definition, options: Options) -> Engine:
     if scheduler is not None:
         _check_address(scheduler, insecure=options.insecure or definition.cluster.insecure)
     return Dask(
-        workers=options.workers or definition.cluster.workers, scheduler=scheduler, client=options.client
+        workers=options.workers or definition.cluster.workers,
+        scheduler=scheduler,
+        client=options.client,
+        wait=options.wait,
     )
 
 
@@ -445,6 +451,7 @@ def _policy(definition: Definition, options: Options, now: float) -> Policy:
         limit=options.limit,
         deadline=None if options.time_limit is None else now + options.time_limit,
         max_failures=options.max_failures,
+        patience=PATIENCE if options.wait is None else options.wait,
     )
 
 

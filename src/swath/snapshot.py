@@ -31,6 +31,7 @@ from swath.messages import (
     Joined,
     Left,
     Lost,
+    Noted,
     Returned,
     StopAsked,
     Submit,
@@ -121,7 +122,7 @@ class Snapshot:
     dashboard : str
         Address of a page that shows more; empty if none.
     notices : tuple of str
-        What people should know about workers, in the order in which it happened; each is said once.
+        What people should know about the cluster, in the order in which it happened; each is said once.
     """
 
     name: str
@@ -248,6 +249,7 @@ class Progress:
         self._takes: dict[type, Callable[[Any], None]] = {
             Joined: self._joined,
             Left: self._left,
+            Noted: self._noted,
             Submit: self._submitted,
             Finished: self._finished,
             Returned: self._returned,
@@ -296,8 +298,6 @@ class Progress:
 
     def _left(self, event: Left) -> None:
         name = event.worker
-        if event.reason:
-            self._notice(f"{name} is not used: {event.reason}")
         self._let_go(name)
         worker = self._workers.get(name)
         if worker is None:
@@ -318,6 +318,9 @@ class Progress:
     def _let_go(self, name: str) -> None:
         """Forget the batches of a worker of which nothing is expected."""
         self._held = {batch_id: held for batch_id, held in self._held.items() if held[0] != name}
+    def _noted(self, event: Noted) -> None:
+        self._notice(event.text)
+
 
     def _stopping(self, event: StopAsked) -> None:
         self._reason = self._reason or event.reason

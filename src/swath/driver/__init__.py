@@ -63,6 +63,7 @@ from swath.messages import (
     Joined,
     Left,
     Lost,
+    Noted,
     Recall,
     Reply,
     Returned,
@@ -174,7 +175,7 @@ class Driver:
                 self._settle(event.batch_ids)
             case StopAsked():
                 self._stop(event)
-            case Tick():
+            case Tick() | Noted():
                 pass
             case _:
                 raise AssertionError(event)

@@ -1,0 +1,172 @@
+"""The embedded cluster: a LocalCluster inside this process, a worker for each slot.
+
+All that computes is in the slots' children, so no further processes are needed, and nothing listens outside
+the loopback device. The children start before Dask is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from swath.cluster.background import Background
+from swath.cluster.handshake import shortfall
+from swath.cluster.worker import POOLS
+from swath.errors import UsageError
+from swath.slot.pool import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from distributed import LocalCluster, Scheduler
+
+    from swath.messages import Batch
+    from swath.objective import Signature
+    from swath.task import Task
+
+QUIET = {
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.scheduler.allowed-failures": 10,  # a death is the slot's business; Dask shall blame nobody
+    "distributed.scheduler.work-stealing": False,  # the driver balances
+    "distributed.scheduler.worker-saturation": float("inf"),  # the driver bounds what is in flight
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.target": False,
+    "distributed.worker.profile.enabled": False,
+}
+"""Dask at rest costs a two-core machine up to a tenth of a core; with these about a hundredth."""
+
+THREADS = 2
+"""Of an embedded worker: one batch runs, the next is already at the slot's door when it ends."""
+
+DASHBOARD_AFTER = 60.0
+"""Seconds before Dask's dashboard is loaded: its import takes a core for over a second, here a hundredth."""
+
+
+class Embedded:
+    """A cluster of our own.
+
+    Parameters
+    ----------
+    task : Task
+        What to evaluate.
+    run : str
+        A name for this start of it that no other has.
+    size : int
+        Slots.
+    show : callable
+        Takes the address of Dask's pages, once they are there.
+
+    Raises
+    ------
+    UsageError
+        If this machine lacks what a point may use.
+    """
+
+    def __init__(self, task: Task, run: str, size: int, show: Callable[[str], None]) -> None:
+        if lacking := shortfall(task):
+            raise UsageError(f"{lacking}; ask for less, or use a cluster that has it")
+        self._run, self._size, self._show = run, size, show
+        self.pools: dict[str, Pool] = {}
+        self._addresses: dict[str, str] = {}
+        self._background: Background | None = None
+        self._cluster: LocalCluster | None = None
+        self.client: Any = None  # a Client, once there is one
+        self._closed = False
+        try:
+            for number in range(size):
+                self.pools[f"worker-{number}"] = Pool(task, f"worker-{number}", 1)
+            cluster = self._start()
+            for (name, pool), worker in zip(self.pools.items(), cluster.workers.values(), strict=True):
+                self._addresses[name] = worker.address
+                POOLS[run, worker.address] = pool
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> LocalCluster:
+        import dask  # noqa: PLC0415  # imported while the children start
+        from distributed import Client, LocalCluster, Worker  # noqa: PLC0415
+
+        class Quiet(Worker):  # type: ignore[misc]  # distributed is not typed
+            """A worker whose own pages are not loaded: LocalCluster asks for them as soon as it is told where."""
+
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                super().__init__(*arguments, **{**options, "dashboard": False})
+
+        with dask.config.set(QUIET):
+            self._cluster = LocalCluster(
+                n_workers=self._size,
+                threads_per_worker=THREADS,
+                processes=False,
+                worker_class=Quiet,
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
+                silence_logs=logging.CRITICAL,
+                memory_limit=0,
+            )
+            self.client = Client(self._cluster, set_as_default=False)
+        self._background = Background(self.client.loop.asyncio_loop)
+        self.spawn(self._load_dashboard(self._cluster.scheduler))
+        return self._cluster
+
+    async def _load_dashboard(self, scheduler: Scheduler) -> None:
+        """Add Dask's pages to the scheduler's server, which listens already."""
+        await asyncio.sleep(DASHBOARD_AFTER)
+        with contextlib.suppress(ImportError):
+            pages = await asyncio.to_thread(
+                __import__, "distributed.dashboard.scheduler", fromlist=["connect"]
+            )
+            pages.connect(scheduler.http_application, scheduler.http_server, scheduler, prefix="")
+            self._show(f"http://127.0.0.1:{scheduler.http_server.port}/status")
+
+    def open(self) -> Signature:
+        """Wait until every slot has imported the objective, so that they begin together."""
+        signatures = [pool.open() for pool in self.pools.values()]
+        return signatures[0]
+
+    def address_of(self, worker: str) -> str | None:
+        """Return a worker's address."""
+        return self._addresses.get(worker)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine on Dask's loop, until `close` at the latest."""
+        assert self._background is not None  # noqa: S101
+        self._background.spawn(coroutine)
+
+    async def fetch(self, future: Any) -> bytes:
+        """Get a finished answer."""
+        (data,) = await self.client._gather([future], errors="raise", direct=True)  # noqa: SLF001  # the public one blocks the loop it runs on
+        return data if isinstance(data, bytes) else bytes(data)
+
+    def recall(self, batch: Batch, answer: Callable[[int, int], None]) -> None:
+        """Take back what a slot has not begun of a batch."""
+        answer(*self.pools[batch.worker].recall(batch))
+
+    def severed(self, future: Any) -> bool:
+        """Tell whether a future is none because the scheduler was lost; ours is in this process."""
+        del future
+        return False
+
+    def lose(self, worker: str, reason: str) -> None:
+        """Do nothing: a worker in this process forgets no run."""
+
+    def close(self, futures: list[Any] | None = None) -> None:
+        """End the slots and the cluster."""
+        del futures  # they go with it
+        if self._closed:
+            return
+        self._closed = True
+        if self._background is not None:
+            self._background.close()
+        for name, pool in self.pools.items():
+            POOLS.pop((self._run, self._addresses.get(name, "")), None)
+            pool.close()
+        for part in filter(None, (self.client, self._cluster)):
+            with contextlib.suppress(Exception):
+                part.close(timeout=5)

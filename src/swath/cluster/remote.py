@@ -1,0 +1,446 @@
+"""A Dask cluster that somebody else started: who is in it, who can be used, and how to reach it again.
+
+Theory of operation
+-------------------
+One coroutine looks at the scheduler's list of workers every second. A worker that comes is greeted: its versions
+are compared (`swath.cluster.handshake`), it gets the task, and a child of its imports the objective. Then it
+has *joined*. What does not fit is *excluded*, by name and with the reason, and the sweep goes on with the others; if
+nobody is left at the beginning, it ends. A worker that restarts has another address and is greeted anew.
+
+A worker that is there but silent or paused for half a minute counts as gone, because nothing says when it will go on:
+what it held runs elsewhere, and its late answers are dropped and counted. When it is heard again, it is greeted
+again.
+
+A scheduler that is gone takes every worker with it, at once. A client of ours is then made anew until one
+gets through: Dask's own gives up after a while and lets its attempts grow apart. How long to wait for workers is the
+driver's decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from swath.cluster import calls
+from swath.cluster.background import Background
+from swath.cluster.handshake import PACKAGES, misfit
+from swath.errors import ClusterLostError, ObjectiveError, SwathError, UsageError
+from swath.messages import Joined, Left, Noted
+from swath.objective import Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from distributed import Client
+
+    from swath.messages import Batch, Event
+    from swath.task import Task
+
+POLL = 1.0
+"""Seconds between two looks at which workers there are."""
+
+CONNECT_TIMEOUT = 20.0
+"""Seconds to wait for a scheduler to answer."""
+
+RETRY = 3.0
+"""Seconds for one attempt to reach a scheduler that has gone."""
+
+JOIN_TIMEOUT = 60.0
+"""Seconds to wait for the first worker to be ready, unless told otherwise."""
+
+SETTLE = 1.0
+"""Seconds for which every worker must have been excluded before a sweep gives up: others may be about to come."""
+
+SILENT = 30.0
+"""Seconds without a sign of life, or paused, after which a worker counts as gone."""
+
+GREETINGS = 3
+"""Greetings that may remain without an answer before a worker is excluded."""
+
+PIECE = 8 << 20
+"""Bytes of a task that travel in one message."""
+
+HEAVIEST = 2 << 30
+"""Bytes that a task may weigh."""
+
+TOGETHER = 2
+"""Large tasks that are on their way at a time; the scheduler holds each of them for a moment."""
+
+
+@dataclass(slots=True)
+class Member:
+    """A worker of the cluster.
+
+    Attributes
+    ----------
+    state : str
+        ``greeted``: asked, not ready yet; ``joined``; ``excluded``: of no use; ``away``: there, but silent or paused.
+    seen : float
+        When the scheduler last heard of it, by the scheduler's clock: only a change of it means something.
+    heard : float
+        When we saw that change, in seconds of our monotonic clock.
+    """
+
+    name: str
+    address: str
+    slots: int
+    seen: float
+    heard: float
+    state: Literal["greeted", "joined", "excluded", "away"] = "greeted"
+    reason: str = ""
+    objective: bool = False
+
+
+class Remote:
+    """The workers of a running scheduler.
+
+    Parameters
+    ----------
+    where : str or distributed.Client
+        The scheduler's address, or a client of the user's own, which is left as it was.
+    task : Task
+        What to evaluate.
+    run : str
+        A name for this start of it that no other has.
+    post : callable
+        Takes `Joined`, `Left` and `Noted`.
+    release : callable
+        Is told of a worker whose answers will not come any more.
+
+    Raises
+    ------
+    ClusterLostError
+        If no scheduler answers.
+    UsageError
+        If the address is none, or the task too heavy.
+    """
+
+    def __init__(
+        self,
+        where: str | Client,
+        task: Task,
+        run: str,
+        *,
+        post: Callable[[Event], None],
+        release: Callable[[str], None],
+    ) -> None:
+        self._task, self._run, self._data = task, run, task.encode()
+        if len(self._data) > HEAVIEST:
+            raise UsageError(
+                f"the code and constants of this sweep weigh {len(self._data):,} bytes, more than the {HEAVIEST:,} "
+                "that are sent to a worker; keep large data in a file that workers can read, and pass its name"
+            )
+        self._post, self._release = post, release
+        self.members: dict[str, Member] = {}
+        self._unanswered: dict[str, int] = {}  # greetings, by address
+        self._changed = time.monotonic()
+        self._first = threading.Event()
+        self._hello: Signature | SwathError | None = None
+        self._together = asyncio.Semaphore(TOGETHER)
+        if isinstance(where, str):
+            self.address, self._mine = where, True
+            self._background = Background()
+            self.client: Client = self._connect()
+        elif where.asynchronous:
+            raise UsageError(
+                "client= must be a synchronous Client; make it with Client(..., asynchronous=False)"
+            )
+        else:
+            self.address, self._mine = where.scheduler.address, False
+            self._background = Background(where.loop.asyncio_loop)
+            self.client = where
+
+    def _connect(self) -> Client:
+        try:
+            return self._background.ask(_client(self.address, CONNECT_TIMEOUT))
+        except (OSError, TimeoutError) as error:
+            self._background.close()
+            raise ClusterLostError(f"no Dask scheduler answers at {self.address}: {error}") from error
+        except ValueError as error:
+            self._background.close()
+            raise UsageError(
+                f"{self.address!r} is no scheduler's address; it looks like tcp://host:8786 ({error})"
+            ) from error
+
+    # For the engine; from any thread.
+
+    def open(self, wait: float | None) -> Signature:
+        """Wait until a worker is ready, at most ``wait`` seconds; return what it says of the objective.
+
+        Raises
+        ------
+        ObjectiveError
+            If no worker can import the objective.
+        ClusterLostError
+            If no worker can be used.
+        """
+        patience = JOIN_TIMEOUT if wait is None else wait
+        self.spawn(self._follow())
+        if not self._first.wait(patience):
+            raise ClusterLostError(
+                f"no worker of {self.address} was ready within {patience:g} s{self._troubles()}"
+            )
+        if isinstance(self._hello, SwathError):
+            raise self._hello
+        assert self._hello is not None  # noqa: S101
+        return self._hello
+
+    def address_of(self, worker: str) -> str | None:
+        """Return the address of a worker that has joined."""
+        member = self.members.get(worker)
+        return member.address if member is not None and member.state == "joined" else None
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine beside, until `close` at the latest."""
+        self._background.spawn(coroutine)
+
+    def recall(self, batch: Batch, answer: Callable[[int, int], None]) -> None:
+        """Ask a worker for what it has not begun of a batch."""
+        self.spawn(self._recall(batch, answer))
+
+    async def _recall(self, batch: Batch, answer: Callable[[int, int], None]) -> None:
+        part = (batch.stop, batch.stop)
+        with contextlib.suppress(Exception):  # no answer means that nothing can be had back
+            address = self.members[batch.worker].address
+            start, stop = json.loads(await self._call("recall", address, json.dumps(asdict(batch))))
+            part = start, stop
+        answer(*part)
+
+    async def fetch(self, future: Any) -> bytes:
+        """Get a finished answer, alone: gathered with others it would wait for the slowest of their workers.
+
+        Raises
+        ------
+        LookupError
+            If Dask has it no more.
+        """
+        answer = await future.client.scheduler.gather(keys=[future.key])
+        if answer["status"] != "OK":
+            raise LookupError("its worker is gone")
+        data = answer["data"][future.key]
+        return data if isinstance(data, bytes) else bytes(data)
+
+    def severed(self, future: Any) -> bool:
+        """Tell whether a future is none because the scheduler was lost, and with it whoever held the batch."""
+        return future.client is not self.client or self.client.status != "running"
+
+    def close(self, futures: list[Any]) -> None:
+        """Let Dask forget what is under way and the workers end their slots; end what is ours."""
+        self._background.close(self._farewell(futures))
+
+    async def _farewell(self, futures: list[Any]) -> None:
+        if self.client.status == "running":
+            for future in futures:
+                future.release()
+            addresses = [member.address for member in self.members.values() if member.state != "excluded"]
+            words = (self._call("forget", address) for address in addresses)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(*words, return_exceptions=True), 5)
+        if self._mine:
+            await _ended(self.client)
+
+    # Who is there; on the loop.
+
+    async def _follow(self) -> None:
+        """Greet workers that come, and report those that go, as long as the sweep lasts."""
+        gone = False
+        while True:
+            there = await self._look()
+            if there is None:
+                if not gone:
+                    self._lose_scheduler()
+                await self._reconnect()
+            else:
+                if gone:
+                    self._post(Noted(time.monotonic(), f"the scheduler at {self.address} is back"))
+                self._compare(there)
+                self._give_up()
+            gone = there is None
+            await asyncio.sleep(POLL)
+
+    async def _look(self) -> dict[str, Any] | None:
+        """Return the scheduler's workers by address; None if it is gone."""
+        if self.client.status != "running":
+            return None
+        with contextlib.suppress(Exception):
+            answer = await asyncio.wait_for(self.client.scheduler.identity(n_workers=-1), SILENT)
+            workers: dict[str, Any] = answer["workers"]
+            return workers
+        return None
+
+    def _compare(self, there: dict[str, Any]) -> None:
+        now = time.monotonic()
+        for member in list(self.members.values()):
+            if member.address not in there:
+                self._drop(member)
+            else:
+                self._listen(member, there[member.address], now)
+        known = {member.address for member in self.members.values()}
+        for address, info in there.items():
+            name = str(info["name"])
+            if address not in known and name not in self.members:
+                self._greet(Member(name, address, info["nthreads"], info["last_seen"], now))
+
+    def _listen(self, member: Member, info: dict[str, Any], now: float) -> None:
+        """Take in a sign of life, or that there was none."""
+        status = info["status"]
+        if info["last_seen"] != member.seen and status == "running":
+            member.seen, member.heard = info["last_seen"], now
+        silent = now - member.heard > SILENT and self._task.isolated  # else the objective may hold its loop
+        if member.state == "joined" and (silent or status.startswith("clos")):
+            reason = "it is being retired" if not silent else f"it was {_quiet(status)} for {SILENT:g} s"
+            member.state = "away"
+            if silent:
+                self._note(member, f"{reason}; what it held runs elsewhere")
+            self._post(Left(now, member.name, reason))  # its answers may still come: they are duplicates then
+        elif member.state == "away" and status == "running" and not silent:
+            self._greet(member)
+
+    def _drop(self, member: Member, reason: str = "") -> None:
+        """Forget a worker that is gone."""
+        del self.members[member.name]
+        self._changed = time.monotonic()
+        if member.state in ("joined", "away"):
+            self._release(member.name)
+            self._post(Left(time.monotonic(), member.name, reason))
+
+    def lose(self, worker: str, reason: str) -> None:
+        """Forget a worker that has forgotten the run; it will be greeted again."""
+        if member := self.members.get(worker):
+            self._drop(member, reason)
+
+    def _lose_scheduler(self) -> None:
+        """Report every worker as gone."""
+        self._post(Noted(time.monotonic(), f"the scheduler at {self.address} is gone; waiting for it"))
+        for member in list(self.members.values()):
+            self._drop(member, "the scheduler is gone")
+
+    async def _reconnect(self) -> None:
+        """Try once to reach a scheduler again; a client of the user's tries by itself."""
+        if self._mine:
+            await _ended(self.client)
+            with contextlib.suppress(OSError, TimeoutError):
+                self.client = await _client(self.address, RETRY)
+
+    # Greetings; on the loop.
+
+    def _greet(self, member: Member) -> None:
+        member.state = "greeted"
+        self.members[member.name] = member
+        self._changed = time.monotonic()
+        self.spawn(self._introduce(member))
+
+    async def _introduce(self, member: Member) -> None:
+        """Give a worker the task; it joins once a child of its has imported the objective."""
+        try:
+            reason, fields = await self._misfit(member.address), {}
+            if not reason:
+                fields = json.loads(await self._send(member))
+                reason = fields.get("error", "")
+        except Exception as error:  # noqa: BLE001  # no answer: if the worker is still there, it is greeted again
+            count = self._unanswered[member.address] = self._unanswered.get(member.address, 0) + 1
+            member.reason = f"it does not answer: {error!r}"
+            if self.members.get(member.name) is member and count < GREETINGS:
+                self._drop(member)
+                return
+            reason, fields = member.reason, {}
+        if self.members.get(member.name) is not member:
+            return  # it has gone meanwhile
+        if not reason:
+            reason = self._recognise(fields)
+        self._changed = time.monotonic()
+        if reason:
+            member.state, member.reason, member.objective = "excluded", reason, fields.get("objective", False)
+            self._note(member, f"not used: {reason}")
+            self._post(Left(time.monotonic(), member.name, reason))
+        else:
+            member.state = "joined"
+            self._post(Joined(time.monotonic(), member.name, member.slots))
+            self._first.set()
+
+    async def _misfit(self, address: str) -> str:
+        from distributed.versions import get_versions  # noqa: PLC0415  # Dask is here by now
+
+        question = {"op": "versions", "packages": list(PACKAGES)}
+        answers = await self.client.scheduler.broadcast(msg=question, workers=[address])
+        there, here = answers[address]["packages"], get_versions(list(PACKAGES))["packages"]
+        return misfit(there, here)
+
+    async def _send(self, member: Member) -> str:
+        data = self._data
+        if len(data) <= PIECE:
+            return await self._call("greet", member.address, data, member.name, member.slots)
+        async with self._together:
+            pieces = [data[start : start + PIECE] for start in range(0, len(data), PIECE)]
+            for number, piece in enumerate(pieces):
+                if answer := await self._call("receive", member.address, piece, number):
+                    return answer
+            return await self._call("greet", member.address, b"", member.name, member.slots)
+
+    async def _call(self, name: str, address: str, *arguments: object) -> str:
+        """Call a function of `swath.cluster.worker` on a worker, beside whatever its threads are doing."""
+        answers = await self.client._run(calls.beside(name), self._run, *arguments, workers=[address])  # noqa: SLF001  # the public one blocks the loop it runs on
+        answer: str = answers[address]
+        return answer
+
+    def _recognise(self, fields: dict[str, Any]) -> str:
+        """Keep the first signature; return what is wrong with another."""
+        required, optional = tuple(fields["required"]), tuple(fields["optional"])
+        signature = Signature(required, optional, fields["anything"], fields["place"])
+        if not isinstance(self._hello, Signature):
+            self._hello = signature
+        first = self._hello
+        if (first.required, first.optional, first.anything) == (required, optional, signature.anything):
+            return ""
+        return f"its {self._task.code.objective} takes other arguments"
+
+    def _give_up(self) -> None:
+        """End the wait for a first worker once none of those that are there is of any use."""
+        members = list(self.members.values())
+        if self._first.is_set() or not members or any(member.state != "excluded" for member in members):
+            return
+        if time.monotonic() - self._changed < SETTLE:
+            return
+        shown = "\n".join(f"worker {member.name}: {member.reason}" for member in members[:3])
+        more = f"\nand {len(members) - 3} more" if len(members) > 3 else ""
+        if all(member.objective for member in members):
+            self._hello = ObjectiveError(shown + more)
+        else:
+            self._hello = ClusterLostError(f"no worker of {self.address} can be used\n{shown}{more}")
+        self._first.set()
+
+    def _note(self, member: Member, text: str) -> None:
+        self._post(Noted(time.monotonic(), f"worker {member.name}: {text}"))
+
+    def _troubles(self) -> str:
+        return "".join(
+            f"\nworker {member.name}: {member.reason or 'it has not answered yet'}"
+            for member in list(self.members.values())[:3]
+        )
+
+
+def _quiet(status: str) -> str:
+    return "paused, having too little memory," if status == "paused" else "silent"
+
+
+async def _client(address: str, patience: float) -> Client:
+    from distributed import Client  # noqa: PLC0415  # imported only where a sweep runs on Dask
+
+    client = Client(address, asynchronous=True, set_as_default=False, timeout=patience, name="swath")
+    try:
+        return await client
+    except BaseException:
+        await _ended(client)
+        raise
+
+
+async def _ended(client: Client) -> None:
+    """End a client, whatever state it is in."""
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(client._close(fast=True), 5)  # noqa: SLF001  # the public one may wait for ever
+    client.status = "closed"  # else it would try again when it is garbage
