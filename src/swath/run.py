@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from swath.agreement import check_arguments, find_objective
-from swath.driver import PATIENCE, Driver, Policy
+from swath.driver import Driver, Policy
+from swath.driver.policy import PATIENCE
 from swath.errors import (
     ClusterLostError,
     CodeChangedError,

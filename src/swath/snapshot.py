@@ -318,9 +318,9 @@ class Progress:
     def _let_go(self, name: str) -> None:
         """Forget the batches of a worker of which nothing is expected."""
         self._held = {batch_id: held for batch_id, held in self._held.items() if held[0] != name}
+
     def _noted(self, event: Noted) -> None:
         self._notice(event.text)
-
 
     def _stopping(self, event: StopAsked) -> None:
         self._reason = self._reason or event.reason
