@@ -18,6 +18,8 @@ from swath.task import Task
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from swath.slot import Slot
+
 
 SOURCE = str(Path(swath.__file__).parents[1])
 """Where a program that a test starts finds swath."""
@@ -96,3 +98,13 @@ def becomes_true(condition: Callable[[], object], seconds: float = 30.0) -> bool
             return False
         time.sleep(0.01)
     return True
+
+
+def evaluated(made: Slot, **more: Any) -> Reply:
+    """Let a slot evaluate all its points in one batch."""
+    return made.evaluate(batch(0, len(made.task.space["blocks"][0][0]["values"][0]), **more))
+
+
+def failures(reply: Reply) -> dict[int, str]:
+    """The first line of what is said about each point that failed."""
+    return {row["point"]: row["failure"].splitlines()[0] for row in table(reply) if row["status"] != "ok"}

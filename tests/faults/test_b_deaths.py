@@ -1,14 +1,10 @@
-"""Points that end their process, their parent, their group, or that leave processes: B06 to B08, B13."""
+"""Points that end their process, their parent, their group: B06 to B08."""
 
 from __future__ import annotations
 
 import time
 
-import psutil
-import pytest
-
-from swath.slot import Slot
-from tasks import batch, becomes_true, statuses, table, task
+from tasks import batch, evaluated, failures, statuses, table
 
 DEATHS = """
     import ctypes, os, signal, subprocess, sys, threading, time
@@ -74,45 +70,6 @@ DEATHS = """
 """
 
 
-def bearing(mark):
-    """Process ids of whoever was started with something in its environment."""
-    found = set()
-    for process in psutil.process_iter():
-        try:
-            if mark in "\0".join(process.environ().values()):
-                found.add(process.pid)
-        except psutil.Error:
-            pass
-    return found
-
-
-@pytest.fixture
-def opened(tmp_path, monkeypatch):
-    """Open slots on points that each do one of the things above; nothing of them is left at the end."""
-    monkeypatch.setenv("SWATH_TEST", mark := f"mark {tmp_path}")
-    kept = []
-
-    def make(*points, source=DEATHS, **more):
-        made = Slot(task(tmp_path, source, {"do": points}, **more), "w/0")
-        kept.append(made)
-        made.open()
-        return made
-
-    yield make
-    for made in kept:
-        made.close()
-    assert becomes_true(lambda: not bearing(mark), 5.0), "processes are left"
-
-
-def evaluated(made):
-    return made.evaluate(batch(0, len(made.task.space["blocks"][0][0]["values"][0])))
-
-
-def failure(reply):
-    (text,) = [row["failure"] for row in table(reply) if row["status"] != "ok"]
-    return text.splitlines()[0]
-
-
 DEADLY = {
     "exits": "ended with exit status 3",
     "aborts": "was killed by SIGABRT",
@@ -128,42 +85,43 @@ DEADLY = {
 }
 
 
-def dies(made, fault):
-    reply = evaluated(made)
-    assert statuses(reply) == {0: "ok", 1: "crash"}
-    assert failure(reply) == f"the process {DEADLY[fault]}"
-    began = time.monotonic()
-    assert statuses(made.evaluate(batch(2, 3))) == {2: "ok"}
-    return time.monotonic() - began
+def die(opened, *faults):
+    """Let every fault have neighbours that must not notice; return the longest time that the slot was away."""
+    made = opened(DEATHS, *(do for fault in faults for do in ("a", fault, "b")))
+    away = []
+    for i, fault in enumerate(faults):
+        reply = made.evaluate(batch(3 * i, 3 * i + 3))
+        assert statuses(reply) == {3 * i: "ok", 3 * i + 1: "crash"}
+        assert failures(reply) == {3 * i + 1: f"the process {DEADLY[fault]}"}
+        began = time.monotonic()
+        assert statuses(made.evaluate(batch(3 * i + 2, 3 * i + 3))) == {3 * i + 2: "ok"}
+        away.append(time.monotonic() - began)
+    return max(away)
 
 
-@pytest.mark.parametrize("fault", ["exits", "aborts"])
-def test_B06_a_process_that_ends_itself_is_a_crash(opened, fault):
-    dies(opened("a", fault, "b"), fault)
+def test_B06_a_process_that_ends_itself_is_a_crash(opened):
+    die(opened, "exits", "aborts")
 
 
-@pytest.mark.parametrize("fault", ["segfault", "illegal", "overflow"])
-def test_B07_a_fault_in_c_is_a_crash_and_names_its_signal(opened, fault):
-    dies(opened("a", fault, "b"), fault)
+def test_B07_a_fault_in_c_is_a_crash_and_names_its_signal(opened):
+    die(opened, "segfault", "illegal", "overflow")
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "kills_itself",
-        "kills_its_group",
-        "kills_its_parent",
-        "kills_its_parent_s_group",
-        "stops_its_parent",
-        "daemon_and_parent",
-    ],
-)
-def test_B08_whomever_a_point_kills_it_is_its_own_crash(opened, fault):
-    assert dies(opened("a", fault, "b"), fault) < 5.0, "the slot is back within 5 s"
+def test_B07_a_crash_shows_where_it_was(opened):
+    (row,) = (row for row in table(evaluated(opened(DEATHS, "segfault"))))
+    assert "in segfault" in row["failure"]
+
+
+def test_B08_whomever_a_point_kills_it_is_its_own_crash(opened):
+    away = die(
+        opened, "kills_itself", "kills_its_group", "kills_its_parent", "kills_its_parent_s_group",
+        "stops_its_parent", "daemon_and_parent",
+    )  # fmt: skip
+    assert away < 5.0, "the slot is back within 5 s"
 
 
 def test_B08_a_keeper_takes_no_orders_from_a_point(opened):
-    made = opened("asks_its_parent", "a")
+    made = opened(DEATHS, "asks_its_parent", "a")
     reply = evaluated(made)
     assert statuses(reply) == {0: "ok", 1: "ok"}
     assert table(reply)[0]["value"] == made._child.process.pid

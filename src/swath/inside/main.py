@@ -74,11 +74,8 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
 
 def _between(wear: Wear, crumb: MutableSequence[int]) -> bool:
     """Note between two points whether the first has left anything; tell whether that must end the batch."""
-    if not wear.loose():
-        crumb[LOOSE] = 0
-        return False
-    crumb[LOOSE] = 1
-    return wear.left_behind()
+    crumb[LOOSE] = wear.loose()
+    return (crumb[LOOSE] and wear.left_behind()) or wear.leaks()
 
 
 def _offer_to_the_kernel() -> None:

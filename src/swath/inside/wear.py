@@ -7,7 +7,7 @@ process that ``multiprocessing`` keeps (a pool that is used again, say) may stay
 after the point that left it, so that it is gone within moments.
 
 Leaks of a smaller kind (memory, descriptors, threads of C libraries, zombies, temporary files) wear a child down slowly. They are
-measured against the state after the first batch, because first uses fill caches.
+measured against the state after the first points, because first uses fill caches.
 
 Whether there is any process at all is one system call, since the child, like its keeper, inherits orphans. Only if there is
 one, ``/proc`` is read to see whose, and never for more than a small part of the time.
@@ -34,7 +34,7 @@ PATIENCE = 0.05
 SHARE = 50
 """Looks at all processes may take this part of the time, one out of so many."""
 
-EVERY = 1.0
+EVERY = 0.1
 """Seconds between two measurements of leaks."""
 
 HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver", b".backend.resource_tracker")
@@ -56,7 +56,7 @@ class Load:
 
 
 ALLOWANCE = Load(memory=512 * 2**20, descriptors=256, threads=256, zombies=256, files=2**30)
-"""How much more than after the first batch is too much."""
+"""How much more than after the first points is too much."""
 
 
 class Wear:
@@ -67,7 +67,7 @@ class Wear:
     scratch : str
         The folder for temporary files.
     memory : int or None
-        Bytes that a point may hold; half of what is left of it after the first batch may leak.
+        Bytes that a point may hold; half of what is left of it after the first points may leak.
     """
 
     def __init__(self, scratch: str, memory: int | None) -> None:
@@ -75,7 +75,8 @@ class Wear:
         self._cap = memory
         self._spared = frozenset(descendants(os.getpid())) if has_children() else frozenset()
         self._threads = count_threads()
-        self._fresh: Load | None = None
+        self._first: Load | None = None
+        self._leaks = False
         self._measure_at = self._search_at = 0.0
 
     def loose(self) -> bool:
@@ -98,28 +99,31 @@ class Wear:
             if time.monotonic() > deadline:
                 return True
             time.sleep(0.005)
-        if (now := time.monotonic()) < self._measure_at:
-            return False
-        self._measure_at = now + EVERY
-        load = _load(self._scratch)
-        if self._fresh is None:
-            self._fresh = load
-        return self._exceeds(load, self._fresh)
+        return self.leaks()
+
+    def leaks(self) -> bool:
+        """Tell whether points have leaked too much, as far as it was time to measure."""
+        if not self._leaks and (now := time.monotonic()) > self._measure_at:
+            self._measure_at = now + EVERY
+            load = _load(self._scratch)
+            self._first = self._first or load
+            self._leaks = self._exceeds(load, self._first)
+        return self._leaks
 
     def _left(self, kept: Iterable[int] = ()) -> list[int]:
         spared = self._spared.union(kept)
         return [process for process in descendants(os.getpid(), spared) if not _is_helper(process)]
 
-    def _exceeds(self, load: Load, fresh: Load) -> bool:
-        memory = max(ALLOWANCE.memory, fresh.memory)
+    def _exceeds(self, load: Load, first: Load) -> bool:
+        memory = max(ALLOWANCE.memory, first.memory)
         if self._cap is not None:
-            memory = min(memory, max(self._cap - fresh.memory, 0) // 2)
+            memory = min(memory, max(self._cap - first.memory, 0) // 2)
         return (
-            load.memory > fresh.memory + memory
-            or load.descriptors > fresh.descriptors + ALLOWANCE.descriptors
-            or load.threads > fresh.threads + ALLOWANCE.threads
-            or load.zombies > fresh.zombies + ALLOWANCE.zombies
-            or load.files > fresh.files + ALLOWANCE.files
+            load.memory > first.memory + memory
+            or load.descriptors > first.descriptors + ALLOWANCE.descriptors
+            or load.threads > first.threads + ALLOWANCE.threads
+            or load.zombies > first.zombies + ALLOWANCE.zombies
+            or load.files > first.files + ALLOWANCE.files
         )
 
 
