@@ -146,17 +146,16 @@ def test_C12_no_flipped_bit_cut_or_blot_gives_a_wrong_value(disk, request, monke
         if not spoil(there, name, dice.choice(WAYS), dice):
             continue
         check_reading(there, name, sound)
-        if dice.random() < 0.1:
-            check_doctor(there, name)
+        if dice.random() < (0.5 if ".json" in name else 0.1):
+            check_doctor(there, name, disk._file(FOLDER / name).data)
             check_going_on(there, sound)
 
 
-def check_doctor(disk: SimDisk, name: str) -> None:
+def check_doctor(disk: SimDisk, name: str, sound: bytes) -> None:
     """The doctor names the file, unless only the layout of its JSON changed; once mended, all is well."""
     damage = examine(FOLDER, disk).damage
     if not damage:
-        before, now = (json.loads(disk._file(FOLDER / name).data) for _ in range(2))
-        assert before == now
+        assert json.loads(disk._file(FOLDER / name).data) == json.loads(sound)
         return
     assert name in {item.file for item in damage}
     mended = repair(FOLDER, disk)
