@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -429,96 +428,6 @@ def test_a_second_store_is_refused_and_told_by_whom(folder):
         assert holder(folder).pid == os.getpid()
     assert holder(folder) is None
     Store.open(folder).close()
-
-
-OWNER = """
-import subprocess, sys
-from pathlib import Path
-from swath.store import Store
-store = Store.open(Path(sys.argv[1]))
-orphan = subprocess.Popen([sys.executable, "-c", "input()"], stdin=int(sys.argv[2]), close_fds=False)
-print(orphan.pid, flush=True)
-input()
-"""
-
-
-def test_the_lock_of_a_killed_owner_is_free_even_if_its_children_live(folder):
-    folder.parent.mkdir()
-    ours, theirs = os.pipe()
-    command = [sys.executable, "-c", OWNER, str(folder), str(ours)]
-    paths = os.pathsep.join(path for path in sys.path if path)
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        pass_fds=[ours],
-        env={**os.environ, "PYTHONPATH": paths},
-        text=True,
-    ) as owner:
-        orphan = int(owner.stdout.readline())
-        with pytest.raises(RunInUseError, match=f"process {owner.pid} on "):
-            Store.open(folder)
-        owner.send_signal(signal.SIGKILL)
-        owner.wait()
-        try:
-            Store.open(folder).close()
-        finally:
-            os.kill(orphan, signal.SIGKILL)
-            os.close(ours)
-            os.close(theirs)
-
-
-def test_a_file_system_whose_locks_do_nothing_is_refused(folder, monkeypatch):
-    monkeypatch.setattr("fcntl.flock", lambda *_: None)
-    with pytest.raises(CannotWriteError, match="file system without working locks"):
-        Store.open(folder)
-
-
-def test_a_file_system_without_locks_is_refused(folder, monkeypatch):
-    def refuse(*_):
-        raise OSError(38, "Function not implemented")
-
-    monkeypatch.setattr("fcntl.flock", refuse)
-    with pytest.raises(CannotWriteError, match="Function not implemented"):
-        Store.open(folder)
-
-
-@pytest.mark.usefixtures("few")
-def test_readers_see_a_growing_prefix_while_the_writer_commits_and_merges(folder):
-    definition = study(parameters={"a": {"range": [1000]}, "b": [10], "seed": [7]})
-    seen: list[int] = []
-    wrong: list[object] = []
-    done = threading.Event()
-
-    def read():
-        reader = Results(folder)
-        while not done.is_set():
-            points = reader.frame.index.tolist()
-            if points != list(range(len(points))):
-                wrong.append(points)
-            if len(points) != len(Results(folder)) and len(points) > len(Results(folder)):
-                wrong.append("rows vanished")
-            seen.append(len(points))
-
-    with Session(folder, definition) as session:
-        threads = [threading.Thread(target=read) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for start in range(80):
-            session.save(start, start + 1)
-        done.set()
-        for thread in threads:
-            thread.join()
-    assert not wrong
-    assert len(seen) > 5
-    assert saved(folder) == expected(definition, range(80))
-
-
-def test_a_copy_of_the_folder_is_a_run(folder, tmp_path):
-    with Session(folder, study()) as session:
-        session.save(0, 5)
-        subprocess.run(["cp", "-r", folder, tmp_path / "copy"], check=True)
-    assert len(saved(tmp_path / "copy")) == 5
 
 
 # Folders.

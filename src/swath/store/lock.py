@@ -18,14 +18,12 @@ import json
 import os
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from swath.errors import CannotWriteError, RunInUseError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NAME = "lock"
 _PATIENCE = 5  # a look by `holder` takes the lock for microseconds; a writer that meets one tries again
@@ -119,15 +117,46 @@ def _take(path: Path) -> int:
             who = _signature(handle)
             tries += 1
             if tries >= _PATIENCE:
+                heirs = _heirs(handle, who)
                 os.close(handle)
-                raise RunInUseError(
-                    f"{path.parent} is in use by {who}; wait for it, or stop it: swath stop {path.parent}"
-                ) from None
+                raise RunInUseError(_in_use(path.parent, who, heirs)) from None
             time.sleep(_PAUSE)
         except OSError as error:
             os.close(handle)
             raise _useless(path, error.strerror or "flock fails") from error
         os.close(handle)
+
+
+def _in_use(folder: Path, who: Holder, heirs: list[int]) -> str:
+    if not heirs:
+        return f"{folder} is in use by {who}; wait for it, or stop it: swath stop {folder}"
+    pids = " ".join(map(str, heirs))
+    return (
+        f"{folder} is in use: {who} has ended, but what it left behind still holds the lock: process {pids}; "
+        f"end that: kill {pids}"
+    )
+
+
+def _heirs(handle: int, who: Holder) -> list[int]:
+    """Find the processes that keep the lock of an owner that has ended: forked by it, without an exec."""
+    if who.host != socket.gethostname() or not who.pid or Path(f"/proc/{who.pid}").exists():
+        return []
+    locked = os.fstat(handle)
+    return [
+        int(process.name)
+        for process in Path("/proc").iterdir()
+        if process.name.isdecimal() and int(process.name) != os.getpid() and _has_open(process, locked)
+    ]
+
+
+def _has_open(process: Path, file: os.stat_result) -> bool:
+    with suppress(OSError):  # it has ended, or is somebody else's
+        for entry in (process / "fd").iterdir():
+            with suppress(OSError):
+                found = entry.stat()
+                if (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino):
+                    return True
+    return False
 
 
 def _open(path: Path) -> int:
