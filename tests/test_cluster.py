@@ -166,7 +166,7 @@ def test_a_worker_that_has_forgotten_the_run_is_greeted_again(fragile, held):
 
 def test_a_lost_scheduler_ends_the_sweep_and_it_goes_on_elsewhere(fragile, held, monkeypatch):
     monkeypatch.setattr(remote, "CONNECT_TIMEOUT", 1.0)
-    monkeypatch.setattr("swath.run.PATIENCE", 0.5)
+    monkeypatch.setattr("swath.run.beginning.PATIENCE", 0.5)
     sweep = swath.load(held / "study.yaml")
     handle = sweep.start(out=held / "results", scheduler=fragile.address)
     until(lambda: len(ran(held)) == 1)

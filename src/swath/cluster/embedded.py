@@ -33,6 +33,7 @@ QUIET = {
     "distributed.scheduler.allowed-failures": 10,  # a death is the slot's business; Dask shall blame nobody
     "distributed.scheduler.work-stealing": False,  # the driver balances
     "distributed.scheduler.worker-saturation": float("inf"),  # the driver bounds what is in flight
+    "distributed.scheduler.worker-ttl": None,  # measured by the wall clock; these cannot fall silent without us
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.target": False,

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from swath.messages import Urgency
-from swath.run import Options, start
-from swath.views.terminal import progress
+from swath.run import Options, prepare
+from swath.views.terminal import Silence, progress
 from swath.views.text import count, cut, duration, listed, plain, plural
 
 if TYPE_CHECKING:
@@ -125,10 +125,47 @@ def run(
         What kept the sweep from starting, or stopped it; what is saved and how to go on is in its notes.
     """
     with Signals() as signals:
-        handle = start(definition, Options(**options))
+        handle = prepare(definition, Options(**options))
         signals.attach(handle.stop)
+        handle.go()
         words = Words(handle.folder, arguments, filtered=definition.space.where is not None)
-        return _attend(handle, signals, progress(mode, stream), words, as_json=as_json)
+        return _attend(handle, signals, Careful(progress(mode, stream), stream), words, as_json=as_json)
+
+
+class Careful:
+    """A view that falls silent if it fails: how a sweep is shown must not harm the sweep.
+
+    Parameters
+    ----------
+    view : View
+        What shows it.
+    stream : text file
+        Where to say things once that has failed.
+    """
+
+    def __init__(self, view: View, stream: TextIO) -> None:
+        self._view, self._stream = view, stream
+        self.interval = view.interval
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show a snapshot."""
+        self._try(lambda view: view.show(snapshot))
+
+    def note(self, text: str) -> None:
+        """Say something to the user, once."""
+        self._try(lambda view: view.note(text))
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._try(lambda view: view.close())
+
+    def _try(self, what: Callable[[View], None]) -> None:
+        try:
+            what(self._view)
+        except Exception as error:  # noqa: BLE001  # whatever it is
+            self._view = Silence(self._stream)
+            self._view.note(f"(progress is shown no more: {type(error).__name__}: {error})")
+            what(self._view)
 
 
 def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_json: bool) -> int:
@@ -149,7 +186,7 @@ def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_js
     if handle.error is not None:
         handle.error.add_note(words.left(last))
         raise handle.error
-    interrupted = signals.first if last.state != "complete" else 0
+    interrupted = signals.first if not handle.complete else 0
     code = 128 + interrupted if interrupted else handle.outcome.exit_code
     reason = BY[interrupted] if interrupted else handle.outcome.reason
     view.note(words.end(last, reason, handle.outcome if not interrupted else None))

@@ -1,0 +1,263 @@
+"""A sweep under way: three threads that share the work, and what their owner may do."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from swath.agreement import check_arguments
+from swath.driver import Driver
+from swath.errors import ClusterLostError, ObjectiveError, SwathError
+from swath.loop import drive
+from swath.messages import Conclude, Durable, Ending, Lost, StopAsked, Tick, Urgency
+from swath.run.beginning import known_signature, make_task, policy_of, progress_of, tried_again
+from swath.run.journal import Journal
+from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
+from swath.run.report import reported
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from swath.definition import Definition
+    from swath.engines import Engine
+    from swath.messages import Command, Event, Write
+    from swath.objective import Code, Signature
+    from swath.results import Results
+    from swath.run.options import Options
+    from swath.snapshot import Snapshot
+    from swath.store import Previous, Store
+    from swath.task import Task
+
+LEAVING = 5.0
+"""Seconds for which an interpreter that ends waits for the disk."""
+
+STOP_POLL = 0.5
+"""Seconds between two looks for a request to stop."""
+
+LOGS = "logs"
+
+
+class Handle:
+    """A sweep under way; made by `start`.
+
+    Attributes
+    ----------
+    folder : Path
+        The run folder.
+    error : SwathError or None
+        What stopped the sweep, if it was an error; known once `wait` returns True.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        options: Options,
+        code: Code,
+        engine: Engine,
+        store: Store,
+        previous: Previous | None,
+    ) -> None:
+        self.folder = store.folder
+        self.error: SwathError | None = None
+        self._definition, self._engine, self._store = definition, engine, store
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._broken: SwathError | None = None
+        self._conclusion = Conclude(Ending.ASKED)  # until it is known better
+        task = make_task(definition, code, logs=self.folder / LOGS)
+        signature = known_signature(code, previous)
+        # An import that fails must leave nothing behind, so only a run that is there already begins before it.
+        opened = signature is None or store.previous() is None
+        if signature is None or opened:
+            signature = self._open(task)
+        past = store.begin(
+            definition,
+            fingerprint=code.fingerprint,
+            receives=signature.receives((*definition.space.names, *definition.space.derived)),
+            durable=lambda ids: engine.post(Durable(engine.now(), ids)),
+            rejected=lambda batch, reason: engine.post(Lost(engine.now(), batch, reason)),
+            failed=self._fail,
+        )
+        again = tried_again(past, options.retry)
+        todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
+        if todo and not opened:
+            self._open(task)
+        policy = policy_of(definition, options, engine.now())
+        self._driver = Driver(
+            definition.space.size, done=past.done, policy=policy, again=again, now=engine.now()
+        )
+        self._progress = progress_of(definition, past, again, engine.now())
+        self._seen = self._progress.snapshot(engine.now())
+        self._failed_before = self._seen.failed
+        self._journal = Journal(self.folder)
+        self._journal.note(
+            "start",
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            done=len(past.done),
+            to_do=todo,
+            engine=options.engine,
+        )
+
+    def go(self) -> None:
+        """Begin; to be called once."""
+        atexit.register(self._leave)
+        for work, name in ((self._work, "swath-loop"), (self._mind_requests, "swath-minder")):
+            threading.Thread(target=work, name=name, daemon=True).start()
+
+    def _open(self, task: Task) -> Signature:
+        signature = self._engine.open(task)
+        check_arguments(self._definition, signature)
+        return signature
+
+    # For whoever holds it.
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """How it goes, now; a mistake in the counting of it must not harm what is counted."""
+        with self._lock:
+            try:
+                self._progress.dashboard = self._engine.dashboard
+                self._seen = self._progress.snapshot(self._engine.now())
+            except Exception as error:  # noqa: BLE001
+                self._journal.trouble("snapshot", error)
+                if self._ended.is_set():
+                    self._seen = replace(self._seen, state="complete" if self.complete else "stopped")
+            return self._seen
+
+    @property
+    def complete(self) -> bool:
+        """Whether every point is done."""
+        return self._conclusion.ending is Ending.COMPLETE
+
+    @property
+    def results(self) -> Results:
+        """The rows that are on disk, now."""
+        from swath.results import Results  # noqa: PLC0415  # a sweep that nobody reads needs no frame
+
+        return Results(self.folder)
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended; call it once `wait` has returned True."""
+        code = EXIT_CODES[self._conclusion.ending]
+        if self.complete and self._failed_before + self._driver.failures:
+            code = SOME_FAILED
+        example, point = self._conclusion.example, -1
+        if example is not None:
+            (point,) = self._definition.space.indices(example.position, example.position + 1).tolist()
+        return Outcome(self._conclusion.reason, code, example, point)
+
+    def stop(self, urgency: Urgency = Urgency.DRAIN, grace: float | None = None) -> None:
+        """Ask it to stop, and to wait for running points no longer than ``grace`` seconds; it can be resumed."""
+        self._engine.post(StopAsked(self._engine.now(), urgency, "as asked", grace))
+
+    def interrupt(self, times: int) -> None:
+        """Do what Ctrl-C asks for: finish what is running, and from the second time on wait for the disk only."""
+        self.stop(Urgency.DRAIN if times == 1 else Urgency.NOW)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has ended, at most ``timeout`` seconds; tell whether it has."""
+        return self._ended.wait(timeout)
+
+    def __await__(self) -> Generator[Any, None, Results]:
+        """Wait without blocking the event loop; gives the results, raises what stopped the sweep."""
+        import asyncio  # noqa: PLC0415  # only who awaits needs it
+
+        yield from asyncio.get_running_loop().run_in_executor(None, self.wait).__await__()
+        return self.finished()
+
+    def finished(self) -> Results:
+        """Return the results of a sweep that has ended, or raise what stopped it."""
+        if self.error is not None:
+            raise self.error
+        return self.results
+
+    # The loop's thread.
+
+    def _work(self) -> None:
+        try:
+            self._conclusion = drive(self._driver, self._engine, self._append, self._watch)
+            if self._conclusion.ending is Ending.FATAL:
+                self.error = ObjectiveError(self._conclusion.reason)
+            elif self._conclusion.ending is Ending.LOST:
+                self.error = ClusterLostError(f"{self._conclusion.reason}; the same command goes on")
+            elif self.complete:
+                self._engine.close()
+                self._store.export()
+        except BaseException as error:  # noqa: BLE001  # the thread must not die in silence
+            self.error = self._told(error)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
+            self._engine.close()
+        except BaseException as error:  # noqa: BLE001  # the store must be closed whatever happens
+            self.error = self.error or self._told(error)
+        try:
+            self._store.close()
+        except BaseException as error:  # noqa: BLE001  # somebody waits
+            self.error = self.error or self._told(error)
+        finally:
+            if self.error is not None:
+                self._journal.note("error", kind=type(self.error).__name__, text=str(self.error))
+            self._journal.close()
+            atexit.unregister(self._leave)
+            self._ended.set()
+
+    def _told(self, error: BaseException) -> SwathError:
+        """Return an error for the user; a mistake of ours comes with a report."""
+        if isinstance(error, SwathError) and type(error) is not SwathError:
+            return error
+        self._journal.trouble("loop", error)
+        return reported(error, self.folder / LOGS, self._driver, self._store.rows, self._journal.tail())
+
+    def _leave(self) -> None:
+        """Save what is finished, and end the slots, before the interpreter ends."""
+        self.stop(Urgency.NOW)
+        self.wait(LEAVING)
+
+    def _append(self, write: Write) -> None:
+        self._store.append(write)
+        if not self._driver.flights:
+            self._store.flush()  # nothing else will come that could share the commit
+
+    def _watch(self, message: Event | Command) -> None:
+        if self._broken is not None:
+            raise self._broken
+        with self._lock:
+            try:
+                self._progress.feed(message)
+            except Exception as error:  # noqa: BLE001  # counting must not harm what is counted
+                self._journal.trouble("progress", error)
+        self._journal.take(message)
+
+    # Other threads.
+
+    def _recall_best(self) -> None:
+        """Let the snapshot know what earlier sessions found; reading their rows must not keep the first point."""
+        definition = self._definition
+        metric = definition.minimize or definition.maximize
+        if metric and self._store.rows:
+            best = self._store.best(metric, 1 if definition.minimize else -1)
+            with self._lock:
+                self._progress.improve(best)
+
+    def _fail(self, error: SwathError) -> None:
+        """Take in that nothing can be written any more; wakes the loop."""
+        self._broken = error
+        self._engine.post(Tick(self._engine.now()))
+
+    def _mind_requests(self) -> None:
+        self._recall_best()
+        asked = ""
+        while not self._ended.wait(STOP_POLL):
+            request = self._store.stop_request()
+            if request and request != asked:
+                asked = request
+                self.stop(Urgency.NOW if request == "now" else Urgency.DRAIN)
