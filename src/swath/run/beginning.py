@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from swath.cluster.handshake import cores
 from swath.driver import Policy
 from swath.driver.policy import PATIENCE
 from swath.errors import CodeChangedError, UsageError
@@ -73,7 +73,7 @@ def choose_engine(definition: Definition, options: Options) -> Engine:
         _check_address(scheduler, insecure=options.insecure or definition.cluster.insecure)
     workers = options.workers or definition.cluster.workers
     if scheduler is None and options.client is None:
-        check_machine(workers or os.cpu_count() or 1)
+        check_machine(workers or cores())
     return Dask(workers=workers, scheduler=scheduler, client=options.client, wait=options.wait)
 
 
