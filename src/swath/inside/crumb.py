@@ -12,10 +12,7 @@ HERE = 0
 LIMIT = 1
 """The position that is not to be begun any more."""
 
-LOOSE = 2
-"""Not zero: something that an earlier point has started was there when the last point began."""
-
-WORN = 3
+WORN = 2
 """Not zero: after this batch, the child is to be replaced."""
 
 NOWHERE, AFTER = -1, -2
@@ -26,4 +23,4 @@ EVERYTHING = 2**63 - 1
 
 def blank() -> list[int]:
     """Return a crumb that nobody shares."""
-    return [NOWHERE, EVERYTHING, 0, 0]
+    return [NOWHERE, EVERYTHING, 0]

@@ -11,13 +11,12 @@ import json
 import mmap
 import os
 import tempfile
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError
-from swath.inside.crumb import LOOSE, WORN
+from swath.inside.crumb import WORN
 from swath.inside.keeper import SHOW
 from swath.inside.surroundings import Surroundings, generators
 from swath.inside.wear import Wear
@@ -52,7 +51,7 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
         channel.send_bytes(json.dumps({"error": str(error)}).encode())
         return
     surroundings, wear = Surroundings(unseeded), Wear(tempfile.gettempdir(), task.memory)
-    evaluator.between = partial(_between, wear, crumb)
+    evaluator.between = wear.must_end
     known = evaluator.signature
     hello = {
         "required": known.required,
@@ -70,12 +69,6 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
         reply = evaluator.evaluate(start, stop, budget, limit)
         crumb[WORN] = wear.is_worn()
         channel.send_bytes(pack(reply))
-
-
-def _between(wear: Wear, crumb: MutableSequence[int]) -> bool:
-    """Note between two points whether the first has left anything; tell whether that must end the batch."""
-    crumb[LOOSE] = wear.loose()
-    return (crumb[LOOSE] and wear.left_behind()) or wear.leaks()
 
 
 def _offer_to_the_kernel() -> None:

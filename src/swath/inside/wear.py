@@ -79,11 +79,11 @@ class Wear:
         self._leaks = False
         self._measure_at = self._search_at = 0.0
 
-    def loose(self) -> bool:
-        """Tell, in a microsecond, whether there may be a thread or process that a point has left."""
-        return count_threads() > self._threads or has_children()
+    def must_end(self) -> bool:
+        """Tell, between two points, whether the first has left so much that the batch must end."""
+        return self._left_process() or self.leaks()
 
-    def left_behind(self) -> bool:
+    def _left_process(self) -> bool:
         """Tell whether there is a process that nothing in this one keeps, as far as it is time to look."""
         if not has_children() or (begun := time.perf_counter()) < self._search_at:
             return False

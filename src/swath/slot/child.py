@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError
-from swath.inside.crumb import HERE, LOOSE, NOWHERE, WORN
+from swath.inside.crumb import HERE, NOWHERE, WORN
 from swath.inside.keeper import ENDED, HUNG, STUCK, empty
 from swath.objective import Signature
 from swath.slot.place import Place, SlotBrokenError
@@ -155,7 +155,7 @@ class Child:
 
     def evaluate(self, start: int, stop: int, budget: float, limit: int | None) -> Reply | Death:
         """Send a batch and watch over it."""
-        self.crumb[HERE], self.crumb[LOOSE] = NOWHERE, 0
+        self.crumb[HERE] = NOWHERE
         self._batches += 1
         watch = Watch(self.task, self.process.pid, self.crumb)
         status = text = ""
@@ -169,7 +169,7 @@ class Child:
             pass  # the other end is gone, and so is the child
         position = self.crumb[HERE]
         plain = {
-            "timeout": not self.crumb[LOOSE],
+            "timeout": not watch.is_disturbed(),
             "oom": self._batches == 1 and position == start,
         }.get(status, False)
         began, seconds = watch.begun(position)

@@ -6,6 +6,9 @@ clock, and, under a cap, at the memory of the child and of all that it has start
 Memory is looked at the more often the less is left: no earlier than a process that touches `RUSH` bytes a second
 could be through. The quick look counts every resident page; only when that passes the cap, pages that
 processes share are divided among them, and pages of files, which the kernel can drop, are left out.
+
+A point that takes too long may be held up by what an earlier point of its batch has started. Such threads and processes
+are known by their age: they began with the batch, but not with the point.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.inside.crumb import HERE
 from swath.inside.keeper import descendants
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence
+    from collections.abc import Iterator, MutableSequence
 
     from swath.task import Task
 
@@ -31,6 +35,9 @@ OFTEN, SELDOM = 0.01, 0.25
 
 SHARE = 20
 """A look at all processes may take this part of the time, one out of so many."""
+
+TICK = os.sysconf("SC_CLK_TCK")
+"""Ticks in a second, in which the kernel tells when a thread began."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 """Bytes of a page of memory."""
@@ -54,7 +61,7 @@ class Watch:
         self._keeper = keeper
         self._crumb = crumb
         self._seen = -1
-        self._since = self._looked = time.monotonic()
+        self._began = self._since = self._looked = time.monotonic()
         self.interval = self._slowest = 1.0
         if task.timeout is not None:
             self.interval = self._slowest = min(SELDOM, max(OFTEN, task.timeout / 8))
@@ -78,6 +85,15 @@ class Watch:
             return "oom", f"the point held {held:,} bytes, more than the {memory:,} it may"
         return "", ""
 
+    def is_disturbed(self) -> bool:
+        """Tell whether there is a thread or process that an earlier point of the batch has, or may have, started."""
+        if not Path("/proc/self/stat").exists():
+            return True
+        offset = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+        first, last = ((moment + offset) * TICK for moment in (self._began, self._since))
+        ages = [age for process in descendants(self._keeper) for age in _thread_starts(process)]
+        return any(first - 1 <= age < last - 1 for age in ages)
+
     def begun(self, position: int) -> tuple[float, float]:
         """Return about when a point began (seconds since 1970), and how long it ran."""
         seconds = time.monotonic() - self._since if position == self._seen else 0.0
@@ -93,6 +109,14 @@ class Watch:
         cost = time.perf_counter() - begun
         self.interval = min(self._slowest, SELDOM, max(OFTEN, SHARE * cost, (cap - held) / RUSH))
         return held
+
+
+def _thread_starts(process: int) -> Iterator[int]:
+    """When the threads of a process began, in ticks since the machine did."""
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{process}/task"):  # noqa: PTH208
+            stat = Path(f"/proc/{process}/task/{thread}/stat").read_bytes()
+            yield int(stat.rpartition(b")")[2].split()[19])
 
 
 def _resident(process: int) -> int:
