@@ -1,0 +1,417 @@
+"""Seeded bugs: plant a defect in a copy of the source, and see whether a test that should find it does.
+
+``python tests/mutants.py [-k WORDS]`` prints a table and "caught M/N"; the exit code is 0 if at least 95 % are caught.
+
+Theory of operation. ``src`` and ``tests`` are copied to a temporary folder. First every test that is named below must
+pass there, else a failure would prove nothing. Then each defect is planted alone: its old text, which must occur
+exactly once, gives way to the new one, the named tests run, and the file is mended again. A defect is caught if a
+test fails or hangs; it survives if all of them pass. A text that is not found is an error that names it: mend the list.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+ROOT = Path(__file__).parents[1]
+GOAL = 0.95
+HANG = 300
+"""Seconds after which a test run counts as hanging."""
+
+POWER = "faults/test_c_store_power.py"
+DAMAGE = "faults/test_c_store_damage.py"
+SHARING = "faults/test_e_sharing.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A defect.
+
+    Attributes
+    ----------
+    what : str
+        In words.
+    file : str
+        Below ``src/swath``.
+    old, new : str
+        The text that gives way, and what takes its place.
+    tests : str
+        Arguments for pytest, below ``tests``, separated by blanks.
+    """
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = (
+    # The store.
+    Mutant(
+        "a file is acknowledged before its fsync",
+        "store/disk.py",
+        "            if sync:\n                os.fsync(handle)",
+        "            pass",
+        "faults/test_c_disk.py",
+    ),
+    Mutant(
+        "the folder is not synced after a rename",
+        "store/disk.py",
+        "    if sync:\n        disk.sync_folder(path.parent)",
+        "    pass",
+        f"{POWER}::test_C05_power_cuts_lose_no_row_that_was_reported_saved",
+    ),
+    Mutant(
+        "a file gets its name without being synced",
+        "store/disk.py",
+        "disk.write_file(beside, pieces, sync=sync)",
+        "disk.write_file(beside, pieces, sync=False)",
+        f"{POWER}::test_C05_power_cuts_lose_no_row_that_was_reported_saved",
+    ),
+    Mutant(
+        "rows are called durable before their commit",
+        "store/__init__.py",
+        "        for part in parts:\n            self._done.update(part.done)\n",
+        "        session.durable(tuple(part.batch_id for part in parts))\n"
+        "        for part in parts:\n            self._done.update(part.done)\n",
+        f"{POWER}::test_C01_killed_at_every_step_of_the_store_and_again_while_it_recovers",
+    ),
+    Mutant(
+        "the checksum of a segment is not looked at",
+        "store/segments.py",
+        "    if checksum([raw]) != entry.crc:",
+        "    if False:",
+        DAMAGE,
+    ),
+    Mutant(
+        "the checksum of the manifest is not looked at",
+        "store/sealing.py",
+        "    if claimed != _checksum(found):",
+        "    if False:",
+        f"{DAMAGE} test_store.py",
+    ),
+    Mutant(
+        "the manifest before is not read when the newest is spoilt",
+        "store/manifest.py",
+        "    except DamageError as error:\n        return _read_before(disk, folder, str(error))",
+        "    except ZeroDivisionError as error:\n        return _read_before(disk, folder, str(error))",
+        "test_store.py",
+    ),
+    Mutant(
+        "merging lists both forms",
+        "store/writer.py",
+        "segments = [entry for entry in segments if entry not in chosen]",
+        "segments = [entry for entry in segments if entry not in chosen[1:]]",
+        f"{POWER}::test_C22_merging_killed_at_each_step_keeps_every_row_once test_store.py",
+    ),
+    Mutant(
+        "a first attempt beats a later one",
+        "store/history.py",
+        "np.lexsort((-attempts.astype(np.int32), points))",
+        "np.lexsort((attempts.astype(np.int32), points))",
+        "test_store.py",
+    ),
+    Mutant(
+        "rows of other batches are accepted",
+        "store/segments.py",
+        "    if low < write.batch.start or high >= write.batch.stop:",
+        "    if False:",
+        "test_store.py",
+    ),
+    Mutant(
+        "an export is written over the file that is there",
+        "store/__init__.py",
+        "publish(self._disk, self.folder / PARQUET, parquet(archive))",
+        "self._disk.write_file(self.folder / PARQUET, parquet(archive))",
+        f"{SHARING}::test_E08_an_export_replaces_what_was_there_whole_or_not_at_all",
+    ),
+    Mutant(
+        "the lock of a run is not taken",
+        "store/lock.py",
+        "            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)\n            if _leads_to",
+        "            if _leads_to",
+        "test_store.py::test_a_second_store_is_refused_and_told_by_whom",
+    ),
+    Mutant(
+        "the next commit goes on after an error of the disk",
+        "store/commits.py",
+        "            self._failed(error)\n        finally:\n            self._end()",
+        "            self._failed(error)\n            self._run()\n        finally:\n            self._end()",
+        "test_store.py::test_an_error_of_the_disk_is_told_once_and_nothing_is_called_durable_after_it",
+    ),
+    # The driver.
+    Mutant(
+        "done before durable",
+        "driver/__init__.py",
+        "            if written is not None:\n                self.done.update(written.positions)",
+        "            pass",
+        "test_driver.py",
+    ),
+    Mutant(
+        "positions outside the flight are accepted",
+        "driver/__init__.py",
+        "(start, min(stop, flight.stop)) for start, stop in reply.done if start < min(stop, flight.stop)",
+        "(start, stop) for start, stop in reply.done",
+        "test_driver.py",
+    ),
+    Mutant(
+        "a late duplicate is written again",
+        "driver/__init__.py",
+        "            self.duplicates += reply.rows\n            return []",
+        "            self.duplicates += reply.rows\n"
+        "            batch = Batch(batch_id, 'w', 0, self.total, 1, 1.0)\n"
+        "            return [Write(batch, reply, RangeSet(reply.done), True)]",
+        "test_driver.py",
+    ),
+    Mutant(
+        "the untouched rest of a batch is forgotten",
+        "driver/__init__.py",
+        "        self._wait(batch.attempt, untouched)\n",
+        "",
+        "test_driver.py",
+    ),
+    Mutant(
+        "a retry does not count",
+        "driver/__init__.py",
+        "self._wait(batch.attempt + 1, again)",
+        "self._wait(batch.attempt, again)",
+        "test_driver.py",
+    ),
+    Mutant(
+        "what a worker that left had is lost",
+        "driver/__init__.py",
+        "            self._to_waiting(self._land(batch_id))\n        del self.workers[event.worker]",
+        "            self._land(batch_id)\n        del self.workers[event.worker]",
+        "test_driver.py",
+    ),
+    Mutant(
+        "whatever a worker replies is believed",
+        "driver/__init__.py",
+        "if wrong := fault(batch, reply):",
+        "if wrong := '':",
+        "faults/test_d_replies.py",
+    ),
+    Mutant(
+        "a worker is never left out",
+        "driver/quarantine.py",
+        "        return now < self.until(worker)",
+        "        return False",
+        "test_driver.py",
+    ),
+    Mutant(
+        "time that nobody saw is patience",
+        "driver/__init__.py",
+        "self._alone += min(step, STRIDE)",
+        "self._alone += step",
+        "test_driver.py",
+    ),
+    Mutant(
+        "points that all fail alike stop nothing",
+        "driver/__init__.py",
+        "        if alike and self._unfinished():",
+        "        if False:",
+        "test_driver.py",
+    ),
+    # Slots and what is inside.
+    Mutant(
+        "the neighbour is blamed",
+        "slot/__init__.py",
+        "        suspect = death.position\n",
+        "        suspect = max(0, death.position - 1)\n",
+        "test_slot.py::test_a_crash_is_a_row_and_the_neighbours_are_kept",
+    ),
+    Mutant(
+        "a death is a verdict at once",
+        "slot/__init__.py",
+        "        if not death.plain:",
+        "        if False:",
+        "test_slot.py::test_an_innocent_victim_is_evaluated_again",
+    ),
+    Mutant(
+        "a timeout is not enforced",
+        "slot/watch.py",
+        "if timeout is not None and here >= 0 and now - self._since > timeout:",
+        "if False:",
+        "test_slot.py::test_a_point_that_hangs_is_ended_in_time",
+    ),
+    Mutant(
+        "a cap on memory is not enforced",
+        "slot/watch.py",
+        "(held := self._held(memory)) > memory and here >= 0",
+        "(held := self._held(memory)) < 0",
+        "test_slot.py::test_memory_is_capped",
+    ),
+    Mutant(
+        "short points count as one long one",
+        "slot/watch.py",
+        "            self._seen, self._since = here, now",
+        "            self._seen = here",
+        "test_slot.py::test_many_short_points_are_no_long_one",
+    ),
+    Mutant(
+        "what a child started is left alive",
+        "inside/keeper.py",
+        "    status = _kill(child)\n    _kill_rest()",
+        "    status = os.waitpid(child, 0)[1]",
+        "test_slot.py faults/test_b_deaths.py",
+    ),
+    Mutant(
+        "a point that is taken back runs all the same",
+        "slot/__init__.py",
+        "    return min(here + 1, batch.stop)",
+        "    return min(here, batch.stop)",
+        "test_slot.py",
+    ),
+    Mutant(
+        "sys.exit in a point ends its child",
+        "inside/evaluate.py",
+        "            except BaseException as error:  # noqa: BLE001  # one point can fail only itself",
+        "            except Exception as error:  # noqa: BLE001  # one point can fail only itself",
+        "test_evaluate.py test_slot.py::test_what_raises_is_an_error_and_costs_no_child",
+    ),
+    Mutant(
+        "points share what they may change",
+        "inside/evaluate.py",
+        "            return copy.deepcopy(value)",
+        "            return value",
+        "test_evaluate.py",
+    ),
+    # What ties them together.
+    Mutant(
+        "wall clock for deadlines",
+        "slot/watch.py",
+        "        here, now = self._crumb[HERE], time.monotonic()",
+        "        here, now = self._crumb[HERE], time.time()",
+        "test_slot.py",
+    ),
+    Mutant(
+        "a Dask key is used again",
+        "cluster/worker.py",
+        'return f"swath-{run}-{batch.id}-{batch.attempt}"',
+        'return f"swath-{run}-{batch.attempt}"',
+        "test_engines.py",
+    ),
+    Mutant(
+        "rows of changed code are mixed with the old ones",
+        "run/beginning.py",
+        "    if (previous.objective, previous.fingerprint) == (definition.objective, code.fingerprint):",
+        "    if True:",
+        "test_run.py",
+    ),
+)
+
+
+class Bench:
+    """A copy of the source in which defects are planted.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("src", "tests", "sweeps"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+
+    def plant(self, mutant: Mutant) -> None:
+        """Put the defect in.
+
+        Raises
+        ------
+        LookupError
+            Its old text does not occur, or more than once.
+        """
+        path = self.folder / "src/swath" / mutant.file
+        text = path.read_text() if path.exists() else ""
+        if text.count(mutant.old) != 1:
+            raise LookupError(f"{mutant.file} holds {text.count(mutant.old)} times: {mutant.old!r}")
+        path.write_text(text.replace(mutant.old, mutant.new))
+
+    def mend(self, mutant: Mutant) -> None:
+        """Take the defect out."""
+        shutil.copy(ROOT / "src/swath" / mutant.file, self.folder / "src/swath" / mutant.file)
+
+    def test(self, tests: Iterable[str]) -> str:
+        """Run tests; return the first that fails, "hangs", or nothing if all pass.
+
+        Raises
+        ------
+        LookupError
+            There are no such tests.
+        """
+        chosen = [str(self.folder / "tests" / test) for test in tests]
+        options = ["-x", "-q", "--no-header", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--seeds", "200"]
+        environment = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", *options, *chosen],
+                cwd=self.folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=HANG,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return "hangs"
+        if done.returncode == 0:
+            return ""
+        failed = [
+            line.split(" - ")[0] for line in done.stdout.splitlines() if line[:6] in ("FAILED", "ERROR ")
+        ]
+        if done.returncode != 1 or not failed:
+            raise LookupError(
+                f"pytest ended with {done.returncode}: {done.stdout[-300:]}{done.stderr[-300:]}"
+            )
+        return failed[0].rpartition("::")[2]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Plant what is asked for, print what became of it, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Plant defects, and see whether tests find them.")
+    parser.add_argument("-k", default="", help="only defects whose description or file has this in it")
+    parser.add_argument("--trust", action="store_true", help="skip the run without any defect")
+    options = parser.parse_args(arguments)
+    mutants = [mutant for mutant in MUTANTS if options.k in f"{mutant.what} {mutant.file}"]
+    caught, errors = 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        tests = sorted({test for mutant in mutants for test in mutant.tests.split()})
+        if not options.trust and (failed := bench.test(tests)):
+            print(f"without any defect a test fails already: {failed}")
+            return 2
+        print("| defect | where | found by | seconds |\n|---|---|---|---|", flush=True)
+        for mutant in mutants:
+            begun = time.monotonic()
+            try:
+                bench.plant(mutant)
+                found = bench.test(mutant.tests.split())
+            except LookupError as error:
+                found, errors = f"ERROR: {error}", errors + 1
+            else:
+                caught += bool(found)
+            finally:
+                bench.mend(mutant)
+            seconds = time.monotonic() - begun
+            print(f"| {mutant.what} | {mutant.file} | {found or 'SURVIVES'} | {seconds:.0f} |", flush=True)
+    print(f"caught {caught}/{len(mutants)}")
+    return int(errors > 0 or caught < GOAL * len(mutants))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
