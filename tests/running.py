@@ -128,8 +128,20 @@ class Cluster:
         block = folder / "block"
         block.mkdir()
         (block / "sitecustomize.py").write_text("import sys\nsys.modules['swath'] = None\n")
-        self.scheduler = self._start("dask_scheduler", "scheduler", ["--port", "0"], PYTHONPATH=str(block))
+        self._block = str(block)
+        self.start()
+
+    def start(self, port: str = "0") -> None:
+        """Start the scheduler, on a port of its own choice or where one was before."""
+        self._file.unlink(missing_ok=True)
+        options = ["--port", port]
+        self.scheduler = self._start("dask_scheduler", "scheduler", options, PYTHONPATH=self._block)
         self.address: str = until(self._address)
+
+    def stop(self) -> None:
+        """Kill the scheduler as ``kill -9`` does."""
+        self.scheduler.kill()
+        self.scheduler.wait()
 
     def _address(self) -> str:
         with contextlib.suppress(OSError, ValueError):

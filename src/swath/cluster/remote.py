@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -145,6 +146,7 @@ class Remote:
         if isinstance(where, str):
             self.address, self._mine = where, True
             self._background = Background()
+            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it meets, we report
             self.client: Client = self._connect()
         elif where.asynchronous:
             raise UsageError(
@@ -237,7 +239,8 @@ class Remote:
         if self.client.status == "running":
             for future in futures:
                 future.release()
-            addresses = [member.address for member in self.members.values() if member.state != "excluded"]
+            # One that has not joined, or is away, may not listen; its slots end by themselves.
+            addresses = [member.address for member in self.members.values() if member.state == "joined"]
             words = (self._call("forget", address) for address in addresses)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.gather(*words, return_exceptions=True), 5)
