@@ -79,11 +79,6 @@ FAULTS = """
         return {key: os.environ.get(key) for key in ("SWATH_SLOT", "OMP_NUM_THREADS", "MKL_NUM_THREADS")} | {
             "input": sys.stdin.read(), "folder": os.getcwd(), "arguments": str(sys.argv[1:]), "pid": os.getpid(),
         }
-
-    def talk():
-        print("said", flush=True)
-        os.system("echo shouted >&2")
-        os.write(1, b"\\xff\\n")
 """
 
 
@@ -294,14 +289,6 @@ def test_a_number_is_free_again_once_its_slot_is_closed():
     assert third.number <= first.number
     second.release()
     third.release()
-
-
-def test_what_points_print_goes_to_a_log(opened, tmp_path):
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    assert statuses(evaluated(opened("talk", logs=str(logs)))) == {0: "ok"}
-    (log,) = logs.iterdir()
-    assert log.read_bytes() == b"said\nshouted\n\xff\n"
 
 
 # Objectives that cannot be used.

@@ -52,6 +52,27 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """What some points have printed.
+
+    Attributes
+    ----------
+    first, last : int
+        The positions between which the point lies that printed it, both included; equal where it is known. -1 and -1
+        if no point was running.
+    text : str
+        What was kept of it; bytes that are no UTF-8 are spelt out.
+    size : int
+        Bytes printed in all.
+    """
+
+    first: int
+    last: int
+    text: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What a slot did with a batch.
 
@@ -75,6 +96,8 @@ class Reply:
         Not empty: why no further point can be of use; the sweep must stop.
     slot : str
         Which slot it was, for people.
+    logs : tuple of Log
+        What the points have printed, in that order.
     complaint : str
         First line of the text that all failures here share; empty if nothing failed, or not all alike.
     """
@@ -88,6 +111,7 @@ class Reply:
     fatal: str = ""
     slot: str = ""
     complaint: str = ""
+    logs: tuple[Log, ...] = ()
 
 
 def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Reply:
@@ -108,6 +132,7 @@ def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Repl
         best=min((part.best for part in parts if part.best), key=lambda best: best[0] * sign, default=None),
         fatal=next((part.fatal for part in parts if part.fatal), ""),
         complaint=complaints.pop() if len(complaints) == 1 else "",
+        logs=tuple(log for part in parts for log in part.logs),
     )
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from swath.messages import Reply
+from swath.messages import Log, Reply
 from swath.objective import Code
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ class Task:
         Where the objective runs, if that folder exists on the machine.
     goal : (str, int) or None
         The metric that is optimised, and 1 to minimise it or -1 to maximise it.
-    logs : str
-        Folder for what children print; if it does not exist, they print where the worker does.
     """
 
     run: str
@@ -64,7 +62,6 @@ class Task:
     isolated: bool = True
     folder: str = ""
     goal: tuple[str, int] | None = None
-    logs: str = ""
 
     def encode(self) -> bytes:
         """Write the task as JSON; pickles are in it as text."""
@@ -102,6 +99,7 @@ def pack(reply: Reply) -> bytes:
     """Write a reply: `REPLY`, the header's length, the header as JSON, and the payload, which stays aligned."""
     header = {name: getattr(reply, name) for name in reply.__dataclass_fields__}
     header["payload"] = [len(part) for part in reply.payload]
+    header["logs"] = [(log.first, log.last, log.text, log.size) for log in reply.logs]
     text = json.dumps(header).encode()
     text += b" " * (-(PREFIX + len(text)) % ALIGNMENT)
     return b"".join((REPLY, f"{len(text):0{PREFIX - 1}}".encode(), text, *reply.payload))
@@ -129,6 +127,7 @@ def unpack(data: bytes) -> Reply:
     header["done"] = _ranges(header["done"])
     header["failed"] = tuple((status, _ranges(ranges)) for status, ranges in header["failed"])
     header["best"] = header["best"] and tuple(header["best"])
+    header["logs"] = tuple(Log(*log) for log in header["logs"])
     return Reply(**header)
 
 

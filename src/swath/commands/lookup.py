@@ -7,26 +7,29 @@ and whatever else leaves only one point need not be written.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from swath.commands import again
 from swath.definition.documents import parse
 from swath.errors import UsageError
 from swath.results import Results
 from swath.space import canonical
 from swath.space.expressions import Column, Expression, column
 from swath.store.disk import Disk
+from swath.store.logbook import logs_of
 from swath.store.manifest import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from swath.space import Space
+    from swath.store.logbook import Line
 
 SHORTEST = 4  # digits of a content id; fewer name too many points
 MOST = 1_000_000  # points whose content ids are computed to find one, about 10 s
@@ -47,6 +50,7 @@ class Shown(TypedDict):
     attempts: int | None
     worker: str | None
     started: str | None
+    logs: list[Line]
     again: str
 
 
@@ -149,14 +153,16 @@ def show(folder: Path, words: Sequence[str]) -> Shown:
     """
     results = Results(folder)
     manifest = read_manifest(Disk(), folder)
-    receives = manifest.definition(manifest.current).receives
+    receives = frozenset(manifest.definition(manifest.current).receives)
     space, frame = results.definition.space, results.frame
     point = _find(space, frame, words, receives)
     row = frame.loc[point].to_dict() if point in frame.index else {}
     one = space.take(np.array([point], np.int64))
+    content_id = space.content_id(point, receives)
+    position = int(space.positions(one.indices)[0])
     return Shown(
         point=point,
-        content_id=space.content_id(point, receives),
+        content_id=content_id,
         parameters=dict(space[point]),
         derived=derived_values(space, point),
         metrics={
@@ -168,7 +174,8 @@ def show(folder: Path, words: Sequence[str]) -> Shown:
         attempts=int(row["attempts"]) if row else None,
         worker=str(row["worker"]) if row else None,
         started=row["started"].isoformat() if row else None,
-        again=f"swath run {_file(results.name)} --point {point}",
+        logs=logs_of(folder, content_id, position, manifest.current),
+        again=again.command(results.definition, point),
     )
 
 
@@ -190,16 +197,6 @@ def _plain(item: Any) -> Any:
 
 def _missing(item: Any) -> bool:
     return item is None or (isinstance(item, float) and item != item) or type(item).__name__ == "NAType"  # noqa: PLR0124  NaN
-
-
-def _file(name: str) -> str:
-    """Guess which file defines a sweep; a run folder does not know what its file is called now."""
-    guesses = [
-        folder / f"{name}{suffix}"
-        for folder in (Path(), Path("sweeps"))
-        for suffix in (".yaml", ".yml", ".json")
-    ]
-    return next((str(guess) for guess in guesses if guess.is_file()), "FILE")
 
 
 def _find(space: Space, frame: pd.DataFrame, words: Sequence[str], receives: Collection[str]) -> int:

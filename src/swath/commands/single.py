@@ -66,5 +66,6 @@ def evaluate(definition: Definition, point: int) -> Shown:
         attempts=None,
         worker=None,
         started=row["started"].astimezone(UTC).isoformat(),
+        logs=[],
         again="",
     )

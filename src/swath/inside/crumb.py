@@ -15,6 +15,15 @@ LIMIT = 1
 WORN = 2
 """Not zero: after this batch, the child is to be replaced."""
 
+HEARD = 3
+"""Not zero: the slot has read something that points have printed; see `swath.inside.output` for this and the next."""
+
+SINCE = 4
+"""The first position of which nothing in the output says that it has ended."""
+
+NONCE = 5
+"""This word and the next begin every mark in the output."""
+
 NOWHERE, AFTER = -1, -2
 
 EVERYTHING = 2**63 - 1
@@ -23,4 +32,4 @@ EVERYTHING = 2**63 - 1
 
 def blank() -> list[int]:
     """Return a crumb that nobody shares."""
-    return [NOWHERE, EVERYTHING, 0]
+    return [NOWHERE, EVERYTHING, 0, 0, 0, 0, 0]

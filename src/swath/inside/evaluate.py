@@ -87,6 +87,8 @@ class Evaluator:
     ----------
     between : callable
         Asked from time to time, between two points, whether the batch is to end there.
+    has_printed : callable
+        Asked at the same time whether that shall be after every point, because points print.
 
     Raises
     ------
@@ -98,6 +100,7 @@ class Evaluator:
         self.task = task
         self.crumb = crumb
         self.between: Callable[[], bool] = bool  # which says no
+        self.has_printed: Callable[[], bool] = bool
         self.space = Space.from_spec(task.space)
         self.function = _load(task)
         self.signature: Signature = signature_of(self.function)
@@ -139,6 +142,8 @@ class Evaluator:
         count = min(left, len(indices))
         ends = [time.perf_counter()]
         done = self._loop(points.arguments(self._names), positions[:count], ends, deadline, rows)
+        if done:
+            self.has_printed()
         times = np.array(ends)
         rows.positions.append(positions[:done])
         rows.indices.append(indices[:done])
@@ -178,10 +183,11 @@ class Evaluator:
             note(now := clock())
             keep(result)
             if now > look:
+                prints = self.has_printed()
                 over = now > deadline or position + 1 >= crumb[LIMIT] or rows.held > MOST_HELD
                 if over or self.between():
                     break
-                look = min(deadline, now + LOOK)
+                look = now if prints else min(deadline, now + LOOK)
         return len(ends) - 1
 
     def _calls(self, columns: Sequence[list[Any]]) -> tuple[Callable[..., object], Iterable[Sequence[Any]]]:

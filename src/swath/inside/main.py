@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from swath.errors import ObjectiveError
 from swath.inside.crumb import WORN
 from swath.inside.keeper import SHOW
+from swath.inside.output import Output
 from swath.inside.surroundings import Surroundings, generators
 from swath.inside.wear import Wear
 from swath.task import Task, pack
@@ -42,6 +43,7 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
     crumb: MutableSequence[int] = memoryview(mmap.mmap(memory, mmap.PAGESIZE)).cast("q")  # type: ignore[assignment]
     os.close(memory)
     task = Task.decode(channel.recv_bytes())
+    output = Output(crumb)
     from swath.inside.evaluate import Evaluator  # noqa: PLC0415  # only once the task is here: meanwhile the parent goes on
 
     unseeded = generators()
@@ -52,6 +54,7 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
         return
     surroundings, wear = Surroundings(unseeded), Wear(tempfile.gettempdir(), task.memory)
     evaluator.between = wear.must_end
+    evaluator.has_printed = output.look
     known = evaluator.signature
     hello = {
         "required": known.required,
@@ -66,6 +69,7 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
         except (EOFError, OSError):
             return
         surroundings.restore()
+        output.begin(start)
         reply = evaluator.evaluate(start, stop, budget, limit)
         crumb[WORN] = wear.is_worn()
         channel.send_bytes(pack(reply))

@@ -13,13 +13,12 @@ that ``swath stop`` leaves in the folder.
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from swath.agreement import find_objective
 from swath.errors import UsageError
 from swath.run.beginning import check_code, choose_engine, make_task
-from swath.run.handle import LOGS, Handle
+from swath.run.handle import Handle
 from swath.run.options import Options, Outcome
 from swath.store import Store
 
@@ -58,15 +57,12 @@ def prepare(definition: Definition, options: Options | None = None, *, code: Cod
     code = find_objective(definition, code)
     engine = choose_engine(definition, options)
     store = Store.open(options.out / definition.name, fresh=options.fresh)
-    begun = store.previous() is not None
     try:
         previous = None if options.fresh else store.previous()
         check_code(definition, code, previous, options)
         return Handle(definition, options, code, engine, store, previous)
     except BaseException as error:
         engine.close()
-        if not begun and store.previous() is None:
-            shutil.rmtree(store.folder / LOGS, ignore_errors=True)
         store.close()
         if isinstance(error, RuntimeError) and "new thread" in str(error):
             raise UsageError(

@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from swath.store.history import Past
 
 
-def make_task(definition: Definition, code: Code, logs: Path | None = None) -> Task:
+def make_task(definition: Definition, code: Code) -> Task:
     """Put together what slots need to know."""
     goal = None
     if metric := definition.minimize or definition.maximize:
         goal = (metric, 1 if definition.minimize else -1)
-    if logs is not None and definition.isolation == "process":
-        logs.mkdir(parents=True, exist_ok=True)
     constants: dict[str, bytes] = {}
     if definition.constants:
         import cloudpickle  # noqa: PLC0415  # few sweeps have constants that only Python can hold
@@ -50,7 +48,6 @@ def make_task(definition: Definition, code: Code, logs: Path | None = None) -> T
         isolated=definition.isolation == "process",
         folder=str(Path.cwd()),
         goal=goal,
-        logs=str(logs.resolve()) if logs else "",
     )
 
 

@@ -18,6 +18,7 @@ from swath.run.beginning import known_signature, make_task, policy_of, progress_
 from swath.run.journal import Journal
 from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
 from swath.run.report import reported
+from swath.store.logbook import FOLDER, Logbook, Naming
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,8 +38,6 @@ LEAVING = 5.0
 
 STOP_POLL = 0.5
 """Seconds between two looks for a request to stop."""
-
-LOGS = "logs"
 
 
 class Handle:
@@ -68,20 +67,22 @@ class Handle:
         self._lock = threading.Lock()
         self._broken: SwathError | None = None
         self._conclusion = Conclude(Ending.ASKED)  # until it is known better
-        task = make_task(definition, code, logs=self.folder / LOGS)
+        task = make_task(definition, code)
         signature = known_signature(code, previous)
         # An import that fails must leave nothing behind, so only a run that is there already begins before it.
         opened = signature is None or store.previous() is None
         if signature is None or opened:
             signature = self._open(task)
+        receives = signature.receives((*definition.space.names, *definition.space.derived))
         past = store.begin(
             definition,
             fingerprint=code.fingerprint,
-            receives=signature.receives((*definition.space.names, *definition.space.derived)),
+            receives=receives,
             durable=lambda ids: engine.post(Durable(engine.now(), ids)),
             rejected=lambda batch, reason: engine.post(Lost(engine.now(), batch, reason)),
             failed=self._fail,
         )
+        self._logbook = Logbook(self.folder, Naming(store.manifest.current, definition.space, receives))
         again = tried_again(past, options.retry)
         todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
         if todo and not opened:
@@ -200,6 +201,7 @@ class Handle:
         except BaseException as error:  # noqa: BLE001  # the store must be closed whatever happens
             self.error = self.error or self._told(error)
         try:
+            self._logbook.close()
             self._store.close()
         except BaseException as error:  # noqa: BLE001  # somebody waits
             self.error = self.error or self._told(error)
@@ -215,7 +217,7 @@ class Handle:
         if isinstance(error, SwathError) and type(error) is not SwathError:
             return error
         self._journal.trouble("loop", error)
-        return reported(error, self.folder / LOGS, self._driver, self._store.rows, self._journal.tail())
+        return reported(error, self.folder / FOLDER, self._driver, self._store.rows, self._journal.tail())
 
     def _leave(self) -> None:
         """Save what is finished, and end the slots, before the interpreter ends."""
@@ -223,6 +225,7 @@ class Handle:
         self.wait(LEAVING)
 
     def _append(self, write: Write) -> None:
+        self._logbook.note(write.batch, write.reply)
         self._store.append(write)
         if not self._driver.flights:
             self._store.flush()  # nothing else will come that could share the commit

@@ -183,7 +183,8 @@ class Slot:
             raise SlotBrokenError(f"slot {self.name}: {death.text}, before any point began")
         from swath.inside.rows import verdict  # noqa: PLC0415  # pyarrow, which a supervisor may do without
 
-        return verdict(self.task, position, death.status, death.text, death.started, death.seconds)
+        reply = verdict(self.task, position, death.status, death.text, death.started, death.seconds)
+        return replace(reply, logs=tuple(log for log in death.logs if log.first <= position <= log.last))
 
 
 def cut_short(crumb: MutableSequence[int], batch: Batch) -> int:

@@ -19,15 +19,16 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError
-from swath.inside.crumb import HERE, NOWHERE, WORN
+from swath.inside.crumb import HERE, NOWHERE, SINCE, WORN
 from swath.inside.keeper import ENDED, HUNG, STUCK, empty
 from swath.objective import Signature
+from swath.slot.output import BETWEEN, Output
 from swath.slot.place import Place, SlotBrokenError
 from swath.slot.watch import Watch
 from swath.task import Task, unpack
@@ -35,7 +36,7 @@ from swath.task import Task, unpack
 if TYPE_CHECKING:
     from collections.abc import MutableSequence
 
-    from swath.messages import Reply
+    from swath.messages import Log, Reply
 
 IMPORT_TIMEOUT = 60.0
 """Seconds that importing the objective may take."""
@@ -73,6 +74,8 @@ class Death:
         When that point began (seconds since 1970), and how long it ran.
     plain : bool
         Whether nothing else can have been the cause: no second death is needed.
+    logs : tuple of Log
+        What the points of the batch have printed.
     """
 
     position: int
@@ -81,6 +84,7 @@ class Death:
     started: float
     seconds: float
     plain: bool
+    logs: tuple[Log, ...] = ()
 
 
 class Child:
@@ -99,14 +103,14 @@ class Child:
         self._leash, its_leash = socket.socketpair()
         memory, self._evidence = _shared_memory(), _shared_memory(0)
         self.crumb: MutableSequence[int] = _words(memory)
-        output = _output(task, name)
+        self._output = Output(self.crumb)
         passed = (its_leash.fileno(), its_channel.fileno(), memory, self._evidence)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", START, *map(str, passed), self._scratch],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=self._output.writer,
+                stderr=self._output.writer,
                 pass_fds=passed,
                 start_new_session=True,
                 env=_environment(task, place.number, self._scratch),
@@ -115,17 +119,19 @@ class Child:
         except OSError as error:
             channel.close()
             self._leash.close()
+            self._output.close()
             os.close(self._evidence)
             empty(self._scratch)
             raise SlotBrokenError(f"slot {name}: no child process can be started: {error}") from error
         finally:
             its_channel.close()
             its_leash.close()
-            for descriptor in filter(None, (memory, output)):
-                os.close(descriptor)
+            os.close(memory)
+            os.close(self._output.writer)
         self.channel = Connection(channel.detach())
         self._poller = select.poll()
         self._poller.register(self.channel.fileno(), select.POLLIN)
+        self._poller.register(self._output.reader, select.POLLIN)
         self._exit = _exit_descriptor(self.process.pid)
         if self._exit is not None:
             self._poller.register(self._exit, select.POLLIN)
@@ -159,11 +165,12 @@ class Child:
         self._batches += 1
         watch = Watch(self.task, self.process.pid, self.crumb)
         status = text = ""
+        self._output.begin()
         try:
             self.channel.send_bytes(json.dumps([start, stop, budget, limit]).encode())
             while not status and not self._exited():
                 if (message := self._receive(watch.interval)) is not None:
-                    return unpack(message)
+                    return self._with_logs(unpack(message))
                 status, text = watch.look()
         except OSError:
             pass  # the other end is gone, and so is the child
@@ -178,18 +185,30 @@ class Child:
             status = "crash"
             if self.process.returncode == -signal.SIGKILL and _kernel_kills() > self._kernel_kills:
                 status, cause = "oom", f"the machine had no memory left: {cause} by the kernel"
-        return Death(position, status, (text or cause) + self.evidence, began, seconds, plain)
+        logs = self._output.last_words(*((self.crumb[SINCE], position) if position >= 0 else BETWEEN))
+        return Death(position, status, (text or cause) + self.evidence, began, seconds, plain, logs)
 
     def is_worn(self) -> bool:
         """Tell whether points have left so much behind that the next batch needs another child."""
         return bool(self.crumb[WORN])
 
+    def _with_logs(self, reply: Reply) -> Reply:
+        logs = self._output.logs()
+        return replace(reply, logs=logs) if logs else reply
+
     def _receive(self, seconds: float) -> bytes | None:
         """Return the next message, or None if none comes in time or the child has ended."""
         patience = seconds if self._exit is not None else min(seconds, 0.05)
-        ready = [descriptor for descriptor, _ in self._poller.poll(patience * 1000)]
-        if self.channel.fileno() not in ready:
-            return None
+        deadline = time.monotonic() + patience
+        while True:
+            ready = [descriptor for descriptor, _ in self._poller.poll(patience * 1000)]
+            if self._output.reader in ready and not self._output.read():
+                self._poller.unregister(self._output.reader)  # nobody holds its other end any more
+            if self.channel.fileno() in ready:
+                break
+            patience = deadline - time.monotonic()
+            if ready != [self._output.reader] or patience < 0:
+                return None
         try:
             return self.channel.recv_bytes()
         except EOFError as error:
@@ -217,6 +236,7 @@ class Child:
                 self.evidence = self._written()
                 os.close(self._evidence)
                 self.channel.close()
+                self._output.close()
                 self._leash.close()
                 if self._exit is not None:
                     os.close(self._exit)
@@ -291,15 +311,6 @@ def _cause(code: int) -> str:
 def _environment(task: Task, number: int, scratch: str) -> dict[str, str]:
     threads = {f"{library}_NUM_THREADS": str(task.cores) for library in LIBRARIES}
     return {**threads, **os.environ, "SWATH_SLOT": str(number), "TMPDIR": scratch}
-
-
-def _output(task: Task, name: str) -> int | None:
-    """Open a child's log; None if it is to print where the worker prints."""
-    folder = Path(task.logs or "/nowhere")
-    if not folder.is_dir():
-        return None
-    safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
-    return os.open(folder / f"{safe}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
 
 
 def _shared_memory(size: int = mmap.PAGESIZE) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from swath.views.text import NUMERIC, TEXT, count, listed, plain, size, table, value
+from swath.views.text import NUMERIC, TEXT, count, listed, plain, plural, size, table, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from swath.commands.lookup import Shown
     from swath.commands.preview import Preview
     from swath.commands.runs import Listed, Looked
+    from swath.store.logbook import Line
 
 
 def as_json(content: Any) -> str:
@@ -156,7 +157,7 @@ def status(run: Looked) -> str:
 
 
 def show(point: Shown) -> str:
-    """Show one point: its parameters, what became of it, and how to run it again."""
+    """Show one point: its parameters, what became of it, what it has printed, and how to run it again."""
     facts = [
         ("point", str(point["point"])),
         ("content id", point["content_id"]),
@@ -165,7 +166,7 @@ def show(point: Shown) -> str:
         ("attempts", str(point["attempts"] or "")),
         ("worker", plain(point["worker"] or "")),
         ("started", f"{_when(point['started'])} UTC" if point["started"] else ""),
-        ("again", plain(point["again"])),
+        ("run again", plain(point["again"])),
     ]
     parts = [
         _facts(facts),
@@ -174,8 +175,22 @@ def show(point: Shown) -> str:
         _values("metrics", point["metrics"]),
     ]
     if point["failure"]:
-        parts.append([plain(point["failure"], lines=True)])
+        parts.append(["failure", *_indented(point["failure"])])
+    parts += [[_head(log), *_indented(log["text"])] for log in point["logs"]]
     return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}".rstrip() for line in plain(text, lines=True).splitlines()]
+
+
+def _head(log: Line) -> str:
+    """Say where a log comes from, and whether it is known to be of this point."""
+    first, last = log["positions"]
+    others = f", by this point or another of {count(last - first + 1)}" if last > first else ""
+    return plain(
+        f"printed{others} (attempt {log['attempt']}, {log['worker']}, {plural(log['size'], 'byte')})"
+    )
 
 
 def _values(title: str, values: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,115 @@
+"""What points print, on its way out of a child: which point it was.
+
+Theory of operation
+-------------------
+Descriptors 1 and 2 of a child, and of whatever it starts, are one pipe, which its slot empties
+(`swath.slot.output`); so it does not matter whether Python or C prints, and nothing that is printed can fill memory
+or a disk. A *mark* in the pipe says which point has ended there: 16 bytes that the slot chose at random, then the first and
+the last position since the mark before.
+
+Silence costs nothing: the loop around the points asks for marks when it looks at the clock anyway, after every long
+point and every few milliseconds among short ones, and a mark is written only if something was printed since, as a look into
+the pipe or a word from the slot tells. So the first output among short points may have come from any of a
+few milliseconds; from then on every point of the batch gets a mark, and so does every point of a batch that follows
+one in which something was printed. What a long point prints is always known to be its own.
+
+Nothing stays behind in a buffer, where it would be lost in a crash: Python writes through, C line by line and whenever the
+loop looks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import struct
+import sys
+import termios
+from typing import TYPE_CHECKING
+
+from swath.inside.crumb import HEARD, HERE, NONCE, SINCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableSequence
+
+MARK = struct.Struct("=qqqq")
+"""The two words, first position, last position. Shorter than what the system writes to a pipe in one piece."""
+
+NOTHING = bytes(4)
+"""What the system answers if nothing is in the pipe."""
+
+HIGH = 256
+"""Our own descriptor of the pipe is at least this: out of the way of points that close the small ones."""
+
+
+class Output:
+    """The child's end of the pipe; takes the place of the process's standard streams.
+
+    Parameters
+    ----------
+    crumb : mutable sequence of int
+        Shared with the slot.
+    """
+
+    def __init__(self, crumb: MutableSequence[int]) -> None:
+        self._crumb = crumb
+        self._pipe = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, HIGH)
+        self._marks = False
+        self._streams = [_stream(1), _stream(2)]
+        sys.stdout, sys.stderr = self._streams
+        self._flush = _flusher()
+
+    def begin(self, start: int) -> None:
+        """Prepare for a batch that begins at a position; put the streams back that points may have closed."""
+        with contextlib.suppress(OSError):
+            for descriptor in (1, 2):
+                os.dup2(self._pipe, descriptor)
+        for i, stream in enumerate(self._streams):
+            if stream.closed:
+                self._streams[i] = _stream(i + 1)
+        sys.stdout, sys.stderr = self._streams
+        self._marks = self._crumb[HEARD] != 0
+        self._crumb[SINCE] = start
+
+    def look(self) -> bool:
+        """Mark the end of a point if it, or one since the last look, has printed; tell whether to look after every point."""
+        crumb = self._crumb
+        position = crumb[HERE]
+        self._flush()
+        if not self._marks and (
+            self._unread() or crumb[HEARD]
+        ):  # in this order: the slot says so before it reads
+            self._marks = True
+        if self._marks:
+            with contextlib.suppress(OSError):
+                os.write(self._pipe, MARK.pack(crumb[NONCE], crumb[NONCE + 1], crumb[SINCE], position))
+        crumb[SINCE] = position + 1
+        return self._marks
+
+    def _unread(self) -> bool:
+        try:
+            return fcntl.ioctl(self._pipe, termios.FIONREAD, NOTHING) != NOTHING
+        except OSError:  # a point has closed it
+            return False
+
+
+def _stream(descriptor: int) -> io.TextIOWrapper:
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(
+        raw, encoding="utf-8", errors="backslashreplace", write_through=True
+    )  # as python -u does it
+
+
+def _flusher() -> Callable[[], object]:
+    """Let C print line by line; return what empties its buffer."""
+    import ctypes  # noqa: PLC0415  # loaded already, by the keeper that this process comes from
+
+    try:
+        library = ctypes.PyDLL(None)  # which keeps the lock of the interpreter: giving it away may cost 5 ms
+        stdout = ctypes.c_void_p.in_dll(library, "stdout" if sys.platform == "linux" else "__stdoutp")
+        library.setvbuf(stdout, None, 1, 0)  # _IOLBF
+    except (OSError, ValueError, AttributeError):
+        return lambda: None
+    flush = library.fflush
+    return lambda: flush(stdout)
