@@ -24,7 +24,7 @@ LOUD = """
 import ctypes, mmap, os, subprocess, sys, time
 
 LIBC = ctypes.CDLL(None)
-PAGES = mmap.mmap(-1, 1 << 30)
+PAGES = mmap.mmap(-1, 1 << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # which nobody writes to: no memory
 LARGE = ctypes.addressof(ctypes.c_char.from_buffer(PAGES))
 
 print("imported")
@@ -311,9 +311,8 @@ def test_B16_the_command_that_is_shown_runs_the_point_whatever_the_file_says_by_
     def again():
         found = json.loads(ask("show", "talk", "3", "--json", folder=talked).stdout)["again"]
         arguments = shlex.split(found)[1:]
-        shown = json.loads(
-            ask(*arguments, "--json", folder=talked, code=3).stdout.partition("\n{")[2].join("{ ")
-        )
+        out = ask(*arguments, "--json", folder=talked, code=3).stdout  # what the point prints comes first
+        shown = json.loads("{" + out.partition("\n{")[2])
         return found, shown["parameters"], shown["failure"].splitlines()[0]
 
     said = ({"x": 2, "y": "it's"}, "ValueError: \x1b[2J wiped")
