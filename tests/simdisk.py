@@ -316,7 +316,7 @@ class SimLock:
 class HereCommits:
     """Group commit without a thread: what is appended is committed at once, by whoever appends it."""
 
-    def __init__(self, commit: Any, failed: Any) -> None:
+    def __init__(self, commit: Any, failed: Any, _crowded: Any = None) -> None:
         self._commit, self._failed, self._ended = commit, failed, False
 
     def append(self, write: Any) -> None:

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -155,37 +154,6 @@ def test_a_commit_writes_all_that_waits_and_little_else(folder, monkeypatch):
         session.store._commits.drain()
         assert session.durable == list(range(21))
         assert len(session.store.manifest.segments) == 2
-
-
-def test_a_slow_disk_holds_the_writer_back(folder, monkeypatch):
-    monkeypatch.setattr(commits, "ROOM", 10)
-    going = threading.Event()
-
-    class Slow(Disk):
-        def write_file(self, path, pieces, *, sync=True):
-            if path.parent.name == "segments":
-                assert going.wait(10)
-            super().write_file(path, pieces, sync=sync)
-
-    with Session(folder, study(), disk=Slow()) as session:
-        appended = []
-
-        def append():
-            for start in range(3):
-                batch = Batch(start, "w0", start, start + 1, 1, 1.0)
-                session.store.append(
-                    Write(batch, session.reply(start, start + 1), RangeSet([(start, start + 1)]))
-                )
-                appended.append(start)
-
-        thread = threading.Thread(target=append)
-        thread.start()
-        thread.join(0.1)
-        assert appended == [0]
-        going.set()
-        thread.join(10)
-        session.store._commits.drain()
-        assert session.durable == [0, 1, 2]
 
 
 def test_an_export_is_written_and_removed_by_the_next_commit(folder):

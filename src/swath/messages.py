@@ -201,6 +201,14 @@ class Durable:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowded:
+    """So much waits for the disk that nothing more should be offered; or (``full`` is False) no longer."""
+
+    now: float
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Nothing happened, but the driver had asked to be woken."""
 
@@ -237,7 +245,7 @@ class StopAsked:
     grace: float | None = None
 
 
-Event = Joined | Left | Finished | Returned | Lost | Durable | Tick | Noted | StopAsked
+Event = Joined | Left | Finished | Returned | Lost | Durable | Crowded | Tick | Noted | StopAsked
 
 
 # Commands: what the driver asks for.

@@ -54,6 +54,7 @@ from swath.messages import (
     Batch,
     Command,
     Conclude,
+    Crowded,
     Durable,
     Ending,
     Event,
@@ -142,6 +143,7 @@ class Driver:
         self._lost_at = -1  # the event of the last loss
         self._known: set[str] = set()  # workers that ever joined
         self._next_id = 0
+        self._crowded = False  # the disk is behind
         self._alone: float | None = 0.0  # seconds seen without a worker
         self._next_release = float("inf")  # of a worker in quarantine
         self._grace_ends: float | None = None
@@ -175,6 +177,8 @@ class Driver:
                 self._settle(event.batch_ids)
             case StopAsked():
                 self._stop(event)
+            case Crowded():
+                self._crowded = event.full
             case Tick() | Noted():
                 pass
             case _:
@@ -354,7 +358,7 @@ class Driver:
             return []
         self._mind_limits()
         commands: list[Command] = []
-        if self._ending is None:
+        if self._ending is None and not self._crowded:
             commands += self._offers()
         commands += self._recalls()
         if not self.flights and not self.writing and (self._ending or not self._waiting_count()):
@@ -438,7 +442,7 @@ class Driver:
 
     def _hungry_slots(self) -> int:
         """Count the idle slots for which there is no work, neither here nor on its way back."""
-        if self._waiting_count():
+        if self._waiting_count() or self._crowded:
             return 0
         idle = sum(
             max(0, worker.slots - len(worker.queue)) for worker in self.workers.values() if not worker.held

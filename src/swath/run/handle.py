@@ -13,7 +13,7 @@ from swath.agreement import check_arguments
 from swath.driver import Driver
 from swath.errors import ClusterLostError, ObjectiveError, SwathError
 from swath.loop import drive
-from swath.messages import Conclude, Durable, Ending, Lost, StopAsked, Tick, Urgency
+from swath.messages import Conclude, Crowded, Durable, Ending, Lost, StopAsked, Tick, Urgency
 from swath.run.beginning import known_signature, make_task, policy_of, progress_of, tried_again
 from swath.run.journal import Journal
 from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
@@ -81,6 +81,7 @@ class Handle:
             durable=lambda ids: engine.post(Durable(engine.now(), ids)),
             rejected=lambda batch, reason: engine.post(Lost(engine.now(), batch, reason)),
             failed=self._fail,
+            crowded=lambda full: engine.post(Crowded(engine.now(), full)),
         )
         self._logbook = Logbook(self.folder, Naming(store.manifest.current, definition.space, receives))
         again = tried_again(past, options.retry)
@@ -206,6 +207,7 @@ class Handle:
         except BaseException as error:  # noqa: BLE001  # somebody waits
             self.error = self.error or self._told(error)
         finally:
+            self.error = self.error or self._broken  # an error of the disk after the loop had ended
             if self.error is not None:
                 self._journal.note("error", kind=type(self.error).__name__, text=str(self.error))
             self._journal.close()

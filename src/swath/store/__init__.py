@@ -159,6 +159,7 @@ class Store:
         durable: Callable[[tuple[int, ...]], None],
         rejected: Callable[[int, str], None],
         failed: Callable[[SwathError], None],
+        crowded: Callable[[bool], None] = lambda _: None,
     ) -> Past:
         """Accept a definition and start the commit thread.
 
@@ -173,6 +174,9 @@ class Store:
         durable, rejected, failed : callable
             Called from the commit thread: with the ids of batches that are on disk; with the id of a batch whose
             reply is none, and why; with the error after which nothing more is written.
+        crowded : callable
+            Called, also from `append`, with True when so much waits for the disk that the sweep should hold back, and
+            with False when that is over.
 
         Returns
         -------
@@ -186,7 +190,7 @@ class Store:
             past = self._begin(self._session, receives)
         except OSError as error:
             raise self._cannot_write(error) from error
-        self._commits = Commits(self._commit, self._fail)
+        self._commits = Commits(self._commit, self._fail, crowded)
         return past
 
     def _begin(self, session: _Session, receives: Sequence[str]) -> Past:
@@ -292,7 +296,7 @@ class Store:
             return b""
 
     def append(self, write: Write) -> None:
-        """Hand a reply over; returns at once unless 256 MiB wait for the disk already.
+        """Hand a reply over; returns at once.
 
         After an error of the disk, which was reported, replies are dropped.
         """

@@ -2,8 +2,9 @@
 
 Theory of operation. The disk is slow and does not mind how much it is given; the loop must not wait for it. Replies
 queue here, and one thread commits all that wait: at once when it has not written for `PAUSE`, otherwise when
-that has passed, or `PLENTY` waits, or somebody is in a hurry. If the disk is slower than the sweep, `append` waits
-once `ROOM` is taken, so memory stays bounded. The first error ends it; what waits then is dropped, for nothing may
+that has passed, or `PLENTY` waits, or somebody is in a hurry. If the disk is slower than the sweep, whoever appends is
+told to hold back once `ROOM` is taken, and to go on when half of it is free, so memory stays bounded; nobody is made
+to wait here, for a loop that waits for a disk hears no Ctrl-C. The first error ends it; what waits then is dropped, for nothing may
 be called durable after it.
 """
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 PAUSE: Final = 0.5  # seconds between commits while little is waiting
 PLENTY: Final = 8 << 20  # bytes waiting that are worth a commit at once
-ROOM: Final = 64 << 20  # bytes that may wait for the disk before `append` does too
+ROOM: Final = 64 << 20  # bytes that may wait for the disk before the sweep is held back
 
 
 class Commits:
@@ -33,33 +34,44 @@ class Commits:
         Makes replies durable and says so; called from the thread.
     failed : callable
         Is told what ``commit`` raised; it is not called again.
+    crowded : callable
+        Is told True when too much waits, and False when that is over.
     """
 
     def __init__(
-        self, commit: Callable[[Sequence[Write]], None], failed: Callable[[Exception], None]
+        self,
+        commit: Callable[[Sequence[Write]], None],
+        failed: Callable[[Exception], None],
+        crowded: Callable[[bool], None],
     ) -> None:
-        self._commit, self._failed = commit, failed
+        self._commit, self._failed, self._crowded = commit, failed, crowded
         self._changed = threading.Condition()
         self._waiting: deque[Write] = deque()
         self._bytes = 0  # that wait or are being written
         self._busy = 0  # replies, likewise
         self._due = 0.0  # monotonic seconds
-        self._hurry = self._closing = self._ended = False
+        self._hurry = self._full = self._closing = self._ended = False
         self._thread = threading.Thread(target=self._run, name="swath-store", daemon=True)
         self._thread.start()
 
     def append(self, write: Write) -> None:
-        """Queue a reply; waits while `ROOM` is taken."""
-        size = _size(write)
+        """Queue a reply."""
         with self._changed:
             if self._closing:
                 raise RuntimeError("the store takes rows between begin and close")
-            self._changed.wait_for(lambda: not self._bytes or self._bytes + size <= ROOM or self._ended)
             if not self._ended:
                 self._waiting.append(write)
-                self._bytes += size
                 self._busy += 1
+                self._weigh(_size(write))
                 self._changed.notify_all()
+
+    def _weigh(self, size: int) -> None:
+        """Count bytes that wait, and say when there are too many."""
+        self._bytes += size
+        full = self._bytes > (ROOM // 2 if self._full else ROOM)
+        if full != self._full:
+            self._full = full
+            self._crowded(full)
 
     def flush(self) -> None:
         """Have what is waiting written at once."""
@@ -107,8 +119,8 @@ class Commits:
 
     def _account(self, writes: Sequence[Write]) -> None:
         with self._changed:
-            self._bytes -= sum(map(_size, writes))
             self._busy -= len(writes)
+            self._weigh(-sum(map(_size, writes)))
             self._changed.notify_all()
 
     def _end(self) -> None:
