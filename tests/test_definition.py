@@ -300,7 +300,7 @@ KEYS = [
     ({"table": {"t": [1, 2]}, "zip": [["a", "t"]]}, "zip[0][1]: 't' is a column of the table; the columns of a table vary together already"),
     (
         {"parameters": {name: {"range": [100_000]} for name in "abcd"}},
-        "parameters: 1.00e+20 points, more than an index can count (9.22e+18); leave out values",
+        "parameters: 100,000,000,000,000,000,000 points, more than an index can count (9,223,372,036,854,775,807); leave out values",
     ),
 ]  # fmt: skip
 

@@ -275,9 +275,9 @@ def test_what_only_an_import_can_tell_is_left_to_it(tmp_path, source):
 
 def test_broken_source(tmp_path):
     written(tmp_path, model="x = 1\ndef f(:\n    pass")
-    assert refusal("model:f", tmp_path).startswith("model.py:2: error: invalid syntax")
+    assert refusal("model:f", tmp_path).startswith("model.py:2:7: error: not Python: invalid syntax")
     written(tmp_path, model="import helper\ndef f(): pass", helper="x = (")
-    assert refusal("model:f", tmp_path).startswith("helper.py:1: error: '(' was never closed")
+    assert refusal("model:f", tmp_path).startswith("helper.py:1:5: error: not Python: '(' was never closed")
     (tmp_path / "model.py").write_bytes(b"\xff\xfe")
     assert refusal("model:f", tmp_path) == f"{tmp_path / 'model.py'} cannot be read as Python source"
 

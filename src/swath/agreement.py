@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swath.definition.loading import placed
-from swath.errors import DefinitionError
+from swath.errors import DefinitionError, Mistake, ObjectiveError
 from swath.objective import locate
 
 if TYPE_CHECKING:
@@ -30,10 +30,23 @@ def find_objective(definition: Definition, code: Code | None = None) -> Code:
     DefinitionError
         If it cannot be called with these parameters.
     """
-    code = code or locate(definition.objective, definition.folder)
+    code = code or _located(definition)
     if code.signature is not None:
         check_arguments(definition, code.signature)
     return code
+
+
+def _located(definition: Definition) -> Code:
+    try:
+        return locate(definition.objective, definition.folder)
+    except ObjectiveError as error:
+        if definition.file is None or isinstance(
+            error.__cause__, SyntaxError
+        ):  # that one has a place of its own
+            raise
+        text = str(error).removeprefix(f"objective {definition.objective}: ")
+        (mistake,) = placed(definition, [Mistake("objective", text)])
+        raise ObjectiveError(str(mistake)) from error
 
 
 def check_arguments(definition: Definition, signature: Signature) -> None:

@@ -52,7 +52,10 @@ class Mistake:
         )
         key = f"{self.key}: " if self.key else ""
         hint = f"; {self.hint}" if self.hint else ""
-        return f"{place}error: {key}{self.text}{hint}"
+        line = f"{place}error: {key}{self.text}{hint}"
+        if line.isprintable():
+            return line
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 class DefinitionError(SwathError):

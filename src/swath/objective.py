@@ -341,8 +341,10 @@ def _parse(text: str, file: str) -> ast.Module:
     try:
         return ast.parse(text, file)
     except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 0
-        raise ObjectiveError(f"{Path(file).name}:{line}: error: {error.args[0]}") from error
+        line, column = (getattr(error, name, None) or 0 for name in ("lineno", "offset"))
+        raise ObjectiveError(
+            f"{Path(file).name}:{line}:{column}: error: not Python: {error.args[0]}"
+        ) from error
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[str]:

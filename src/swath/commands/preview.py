@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from swath.agreement import find_objective
-from swath.errors import SwathError
+from swath.definition.loading import placed
+from swath.definition.trial import excludes_all, fails, try_out
+from swath.errors import DefinitionError, ExpressionError, SwathError
 from swath.store.disk import Disk
 from swath.store.manifest import MANIFEST, read_manifest
 
@@ -75,12 +77,21 @@ def preview(definition: Definition, out: Path) -> Preview:
     Raises
     ------
     SwathError
-        If there is no such objective, or it visibly cannot be called with these parameters.
+        If there is no such objective, or it visibly cannot be called with these parameters; if an expression cannot be
+        evaluated, or ``where`` excludes every point.
     """
     find_objective(definition)
+    try_out(definition)
     space = definition.space
-    points, exact = space.count()
-    first, last = _ends(space)
+    try:
+        points, exact = space.count()
+        first, last = _ends(space)
+    except ExpressionError as error:
+        raise DefinitionError(
+            placed(definition, [fails("where" if space.where else "derive", error)])
+        ) from None
+    if exact and not points:
+        raise DefinitionError(placed(definition, [excludes_all(space)]))
     directions = {"minimize": definition.minimize, "maximize": definition.maximize}
     folder = out / definition.name
     return Preview(

@@ -17,6 +17,7 @@ table read from another file is embedded). ``define(definition.source)`` describ
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,8 +25,9 @@ from typing import TYPE_CHECKING, Any, Final
 from swath import space
 from swath.definition import checks
 from swath.definition.axes import blocks_of_axes
+from swath.definition.composer import MOST_PROBLEMS
 from swath.definition.documents import located
-from swath.definition.draft import Draft, check_metrics, check_objective, derived, where
+from swath.definition.draft import Draft, EnoughError, check_metrics, check_objective, derived, where
 from swath.definition.forms import plain
 from swath.definition.places import Path as KeyPath
 from swath.definition.places import Place, Problem
@@ -172,11 +174,13 @@ def define(
     folder = folder or Path.cwd()
     given = plain(mapping, frame_columns)
     shape, problems = shaped(given.mapping)
-    draft = Draft(shape, given.mapping, folder, [*found, *given.problems], in_file=bool(file))
-    draft.extend(problems)
-    points = _space(draft)
-    check_metrics(draft)
-    check_objective(draft)
+    draft = Draft(shape, given.mapping, folder, [*found, *given.problems][:MOST_PROBLEMS], in_file=bool(file))
+    points = None
+    with contextlib.suppress(EnoughError):
+        draft.extend(problems)
+        points = _space(draft)
+        check_metrics(draft)
+        check_objective(draft)
     if draft.problems or points is None:
         raise DefinitionError(_in_order(draft, marks, file))
     return _defined(draft, points, file, given.constants)
@@ -221,6 +225,17 @@ def _defined(draft: Draft, points: space.Space, file: str, constants: Mapping[st
 
 
 def _in_order(draft: Draft, marks: Marks | None, file: str) -> list[Mistake]:
+    mistakes = _sorted(draft, marks, file)
+    if len(mistakes) < MOST_PROBLEMS:
+        return mistakes
+    hint = "mend these first"
+    return [
+        *mistakes,
+        Mistake("", f"{MOST_PROBLEMS} mistakes or more, of which these are the first", hint, file),
+    ]
+
+
+def _sorted(draft: Draft, marks: Marks | None, file: str) -> list[Mistake]:
     if marks is not None:
         return located(draft.problems, marks)
     ordered = sorted(draft.problems, key=lambda problem: _rank(problem.path, draft.given))

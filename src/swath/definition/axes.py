@@ -15,7 +15,7 @@ import numpy as np
 from swath import space
 from swath.definition import checks
 from swath.definition.checks import shown
-from swath.definition.draft import Block, Draft, Reason, parsed
+from swath.definition.draft import Block, Draft, EnoughError, Reason, parsed
 from swath.definition.schema import ValueForm, range_bounds, range_length
 from swath.space import ordering
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from swath.space.expressions import Expression
 
 _MOST_POINTS: Final = 2**63 - 1  # an index is an int64
+_MOST_NAMES: Final = 4096
+_MOST_CONDITIONS: Final = 500
+_MOST_BLOCKS: Final = 100
 _CLEAR_GAP: Final = 1e-13  # generated values are rounded to 15 digits
 _TINY: Final = 1e-300  # keeps a division by the size of the ends possible where both are zero
 _GENERATORS: Final[Mapping[str, Callable[..., Sequence[Any]]]] = {
@@ -38,12 +41,33 @@ _GENERATORS: Final[Mapping[str, Callable[..., Sequence[Any]]]] = {
 
 def blocks_of_axes(draft: Draft) -> list[list[space.Axis]]:
     """Return the axes of every block; what is wrong is noted and left out."""
+    _check_counts(draft)
     _check_presence(draft)
     groups = _groups(draft)
     if _is_too_large(draft, groups):
         return []
     rows = [_table_axis(draft)] if draft.columns else []
     return [rows + _axes(draft, block, groups) for block in draft.blocks]
+
+
+def _check_counts(draft: Draft) -> None:
+    """Refuse more names, conditions and blocks than a person writes: what is done for each pair would take minutes."""
+    named = [*draft.parameters, *draft.shape.derive]
+    if len(named) > _MOST_NAMES:
+        text = f"{len(named):,} parameters and derived columns, at most {_MOST_NAMES:,} are allowed"
+        draft.add(("parameters",), text, "put what belongs together into one parameter, as a list")
+        raise EnoughError
+    conditions = sum(
+        1 for block in draft.blocks for name in block.sound if (form := block.form(name)) and form.when
+    )
+    if conditions > _MOST_CONDITIONS:
+        text = f"{conditions:,} conditional parameters, at most {_MOST_CONDITIONS} are allowed"
+        draft.add(("parameters",), text, "list the points in a table instead: `table: cases.csv`")
+    if len(draft.blocks) > _MOST_BLOCKS:
+        text = f"a union of {len(draft.blocks):,} blocks, at most {_MOST_BLOCKS} are allowed"
+        draft.add(("parameters",), text, "list the points in a table instead: `table: cases.csv`")
+    if max(conditions - _MOST_CONDITIONS, len(draft.blocks) - _MOST_BLOCKS) > 0:
+        raise EnoughError
 
 
 def _check_presence(draft: Draft) -> None:
@@ -60,7 +84,7 @@ def _check_presence(draft: Draft) -> None:
 
 def _groups(draft: Draft) -> dict[str, int]:
     """Return, for every parameter of a sound group, the place of its group in ``zip``."""
-    known = [name for name in draft.parameters if name not in draft.columns]
+    known = {name: None for name in draft.parameters if name not in draft.columns}
     groups: dict[str, int] = {}
     for i, group in enumerate(draft.shape.zip):
         for j, name in enumerate(group):
@@ -86,10 +110,15 @@ def _is_too_large(draft: Draft, groups: Mapping[str, int]) -> bool:
     if total > _MOST_POINTS:
         draft.add(
             ("parameters",),
-            f"{total:.2e} points, more than an index can count (9.22e+18)",
+            f"{_counted(total)} points, more than an index can count ({_MOST_POINTS:,})",
             "leave out values",
         )
     return total > _MOST_POINTS
+
+
+def _counted(total: int) -> str:
+    """Write a whole number of any size, exactly if that stays readable."""
+    return f"{total:,}" if total < 10**30 else f"10^{int(math.log10(total))} or more"
 
 
 def _size(draft: Draft, block: Block, groups: Mapping[str, int]) -> int:
@@ -205,7 +234,7 @@ def _report_repeated(draft: Draft, block: Block, axis: space.Axis, places: tuple
         draft.add(_zip_path(draft, axis.names), text, "leave one out")
         return
     name = axis.names[0]
-    text = f"{shown(axis.values[0][second])} is repeated: values {first + 1} and {second + 1} are equal"
+    text = f"{shown(value) if (value := axis.values[0][second]) is not None else 'null'} is repeated: values {first + 1} and {second + 1} are equal"
     form = block.form(name)
     if form is None:
         draft.add((*block.path, name, second), text, "leave one out")

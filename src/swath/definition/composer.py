@@ -30,6 +30,9 @@ DEPTH: Final = 32
 TOO_DEEP: Final = f"nested more than {DEPTH} deep"
 FLATTER: Final = "a definition needs no more than 6 levels"
 
+MOST_PROBLEMS: Final = 100
+"""Mistakes that are noted in one definition; nobody reads more, and a file could hold a million."""
+
 # libyaml is about ten times as fast; PyYAML can be built without it.
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -287,6 +290,9 @@ class Composer:
         if path is None:
             path = self._frames[-1].next_path() if self._frames else ()
         self.problems.append(Problem(path, text, hint, self._place(_start(event))))
+        if len(self.problems) == MOST_PROBLEMS:
+            self.whole = False
+            raise _Stop
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> Problem:
         mark = error.problem_mark or error.context_mark

@@ -18,9 +18,10 @@ from swath.errors import DefinitionError, Mistake
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-# What YAML 1.2 calls printable; anything else stops libyaml with a message that gives no line.
+# What YAML 1.2 calls printable; anything else stops libyaml with a message that gives no line. Three line breaks of
+# Unicode are left out: libyaml would fold them, and a text that is valid JSON would mean something else here.
 _UNPRINTABLE: Final = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _LONGEST_KEY: Final = 1000  # characters; beyond 1024 YAML wants a question mark before a key
 _BARE_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")

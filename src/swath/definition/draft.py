@@ -7,10 +7,12 @@ again, nor is anything below it: one mistake, one message.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swath.definition import checks
 from swath.definition.checks import Wrong
+from swath.definition.composer import MOST_PROBLEMS
 from swath.definition.places import Path, Problem
 from swath.definition.schema import Shape, ValueForm
 from swath.definition.tables import read_table
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 Reason = tuple[str, str]
 """Why a name is out of an expression's reach, and the way out."""
+
+
+class EnoughError(Exception):
+    """So much is wrong with a definition that it is not examined further."""
 
 
 class Block(NamedTuple):
@@ -95,8 +101,19 @@ class Draft:
         self.extend([Problem(path, text, hint)])
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Note problems, but for those that follow from one noted earlier."""
-        self.problems += [problem for problem in problems if not self.is_blamed(problem.path)]
+        """Note problems, but for those that follow from one noted earlier.
+
+        Raises
+        ------
+        EnoughError
+            There are `MOST_PROBLEMS`: looking for more would be of no use.
+        """
+        for problem in [
+            problem for problem in islice(problems, MOST_PROBLEMS) if not self.is_blamed(problem.path)
+        ]:
+            if len(self.problems) >= MOST_PROBLEMS:
+                raise EnoughError
+            self.problems.append(problem)
 
     def is_blamed(self, path: Path) -> bool:
         """Tell whether a problem of this path, or of one above it, is known."""

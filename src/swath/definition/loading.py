@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -95,9 +97,12 @@ def _joined(escapes: re.Match[str]) -> str:
 
 def _content(path: Path, file: str) -> bytes:
     try:
-        with path.open("rb") as opened:
+        # A pipe that nobody writes to would keep us waiting, and cannot be read a second time for places.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:  # noqa: PTH123
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise _refused(file, "is not a regular file", "save the definition to one")
             content = opened.read(LARGEST + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         raise _refused(file, _reason(error), _hint(path)) from None
     if len(content) > LARGEST:
         hint = "put long lists into a table: `table: cases.csv`"
@@ -105,7 +110,9 @@ def _content(path: Path, file: str) -> bytes:
     return content
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError):
+        return f"cannot be read: {error}"
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, IsADirectoryError):
@@ -120,7 +127,7 @@ def _hint(path: Path) -> str:
             beside = sorted(inner.name for inner in path.iterdir() if inner.suffix in _SUFFIXES)
             return f"it holds {', '.join(beside[:3])}" if beside else ""
         return suggestion(path.name, [inner.name for inner in path.parent.iterdir()])
-    except OSError:
+    except (OSError, ValueError):
         return ""
 
 

@@ -18,7 +18,7 @@ from swath.definition.places import Path, Problem
 from swath.definition.schema import FORMS, MODIFIERS, TAKEN, ClusterShape, PointShape, Shape, misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
@@ -55,29 +55,36 @@ def shaped(mapping: Mapping[str, object]) -> tuple[Shape, list[Problem]]:
             data = _without(data, [problem.path for problem in found])
 
 
-def _without(data: Mapping[str, object], paths: Collection[Path]) -> dict[str, Any]:
+def _without(data: Mapping[str, object], paths: Iterable[Path]) -> dict[str, Any]:
     """Return a copy in which the smallest independent pieces that hold the paths are missing."""
     left: dict[str, Any] = dict(data)
+    pieces: dict[str, list[Path]] = {}
     for top, *below in paths:
-        inner = left.get(str(top))
-        if top == "parameters" and isinstance(inner, list) and below:
-            left["parameters"] = [
-                _lessened(block, below[1:]) if i == below[0] else block for i, block in enumerate(inner)
-            ]
-        elif top in _DIVISIBLE and isinstance(inner, dict) and below:
-            left[str(top)] = _dropped(inner, below[0])
+        pieces.setdefault(str(top), []).append(tuple(below))
+    for top, inner in pieces.items():
+        if top == "parameters" and isinstance(left.get(top), list) and all(inner):
+            left[top] = _lessened(left[top], inner)
+        elif top in _DIVISIBLE and isinstance(left.get(top), dict) and all(inner):
+            left[top] = _dropped(left[top], {below[0] for below in inner})
         else:
-            left = _dropped(left, top)
+            left.pop(top, None)
     return left
 
 
-def _lessened(block: object, below: list[str | int]) -> object:
-    """Return a block without one parameter, or, if it is wrong as a whole, an empty one: the others keep their places."""
-    return _dropped(block, below[0]) if isinstance(block, dict) and below else {}
+def _lessened(blocks: list[Any], paths: Iterable[Path]) -> list[Any]:
+    """Return blocks without some parameters; one that is wrong as a whole is left empty: the others keep their places."""
+    wrong: dict[int, list[Path]] = {}
+    for i, *below in paths:
+        wrong.setdefault(int(i), []).append(tuple(below))
+    left = list(blocks)
+    for i, inner in wrong.items():
+        sound = isinstance(blocks[i], dict) and all(inner)
+        left[i] = _dropped(blocks[i], {below[0] for below in inner}) if sound else {}
+    return left
 
 
-def _dropped(mapping: dict[Any, Any], key: object) -> dict[Any, Any]:
-    return {name: value for name, value in mapping.items() if name != key}
+def _dropped(mapping: dict[Any, Any], keys: Collection[object]) -> dict[Any, Any]:
+    return {name: value for name, value in mapping.items() if name not in keys}
 
 
 def _problem(error: ErrorDetails) -> Problem:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from swath.errors import ObjectiveError
+from swath.errors import ExpressionError, ObjectiveError
 from swath.inside.crumb import AFTER, EVERYTHING, HERE, LIMIT, NOWHERE
 from swath.inside.kinds import name_of
 from swath.inside.metrics import MISSING, MOST_METRICS, PLAIN, TooManyError, settle, to_columns
@@ -122,7 +122,12 @@ class Evaluator:
         while reached < stop:
             upto = min(reached + chunk, stop)
             left = EVERYTHING if limit is None else limit - len(rows.results)
-            reached, ended = self._chunk(reached, upto, deadline, left, rows)
+            try:
+                reached, ended = self._chunk(reached, upto, deadline, left, rows)
+            except ExpressionError as error:
+                if reached == start:
+                    return Reply((), 0, seconds=time.perf_counter() - began, fatal=str(error))
+                break  # what is done is done; the next batch begins with the point that fails
             if ended or time.perf_counter() > deadline or reached >= self.crumb[LIMIT]:
                 break
             chunk = min(chunk * 4, LARGEST_CHUNK)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swath.agreement import find_objective
+from swath.definition.trial import try_out
 from swath.errors import UsageError
 from swath.run.beginning import check_code, choose_engine, make_task
 from swath.run.handle import Handle
@@ -55,6 +56,7 @@ def prepare(definition: Definition, options: Options | None = None, *, code: Cod
     """
     options = options or Options()
     code = find_objective(definition, code)
+    try_out(definition)
     engine = choose_engine(definition, options)
     store = Store.open(options.out / definition.name, fresh=options.fresh)
     try:

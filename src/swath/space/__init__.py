@@ -24,6 +24,7 @@ from swath.space.blocks import Axis
 from swath.space.candidates import Candidates, Points
 from swath.space.expressions import Expression
 from swath.space.matching import Matching
+from swath.space.operations import truth
 from swath.space.ordering import Permutation, subkey
 from swath.space.values import (
     ABSENT,
@@ -231,11 +232,31 @@ class Space:
         Raises
         ------
         ExpressionError
-            It cannot be evaluated for one of them.
+            It cannot be evaluated for one of them, which the text names.
         """
         if self.where is None:
             return np.ones(points.n, np.bool_)
-        return self.where.holds({name: points.column(name) for name in self.where.names}, points.n)
+        found = points.evaluate(self.where)
+        true = truth(found.values)
+        return true if found.present is None else true & found.present
+
+    def is_empty(self, limit: int = 2**18) -> bool | None:
+        """Tell whether ``where`` excludes every point; None if that takes looking at more than ``limit`` candidates."""
+        if self.where is None:
+            return self.size == 0
+        left = limit
+        for number in range(len(self.blocks)):
+            shadow = self._shadow(number)
+            start, length = 0, 64
+            while start < shadow.size:
+                if left <= 0:
+                    return None
+                stop = min(start + length, shadow.size, start + left)
+                if self.keep(self.take(shadow.indices(start, stop))).any():
+                    return False
+                left -= stop - start
+                start, length = stop, min(4 * length, _CHUNK)  # usually the first few are enough
+        return True
 
     def count(self, limit: int = 10**8) -> tuple[int, bool]:
         """Count the points that satisfy ``where``.

@@ -176,6 +176,15 @@ class Candidates:
         raise KeyError(f"no point is {canonical(dict(point))}")
 
 
+_MOST_SHOWN = 5
+"""Values of a point that a message repeats."""
+
+
+def _shown(value: Value) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
 def _place(axis: Axis, name: str, given: Mapping[str, Series]) -> Integers:
     if name not in given:
         return np.array([len(axis)])
@@ -254,12 +263,41 @@ class Points:
         found = self._columns.get(name)
         if found is None:
             expression = self._candidates.derive.get(name)
-            if expression is None:
-                found = self._parameter(name)
-            else:
-                found = expression.evaluate({read: self.column(read) for read in expression.names}, self.n)
+            found = self._parameter(name) if expression is None else self.evaluate(expression)
             self._columns[name] = found
         return found
+
+    def evaluate(self, expression: Expression) -> Column:
+        """Evaluate an expression over parameters and derived columns.
+
+        Raises
+        ------
+        ExpressionError
+            It cannot be evaluated; the text names the first of these points for which that is so.
+        """
+        columns = {name: self.column(name) for name in expression.names}
+        try:
+            return expression.evaluate(columns, self.n)
+        except ExpressionError as error:
+            raise ExpressionError(f"{error}, at {self._blame(expression)}") from error
+
+    def _blame(self, expression: Expression) -> str:
+        """Find the first point for which an expression cannot be evaluated, by halves: no row depends on another."""
+        first, last = 0, self.n
+        while last - first > 1:
+            middle = (first + last) // 2
+            half = self._candidates.take(self.indices[first:middle])
+            try:
+                expression.evaluate({name: half.column(name) for name in expression.names}, half.n)
+            except ExpressionError:
+                last = middle
+            else:
+                first = middle
+        index = self.indices[first : first + 1]
+        read = sorted(expression.names)[:_MOST_SHOWN]
+        values = self._candidates.take(index).arguments(read)
+        shown = ", ".join(f"{name}={_shown(value)}" for name, (value,) in zip(read, values, strict=True))
+        return f"point {index[0]:,}" + (f" ({shown})" if shown else "")
 
     def _parameter(self, name: str) -> Column:
         pieces = [

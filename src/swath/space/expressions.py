@@ -107,12 +107,15 @@ class Expression:
         """
         missing = self.names - columns.keys()
         if missing:
-            raise ExpressionError(f"expression {self.text!r}: there is no column {min(missing)!r}")
+            raise ExpressionError(f"expression {self._shown()}: there is no column {min(missing)!r}")
         try:
             with np.errstate(all="ignore"):
                 return _Evaluation(columns).of(self._tree, _Rows(n))
         except (TypeError, ValueError, OverflowError) as error:
-            raise ExpressionError(f"expression {self.text!r}: {error}") from error
+            raise ExpressionError(f"expression {self._shown()}: {error}") from error
+
+    def _shown(self) -> str:
+        return repr(self.text if len(self.text) <= 80 else f"{self.text[:77]}...")
 
     def holds(self, columns: Mapping[str, Column], n: int) -> NDArray[np.bool_]:
         """Return for which of n rows it is true; an absent row is false. Raises as `evaluate` does."""

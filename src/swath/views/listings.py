@@ -96,7 +96,7 @@ def _said(content: Any) -> str:
 def _points(report: Preview) -> list[str]:
     ends = [*report["first"], *report["last"]]
     if not ends:
-        return ["No point satisfies where."] if report["exact"] else []
+        return [] if report["points"] else ["None of the candidates that were looked at satisfies where."]
     names = list(dict.fromkeys(name for point in ends for name in point["values"]))
     cells = [
         [
