@@ -46,6 +46,8 @@ class Task:
         Threads that numerical libraries may use in one slot.
     isolated : bool
         Whether points run in a child process.
+    fresh : bool
+        Whether every point runs in a copy of the child as it was after the import.
     folder : str
         Where the objective runs, if that folder exists on the machine.
     goal : (str, int) or None
@@ -60,6 +62,7 @@ class Task:
     memory: int | None = None
     cores: int = 1
     isolated: bool = True
+    fresh: bool = False
     folder: str = ""
     goal: tuple[str, int] | None = None
 

@@ -60,12 +60,15 @@ class Point:
         Cores that it keeps busy.
     retries : int
         How often a failed point is tried again.
+    fresh : bool
+        Whether it runs in a process of its own, as it is after the import of the objective.
     """
 
     timeout: float | None = None
     memory: int | None = None
     cores: int = 1
     retries: int = 0
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

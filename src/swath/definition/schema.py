@@ -275,6 +275,10 @@ class PointShape(_Strict):
     retries: Annotated[int, _whole(0, 1000)] = Field(
         default=0, description="How often a failed point is tried again."
     )
+    fresh: Flag = Field(
+        default=False,
+        description="Run every point in a process of its own, as it is after the import, with a folder for its temporary files.",
+    )
 
 
 class ClusterShape(_Strict):

@@ -24,6 +24,9 @@ SINCE = 4
 NONCE = 5
 """This word and the next begin every mark in the output."""
 
+TURN = 7
+"""Changes whenever the same position is begun again without a word to the slot."""
+
 NOWHERE, AFTER = -1, -2
 
 EVERYTHING = 2**63 - 1
@@ -32,4 +35,4 @@ EVERYTHING = 2**63 - 1
 
 def blank() -> list[int]:
     """Return a crumb that nobody shares."""
-    return [NOWHERE, EVERYTHING, 0, 0, 0, 0, 0]
+    return [NOWHERE, EVERYTHING, *[0] * 6]

@@ -88,7 +88,7 @@ def keep(child: int, leash: int, scratch: str) -> NoReturn:
     if order == HUNG:
         _ask_to_end(child)
     status = _kill(child)
-    _kill_rest()
+    kill_rest()
     empty(scratch)
     with contextlib.suppress(OSError):
         os.write(leash, STUCK if status is None else ENDED)
@@ -138,11 +138,14 @@ def _kill(child: int) -> int | None:
     return os.waitpid(child, 0)[1] if _within(KILL_TIME, child) else None
 
 
-def _kill_rest() -> None:
-    """Kill all that the child has left; what one of them starts meanwhile is met in the next round."""
+def kill_rest(spared: frozenset[int] = frozenset()) -> None:
+    """Kill all below this process but the spared; what one of them starts meanwhile is met in the next round."""
     deadline = time.monotonic() + KILL_TIME
     while reap() and time.monotonic() < deadline:
-        for process in descendants(os.getpid()):
+        left = descendants(os.getpid(), spared)
+        if spared and not left:
+            return
+        for process in left:
             with contextlib.suppress(OSError):
                 os.kill(process, signal.SIGKILL)
         time.sleep(0.002)

@@ -10,6 +10,7 @@ import faulthandler
 import json
 import mmap
 import os
+import random
 import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,12 +20,15 @@ from swath.errors import ObjectiveError
 from swath.inside.crumb import WORN
 from swath.inside.keeper import SHOW
 from swath.inside.output import Output
-from swath.inside.surroundings import Surroundings, generators
+from swath.inside.surroundings import Surroundings
 from swath.inside.wear import Wear
 from swath.task import Task, pack
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence
+    from collections.abc import Callable, MutableSequence
+
+    from swath.inside.evaluate import Evaluator
+    from swath.messages import Reply
 
 
 def live(channel_descriptor: int, memory: int, evidence: int) -> None:
@@ -46,14 +50,13 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
     output = Output(crumb)
     from swath.inside.evaluate import Evaluator  # noqa: PLC0415  # only once the task is here: meanwhile the parent goes on
 
-    unseeded = generators()
+    unseeded = random.getstate()
     try:
         evaluator = Evaluator(task, crumb)
     except ObjectiveError as error:
         channel.send_bytes(json.dumps({"error": str(error)}).encode())
         return
-    surroundings, wear = Surroundings(unseeded), Wear(tempfile.gettempdir(), task.memory)
-    evaluator.between = wear.must_end
+    evaluate = _way_to_evaluate(evaluator, Surroundings(unseeded), evidence)
     evaluator.has_printed = output.look
     known = evaluator.signature
     hello = {
@@ -68,11 +71,28 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
             start, stop, budget, limit = json.loads(channel.recv_bytes())
         except (EOFError, OSError):
             return
-        surroundings.restore()
         output.begin(start)
+        channel.send_bytes(pack(evaluate(start, stop, budget, limit)))
+
+
+def _way_to_evaluate(
+    evaluator: Evaluator, surroundings: Surroundings, evidence: int
+) -> Callable[[int, int, float, int | None], Reply]:
+    """Choose between points in this process, cleaned up before each batch, and points in copies of it."""
+    wear = Wear(tempfile.gettempdir(), evaluator.task.memory)
+    if evaluator.task.fresh:
+        from swath.inside.fresh import Fresh  # noqa: PLC0415  # few sweeps ask for it
+
+        return Fresh(evaluator, surroundings, evidence, wear.spared).evaluate
+    evaluator.between = wear.must_end
+
+    def evaluate(start: int, stop: int, budget: float, limit: int | None) -> Reply:
+        surroundings.restore()
         reply = evaluator.evaluate(start, stop, budget, limit)
-        crumb[WORN] = wear.is_worn()
-        channel.send_bytes(pack(reply))
+        evaluator.crumb[WORN] = wear.is_worn()
+        return reply
+
+    return evaluate
 
 
 def _offer_to_the_kernel() -> None:

@@ -38,10 +38,10 @@ class Surroundings:
     Parameters
     ----------
     unseeded : tuple
-        What `generators` gave before the objective was imported.
+        What `random.getstate` gave before the objective was imported.
     """
 
-    def __init__(self, unseeded: tuple[Any, Any]) -> None:
+    def __init__(self, unseeded: tuple[Any, ...]) -> None:
         self._folder = os.getcwd()  # noqa: PTH109  # a batch pays for what is slow here
         self._environment = dict(os.environ)
         self._locale = locale.setlocale(locale.LC_ALL)
@@ -50,16 +50,14 @@ class Surroundings:
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._limits = {number: resource.getrlimit(number) for number in LIMITS}
         self._processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-        self._streams = sys.stdin, sys.stdout, sys.stderr
+        self._input = sys.stdin
         self._path, self._arguments = list(sys.path), list(sys.argv)
         self._recursion, self._switching = sys.getrecursionlimit(), sys.getswitchinterval()
         self._collects = gc.isenabled()
         self._warnings = list(warnings.filters)
         self._decimal = decimal.getcontext().copy()
-        self._generators = tuple(
-            now if before is not None and not _same(now, before) else None
-            for before, now in zip(unseeded, generators(), strict=True)
-        )
+        self._random = None if _same_seed(random.getstate(), unseeded) else random.getstate()
+        self._numpy_random = _numpy_state()
         numpy = sys.modules.get("numpy")
         self._errors = numpy.geterr() if numpy else None
 
@@ -95,7 +93,7 @@ class Surroundings:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _restore_python(self) -> None:
-        sys.stdin, sys.stdout, sys.stderr = self._streams
+        sys.stdin = self._input
         sys.path[:], sys.argv[:] = self._path, self._arguments
         sys.setrecursionlimit(self._recursion)
         sys.setswitchinterval(self._switching)
@@ -113,29 +111,29 @@ class Surroundings:
 
     def reseed(self) -> None:
         """Give the global generators the state that the objective's module gave them, else a new one."""
-        python, numpy = self._generators
-        if python is None:
+        if self._random is None:
             random.seed()
         else:
-            random.setstate(python)
+            random.setstate(self._random)
         if module := sys.modules.get("numpy.random"):
-            if numpy is None:
+            if self._numpy_random is None:
                 module.seed()
             else:
-                module.set_state(numpy)
+                module.set_state(self._numpy_random)
 
 
-def generators() -> tuple[Any, Any]:
-    """Return the states of the global generators of Python and numpy; None for one that is not loaded."""
-    numpy = sys.modules.get("numpy.random")
-    return random.getstate(), numpy.get_state() if numpy else None
-
-
-def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+def _same_seed(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     """Tell whether two states come from the same seed; a few numbers may have been drawn between them."""
-    if isinstance(one[1], tuple):
-        return bool(one[1][:-1] == other[1][:-1])
-    return bool((one[1] == other[1]).all())
+    return bool(one[1][:-1] == other[1][:-1])
+
+
+def _numpy_state() -> tuple[Any, ...] | None:
+    """Return the state of numpy's global generator if it was seeded by hand."""
+    module = sys.modules.get("numpy.random")
+    if module is None or module.get_bit_generator().seed_seq is not None:
+        return None
+    state: tuple[Any, ...] = module.get_state()
+    return state
 
 
 def _folder() -> str:

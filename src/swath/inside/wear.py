@@ -62,6 +62,11 @@ ALLOWANCE = Load(memory=512 * 2**20, descriptors=256, threads=256, zombies=256, 
 class Wear:
     """Watches over what points leave in this process.
 
+    Attributes
+    ----------
+    spared : frozenset of int
+        Processes that were there from the beginning.
+
     Parameters
     ----------
     scratch : str
@@ -73,7 +78,7 @@ class Wear:
     def __init__(self, scratch: str, memory: int | None) -> None:
         self._scratch = scratch
         self._cap = memory
-        self._spared = frozenset(descendants(os.getpid())) if has_children() else frozenset()
+        self.spared = frozenset(descendants(os.getpid())) if has_children() else frozenset()
         self._threads = count_threads()
         self._first: Load | None = None
         self._leaks = False
@@ -111,7 +116,7 @@ class Wear:
         return self._leaks
 
     def _left(self, kept: Iterable[int] = ()) -> list[int]:
-        spared = self._spared.union(kept)
+        spared = self.spared.union(kept)
         return [process for process in descendants(os.getpid(), spared) if not _is_helper(process)]
 
     def _exceeds(self, load: Load, first: Load) -> bool:

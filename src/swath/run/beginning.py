@@ -46,6 +46,7 @@ def make_task(definition: Definition, code: Code) -> Task:
         memory=definition.point.memory,
         cores=definition.point.cores,
         isolated=definition.isolation == "process",
+        fresh=definition.point.fresh,
         folder=str(Path.cwd()),
         goal=goal,
     )
@@ -53,6 +54,10 @@ def make_task(definition: Definition, code: Code) -> Task:
 
 def choose_engine(definition: Definition, options: Options) -> Engine:
     """Make the engine that was asked for; see `swath.run.start` for what is refused."""
+    if definition.point.fresh and (options.engine == "inline" or definition.isolation == "none"):
+        raise UsageError(
+            "point.fresh gives every point a process of its own, which the inline engine and isolation: none do not; leave it out, or them"
+        )
     if options.engine == "inline":
         from swath.engines.inline import Inline  # noqa: PLC0415  # only the engine that is used
 

@@ -16,7 +16,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError
 from swath.inside.crumb import HERE, NOWHERE, SINCE, WORN
+from swath.inside.ends import cause, nameless_file, written
 from swath.inside.keeper import ENDED, HUNG, STUCK, empty
 from swath.objective import Signature
 from swath.slot.output import BETWEEN, Output
@@ -43,9 +43,6 @@ IMPORT_TIMEOUT = 60.0
 
 PATIENCE = 8.0
 """Seconds that a keeper may take to end its child, before it is killed itself."""
-
-MOST_EVIDENCE = 8_192
-"""Bytes kept of what a child writes down before its end."""
 
 LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
 """Numerical libraries whose threads would compete with the other slots."""
@@ -101,7 +98,7 @@ class Child:
         self._scratch = place.scratch()
         channel, its_channel = socket.socketpair()
         self._leash, its_leash = socket.socketpair()
-        memory, self._evidence = _shared_memory(), _shared_memory(0)
+        memory, self._evidence = nameless_file(mmap.PAGESIZE), nameless_file()
         self.crumb: MutableSequence[int] = _words(memory)
         self._output = Output(self.crumb)
         passed = (its_leash.fileno(), its_channel.fileno(), memory, self._evidence)
@@ -180,13 +177,13 @@ class Child:
             "oom": self._batches == 1 and position == start,
         }.get(status, False)
         began, seconds = watch.begun(position)
-        cause = self.end(hung=status == "timeout")
+        ended = self.end(hung=status == "timeout")
         if not status:
             status = "crash"
             if self.process.returncode == -signal.SIGKILL and _kernel_kills() > self._kernel_kills:
-                status, cause = "oom", f"the machine had no memory left: {cause} by the kernel"
+                status, ended = "oom", f"the machine had no memory left: {ended}, by the kernel"
         logs = self._output.last_words(*((self.crumb[SINCE], position) if position >= 0 else BETWEEN))
-        return Death(position, status, (text or cause) + self.evidence, began, seconds, plain, logs)
+        return Death(position, status, (text or ended) + self.evidence, began, seconds, plain, logs)
 
     def is_worn(self) -> bool:
         """Tell whether points have left so much behind that the next batch needs another child."""
@@ -233,7 +230,7 @@ class Child:
             if not self._ended:
                 self.kill(hung=hung)
                 self._ended = self._await_end()
-                self.evidence = self._written()
+                self.evidence = written(self._evidence)
                 os.close(self._evidence)
                 self.channel.close()
                 self._output.close()
@@ -256,9 +253,9 @@ class Child:
             if word == STUCK:
                 return f"the process does not end, even by SIGKILL: slot {self._name} goes on without it"
             if word == ENDED:
-                return _cause(code)
+                return cause(code)
         self._clean_up()
-        return _cause(code)
+        return cause(code)
 
     def _clean_up(self) -> None:
         """Kill whoever has inherited the folder for temporary files: these are the child's."""
@@ -270,11 +267,6 @@ class Child:
                     os.kill(process, signal.SIGKILL)
             time.sleep(0.005)
         empty(self._scratch)
-
-    def _written(self) -> str:
-        """Return what an ended child has written down about where it was, on lines of their own; it may be empty."""
-        written = os.pread(self._evidence, MOST_EVIDENCE, 0).decode(errors="backslashreplace")
-        return f"\n{written.rstrip()}" if written else ""
 
 
 def _having(mark: bytes) -> list[int]:
@@ -298,30 +290,9 @@ def _kernel_kills() -> int:
     return 0
 
 
-def _cause(code: int) -> str:
-    """Put an exit code into words."""
-    if code >= 0:
-        return f"the process ended with exit status {code}"
-    try:
-        return f"the process was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"the process was killed by signal {-code}"
-
-
 def _environment(task: Task, number: int, scratch: str) -> dict[str, str]:
     threads = {f"{library}_NUM_THREADS": str(task.cores) for library in LIBRARIES}
     return {**threads, **os.environ, "SWATH_SLOT": str(number), "TMPDIR": scratch}
-
-
-def _shared_memory(size: int = mmap.PAGESIZE) -> int:
-    """Make a nameless file that two processes share; return its descriptor."""
-    if hasattr(os, "memfd_create"):
-        memory = os.memfd_create("swath")
-    else:
-        with tempfile.TemporaryFile() as file:
-            memory = os.dup(file.fileno())
-    os.ftruncate(memory, size)
-    return memory
 
 
 def _words(memory: int) -> MutableSequence[int]:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swath.inside.crumb import HERE
+from swath.inside.crumb import HERE, NOWHERE, TURN
 from swath.inside.keeper import descendants
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Watch:
         self._task = task
         self._keeper = keeper
         self._crumb = crumb
-        self._seen = -1
+        self._seen = (NOWHERE, 0)
         self._began = self._since = self._looked = time.monotonic()
         self.interval = self._slowest = 1.0
         if task.timeout is not None:
@@ -76,8 +76,8 @@ class Watch:
         ):  # this process was stopped, and perhaps the child with it
             self._since += now - self._looked - self.interval
         self._looked = now
-        if here != self._seen:
-            self._seen, self._since = here, now
+        if (seen := (here, self._crumb[TURN])) != self._seen:
+            self._seen, self._since = seen, now
         timeout, memory = self._task.timeout, self._task.memory
         if timeout is not None and here >= 0 and now - self._since > timeout:
             return "timeout", f"the point ran longer than {timeout:g} s"
@@ -96,7 +96,7 @@ class Watch:
 
     def begun(self, position: int) -> tuple[float, float]:
         """Return about when a point began (seconds since 1970), and how long it ran."""
-        seconds = time.monotonic() - self._since if position == self._seen else 0.0
+        seconds = time.monotonic() - self._since if position == self._seen[0] else 0.0
         return time.time() - seconds, seconds
 
     def _held(self, cap: int) -> int:

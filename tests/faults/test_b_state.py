@@ -1,0 +1,215 @@
+"""What points change around them: B19 and B32; and points that are fresh."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+import pytest
+
+from tasks import batch, becomes_true, done, evaluated, failures, statuses, table
+
+DISTURBS = """
+    import ctypes, decimal, gc, json, locale, os, random, resource, signal, sys, tempfile, time, warnings
+    import numpy as np
+
+    SEEN = []
+
+    def f(do):
+        return globals()[do]() if do in globals() else do
+
+    def disturb():
+        SEEN.append(1)
+        os.chdir("/")
+        os.environ["SWATH_TEST"] = "disturbed"
+        os.environ["TZ"] = "Asia/Tokyo"
+        time.tzset()
+        os.environ.pop("HOME", None)
+        locale.setlocale(locale.LC_ALL, "C")
+        os.umask(0o123)
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+        signal.setitimer(signal.ITIMER_REAL, 1000)
+        random.seed(7)
+        np.random.seed(7)
+        warnings.simplefilter("error")
+        decimal.getcontext().prec = 3
+        np.seterr(all="raise")
+        sys.setrecursionlimit(500)
+        gc.disable()
+        sys.path.insert(0, "/nowhere")
+        sys.stdin = None
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        tempfile.tempdir = "/nowhere"
+        return look()
+
+    def look():
+        mask = os.umask(0)
+        os.umask(mask)
+        return json.dumps({
+            "folder": os.getcwd(),
+            "environment": sorted(key + "=" + value for key, value in os.environ.items() if key != "TMPDIR"),
+            "zone": time.tzname,
+            "locale": locale.setlocale(locale.LC_ALL),
+            "umask": mask,
+            "handlers": str([signal.getsignal(number) for number in sorted(signal.valid_signals())]),
+            "mask": str(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+            "timer": signal.getitimer(signal.ITIMER_REAL)[0] > 0,
+            "filters": str(warnings.filters),
+            "precision": decimal.getcontext().prec,
+            "errors": np.geterr(),
+            "recursion": sys.getrecursionlimit(),
+            "collects": gc.isenabled(),
+            "path": sys.path,
+            "input": str(type(sys.stdin)),
+            "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+            "processors": sorted(os.sched_getaffinity(0)),
+        }, sort_keys=True)
+
+    def seen():
+        return len(SEEN)
+
+    def draws():
+        return f"{random.random()} {np.random.random()}"
+
+    def scratch():
+        folder = tempfile.gettempdir()
+        with open(os.path.join(folder, "file"), "x") as file:
+            file.write("x")
+        return folder
+
+    def pid():
+        return os.getpid()
+"""
+
+
+def values(reply):
+    return [row["value"] for row in table(reply)]
+
+
+def test_B19_what_a_point_changes_is_put_back_before_the_next_batch(opened):
+    made = opened(DISTURBS, "look", "disturb", "look")
+    before, disturbed = values(made.evaluate(batch(0, 2)))
+    assert before != disturbed
+    assert values(made.evaluate(batch(2, 3))) == [before]
+
+
+def test_B19_what_a_fresh_point_changes_reaches_no_other(opened):
+    made = opened(DISTURBS, "look", "disturb", "look", "seen", fresh=True)
+    before, disturbed, after, seen = values(evaluated(made))
+    assert before != disturbed
+    assert after == before
+    assert seen == 0, "not even what the module holds"
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_B19_random_numbers_are_neither_seeded_by_a_neighbour_nor_repeated(opened, fresh):
+    made = opened(DISTURBS, *["disturb", "draws"] * 4, fresh=fresh)
+    drawn = []
+    for start in range(0, 8, 2):
+        made.evaluate(batch(start, start + 1))
+        drawn += values(made.evaluate(batch(start + 1, start + 2)))
+    assert len(set(drawn)) == 4
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_B19_a_module_that_seeds_them_itself_is_obeyed(opened, fresh):
+    source = DISTURBS + "\n    random.seed(1)\n    np.random.seed(2)\n"
+    made = opened(source, *["draws"] * 3, fresh=fresh)
+    drawn = [value for start in range(3) for value in values(made.evaluate(batch(start, start + 1)))]
+    assert len(set(drawn)) == 1
+
+
+def test_B18_a_fresh_point_has_its_own_folder_for_temporary_files(opened):
+    from pathlib import Path
+
+    folders = values(evaluated(opened(DISTURBS, "scratch", "scratch", fresh=True)))
+    assert len(set(folders)) == 2
+    assert not any(Path(folder).exists() for folder in folders)
+
+
+FRESH = """
+    import os, signal, sys, threading, time
+
+    def f(do):
+        return globals()[do]() if do in globals() else do
+
+    def error():
+        raise ValueError("wrong")
+
+    def exits():
+        os._exit(3)
+
+    def exits_well():
+        os._exit(0)
+
+    def segfault():
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def hangs():
+        time.sleep(1e9)
+
+    def kills_its_parent():
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(1e9)
+
+    def leaves():
+        threading.Thread(target=time.sleep, args=(1e9,)).start()
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(1e9)
+        return os.getppid()
+
+    def prints():
+        print("said")
+"""
+
+
+def test_B07_fresh_points_are_judged_without_another_import(opened):
+    made = opened(FRESH, "a", "exits", "error", "segfault", "exits_well", "leaves", "b", "prints", fresh=True)
+    child = made._child.process.pid
+    reply = evaluated(made)
+    assert done(reply) == list(range(8))
+    assert statuses(reply) == dict(enumerate(["ok", "crash", "error", "crash", "crash", "ok", "ok", "ok"]))
+    assert failures(reply) == {
+        1: "the process ended with exit status 3",
+        2: "ValueError: wrong",
+        3: "the process was killed by SIGSEGV",
+        4: "the process ended with exit status 0",
+    }
+    assert "in segfault" in table(reply)[3]["failure"]
+    assert made._child.process.pid == child
+    assert len(psutil.Process(child).children(recursive=True)) == 1, "what a point left is gone"
+    assert [(log.first, log.last, log.text) for log in reply.logs] == [(7, 7, "said\n")]
+
+
+def test_B09_fresh_points_that_hang_are_ended(opened):
+    made = opened(FRESH, "a", "hangs", "kills_its_parent", "b", timeout=1.0, fresh=True)
+    began = time.monotonic()
+    reply = evaluated(made)
+    assert statuses(reply) == {0: "ok", 1: "timeout"}
+    assert time.monotonic() - began < 30
+    assert "in hangs" in table(reply)[1]["failure"], "it is the copy that shows where it hung"
+    assert statuses(made.evaluate(batch(2, 4))) == {2: "crash"}
+    assert statuses(made.evaluate(batch(3, 4))) == {3: "ok"}
+
+
+def test_B35_fresh_points_can_be_taken_back(opened):
+    from concurrent.futures import ThreadPoolExecutor
+
+    source = """
+        import time
+        def f(do):
+            time.sleep(0.2)
+            return do
+    """
+    made = opened(source, *range(100), fresh=True)
+    offer = batch(0, 100)
+    with ThreadPoolExecutor(1) as thread:
+        reply = thread.submit(made.evaluate, offer)
+        assert becomes_true(lambda: made._child.crumb[0] >= 1)
+        first = made.take_back(offer)
+        assert done(reply.result(60)) == list(range(first))
+    assert first < 50
