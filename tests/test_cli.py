@@ -733,6 +733,25 @@ def test_results_are_averaged(finished, monkeypatch):
     assert len(best) == 1
 
 
+def test_failures_are_printed_with_their_rates(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    rows, rates = ask("results", "total", "--failures")[0].split("\n\n")
+    assert [line.split()[0] for line in rows.splitlines()] == ["point", "8", "9", "10", "11"]
+    assert rows.count("ValueError: no 3") == 4
+    assert "Traceback" not in rows
+    assert rates.splitlines()[0].split() == ["parameter", "value", "points", "failed", "rate"]
+    assert rates.splitlines()[1].split() == ["a", "3", "4", "4", "100", "%"]
+    found = json.loads(ask("results", "total", "--failures", "--format", "json")[0])
+    assert len(found["failures"]) == 4
+    assert found["rates"][0] == {"parameter": "a", "value": 1, "points": 2, "failed": 0, "rate": 0.0}
+    assert len(ask("results", "total", "--failures", "--format", "csv")[0].split("no 3")) > 4
+    assert ask("results", "total", "--failures", "--where", "a < 3")[0] == ""
+    assert (
+        "--failures cannot be combined with --best"
+        in ask("results", "total", "--failures", "--best", "1", code=2)[1]
+    )
+
+
 def test_contradictory_wishes_are_refused(finished, monkeypatch):
     monkeypatch.chdir(finished)
     assert "needs --best" in ask("results", "total", "--by", "sum", code=2)[1]

@@ -354,6 +354,37 @@ def test_failures_say_which_points_and_why(scored):
     assert frame.loc[0, ["status", "failure", "worker"]].tolist() == ["error", "error at 0", "w7"]
 
 
+def test_failures_have_rates_by_value_and_by_worker(tmp_path):
+    definition = study(
+        parameters={"a": [1, 2, True], "b": [[1], "x"], "one": 5}, where="a != 2 or b == 'x'", minimize=None
+    )
+    with Session(tmp_path / "study", definition) as session:
+        session.save(0, 2, worker="w1", statuses=["ok", "error"], y=[1.0, None])
+        session.save(
+            2, 6, worker="w2", excluded=[2], statuses=["timeout", "ok", "crash"], y=[None, 2.0, None]
+        )
+    failures = Results(tmp_path / "study").failures
+    assert (len(failures), type(failures.head()), failures.index.tolist()) == (3, pd.DataFrame, [1, 3, 5])
+    rates = failures.rates
+    assert rates.to_dict("split", index=False) == {
+        "columns": ["parameter", "value", "points", "failed", "rate"],
+        "data": [
+            ["a", 1, 2, 1, 0.5],
+            ["a", 2, 1, 1, 1.0],
+            ["a", True, 2, 1, 0.5],
+            ["b", [1], 2, 0, 0.0],
+            ["b", "x", 3, 3, 1.0],
+            ["worker", "w1", 2, 1, 0.5],
+            ["worker", "w2", 3, 2, 2 / 3],
+        ],
+    }
+
+
+def test_rates_of_nothing_are_nothing(folder):
+    assert save(folder, rows([0, 1], y=[1.0, 2.0])).failures.rates["failed"].tolist() == [0, 0, 0]
+    assert len(save(folder, definition=study(name="other")).failures.rates) >= 0
+
+
 def test_mean_over_seeds(scored):
     mean = scored.mean()
     assert mean.columns.tolist() == ["a", "b", "error", "error_se", "count", "count_se", "n"]

@@ -313,13 +313,20 @@ def show(name: str, point: tuple[str, ...], out: Path, as_json: bool) -> None:
 @click.option("--by", metavar="METRIC", help="What --best goes by.  [default: what the definition optimises]")
 @click.option("--mean-over", metavar="NAME", help="Average over a parameter, as seed.")
 @click.option("--all", "every", is_flag=True, help="Also points that the definition no longer has.")
+@click.option(
+    "--failures", is_flag=True, help="The points that failed, and how often, by value and by worker."
+)
 @OUT
-def results(name: str, out: Path, form: str, **choice: Any) -> None:
+def results(name: str, out: Path, form: str, failures: bool, **choice: Any) -> None:
     """Print the rows of RUN."""
     from swath.commands import lookup, runs
     from swath.views import export
 
-    export.write(lookup.rows(runs.find(name, out), **choice), form, sys.stdout)
+    folder = runs.find(name, out)
+    if failures:
+        export.write_failures(lookup.failures(folder, **choice), form, sys.stdout)
+    else:
+        export.write(lookup.rows(folder, **choice), form, sys.stdout)
 
 
 @sweep.command()

@@ -14,8 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from swath.errors import DamageError, UsageError
 from swath.store.disk import Disk
 
@@ -24,12 +22,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from swath.definition import Definition
     from swath.store.assembly import Assembly
     from swath.store.history import Archive, Past
     from swath.store.manifest import Damage, Manifest
+    from swath.summaries import Failures
 
 
 class Results:
@@ -133,11 +131,15 @@ class Results:
         return sum(self.statuses.values())
 
     @property
-    def failures(self) -> pd.DataFrame:
-        """One row a point that failed: parameters, ``status``, ``failure``, ``seconds``, ``worker``, ``attempts``."""
-        frame = self.frame
-        names = [*self._parameters, "status", "failure", "seconds", "worker", "attempts"]
-        return frame.loc[frame["status"] != "ok", names]
+    def failures(self) -> Failures:
+        """One row a point that failed: parameters, ``status``, ``failure``, ``seconds``, ``worker``, ``attempts``.
+
+        It is a frame; its ``rates`` are another, which tells how often points failed by the value of each parameter and
+        by worker.
+        """
+        from swath.summaries import failures  # noqa: PLC0415
+
+        return failures(self.frame, self._parameters)
 
     @property
     def _parameters(self) -> tuple[str, ...]:
@@ -202,7 +204,9 @@ class Results:
         over = (over,) if isinstance(over, str) else tuple(over)
         for name in over:
             _demand(name, self._parameters, "parameter")
-        return _mean(view, [name for name in self._parameters if name not in over])
+        from swath.summaries import mean  # noqa: PLC0415
+
+        return mean(view.frame, [name for name in self._parameters if name not in over], view.numeric)
 
     def __repr__(self) -> str:
         said = ", ".join(f"{count:,} {status}" for status, count in self.statuses.items()) or "no rows yet"
@@ -319,52 +323,6 @@ class _View:
         from pandas.api.types import is_numeric_dtype  # noqa: PLC0415
 
         return tuple(name for name in self.assembly.metrics if is_numeric_dtype(self.frame[name].dtype))
-
-
-def _mean(view: _View, by: Sequence[str]) -> pd.DataFrame:
-    """Average over groups of ``ok`` rows."""
-    import pandas as pd  # noqa: PLC0415
-
-    frame = view.frame[view.frame["status"] == "ok"]
-    group, first = _groups(frame, by)
-    metrics = frame[list(view.numeric)].astype(float)
-    grouped = metrics.groupby(group, sort=True)
-    mean, sem = grouped.mean(), grouped.sem(ddof=1)
-    columns: dict[str, Any] = {name: frame[name].iloc[first].array for name in by}
-    for name in view.numeric:
-        columns[name] = mean[name].array
-        columns[f"{name}_se"] = sem[name].array
-    columns["n"] = np.bincount(group, minlength=len(first))
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(first)))
-
-
-def _groups(frame: pd.DataFrame, by: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give each combination of some columns a number, in the order of appearance.
-
-    Returns
-    -------
-    group : NDArray[int64], shape (rows,)
-        The number of each row's combination.
-    first : NDArray[int64], shape (combinations,)
-        The first row of each.
-    """
-    import pandas as pd  # noqa: PLC0415
-
-    group = np.zeros(len(frame), np.int64)
-    for name in by:
-        values = frame[name]
-        if values.dtype == object:  # lists and mappings cannot be hashed, True and 1 are different values
-            values = values.map(_key)
-        codes, _ = pd.factorize(values, use_na_sentinel=False)
-        group, _ = pd.factorize(group * (int(codes.max(initial=0)) + 1) + codes)
-    first = np.unique(group, return_index=True)[1]
-    return group, first
-
-
-def _key(value: Any) -> str:
-    from swath.space import canonical  # noqa: PLC0415
-
-    return "" if isinstance(value, float) and value != value else canonical(value)  # noqa: PLR0124  NaN: absent
 
 
 def _demand(name: str, there: Sequence[str], what: str) -> None:

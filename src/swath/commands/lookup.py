@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from swath.space import Space
     from swath.store.logbook import Line
+    from swath.summaries import Failures
 
 SHORTEST = 4  # digits of a content id; fewer name too many points
 MOST = 1_000_000  # points whose content ids are computed to find one, about 10 s
@@ -90,6 +91,24 @@ def rows(
     else:
         frame = results.all if every else results.frame
     return _filtered(frame, where).head(len(frame) if best is None else best)
+
+
+def failures(folder: Path, *, where: str | None, **others: object) -> Failures:
+    """Return the rows of points that failed, with the rates of failure, both of the rows that satisfy ``where``.
+
+    Raises
+    ------
+    UsageError
+        A name is unknown, or something else is wished for at the same time.
+    ExpressionError
+        ``where`` cannot be evaluated.
+    """
+    if wish := next((name for name, given in others.items() if given), None):
+        raise UsageError(f"--failures cannot be combined with --{wish.replace('_', '-')}; leave one out")
+    from swath.summaries import failures as failed  # noqa: PLC0415  # pandas, which other questions do without
+
+    results = Results(folder)
+    return failed(_filtered(results.frame, where), results.definition.space.names)
 
 
 def _consistent(*, best: int | None, by: str | None, mean_over: str | None, every: bool) -> None:

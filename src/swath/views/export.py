@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from swath.summaries import Failures
+
 FORMULA = ("=", "+", "-", "@")
 BACKSTAGE = ("attempts", "worker", "started")  # columns that a table leaves to the other formats
+WIDE = 100  # columns of the text of a failure
 SHOWN = 60  # rows that a table has at most on a terminal
 
 
@@ -52,6 +55,37 @@ def write(frame: pd.DataFrame, form: str, stream: TextIO) -> None:
         stream.writelines(_records(frame))
     else:
         _table(frame, stream)
+
+
+def write_failures(found: Failures, form: str, stream: TextIO) -> None:
+    """Write rows of points that failed, and how often points failed; CSV and Parquet have room for the rows only.
+
+    Parameters
+    ----------
+    found : Failures
+        The rows, with their rates.
+    form, stream : str, text file
+        As for `write`.
+    """
+    if form == "json":
+        rows, rates = ("".join(_records(frame)).rstrip() for frame in (found, found.rates))
+        stream.write(f'{{"failures": {rows},\n"rates": {rates}}}\n')
+    elif form == "table":
+        if len(found):
+            _table(found.assign(failure=found["failure"].str.partition("\n")[0]), stream, WIDE)
+        telling = _telling(found.rates)
+        if len(telling):
+            stream.write("\n")
+            _table(telling, stream)
+    else:
+        write(found, form, stream)
+
+
+def _telling(rates: pd.DataFrame) -> pd.DataFrame:
+    """Return the highest rates of failure, the highest first, in per cent."""
+    found = rates[rates["failed"] > 0].sort_values(["rate", "failed"], ascending=False, kind="stable")
+    shown = found.head(SHOWN // 3)
+    return shown.assign(rate=[f"{100 * rate:.3g} %" for rate in shown["rate"]])
 
 
 def _parquet(frame: pd.DataFrame, stream: TextIO) -> None:
@@ -132,7 +166,7 @@ def _jsonable(item: Any) -> Any:
     return _jsonable(item.tolist()) if hasattr(item, "tolist") else str(item)  # numpy's, or a time
 
 
-def _table(frame: pd.DataFrame, stream: TextIO) -> None:
+def _table(frame: pd.DataFrame, stream: TextIO, limit: int = 48) -> None:
     left_out = {name for name in BACKSTAGE if name in frame}
     if "failure" in frame and frame["failure"].isna().all():
         left_out.add("failure")
@@ -140,7 +174,7 @@ def _table(frame: pd.DataFrame, stream: TextIO) -> None:
     shown = {name: column for name, column in shown.items() if name not in left_out}
     sides = "".join(NUMERIC if column.dtype.kind in "iufb" else TEXT for column in shown.values())
     rows = list(zip(*([_brief(item) for item in column.tolist()] for column in shown.values()), strict=True))
-    stream.writelines(f"{line}\n" for line in table(list(shown), rows, sides))
+    stream.writelines(f"{line}\n" for line in table(list(shown), rows, sides, limit=limit))
     if len(rows) < len(frame):
         stream.flush()
         sys.stderr.write(f"{count(len(rows))} of {count(len(frame))} rows; --format csv prints all of them\n")
