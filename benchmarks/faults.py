@@ -108,10 +108,13 @@ def interrupt(process: subprocess.Popen[bytes], _: Path) -> None:
 
 
 def second_driver(process: subprocess.Popen[bytes], folder: Path) -> None:
-    """Start the same program beside the one that runs; what it holds is looked at."""
-    with _started(process.args[2], folder) as second:
-        _wait(second)
-    process.wait(DEADLINE)
+    """Start the same program beside the one that runs."""
+    os.environ["SAY"] = "second.json"
+    try:
+        with _started(process.args[2], folder) as second:
+            _wait(second)
+    finally:
+        del os.environ["SAY"]
 
 
 def tear(_: object, folder: Path) -> None:
@@ -161,7 +164,7 @@ def cell(rival: str, fault: str) -> str:
             )
         finally:
             left = _left(mark)
-    return said + (f"; {len(left)} processes left" if left else "")
+    return said + (f"; {len(left)} processes left" if left and "hangs" not in said else "")
 
 
 def _objective(rival: str, folder: Path) -> str:
@@ -208,9 +211,9 @@ def _started(rival: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         try:
             yield process
         finally:
-            with contextlib.suppress(ProcessLookupError):
+            if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+                process.wait()
 
 
 def _wait(process: subprocess.Popen[bytes]) -> bool:
@@ -242,6 +245,10 @@ def _shown(folder: Path, *, hung: bool, guilty: bool = False, repeated: int = 0)
         parts.append(f"{repeated} evaluated again")
     if held["error"]:
         parts.append(held["error"].split(":")[0])
+    if (folder / "second.json").exists():
+        second = json.loads((folder / "second.json").read_text())
+        said = second["error"].split(":")[0] or f"{len(second['kept'])}/{POINTS}"
+        parts.append(f"the second: {said}")
     if held["warned"]:
         parts.append("damage named")
     if hung:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 import warnings
@@ -27,7 +28,7 @@ class Held:
     """What the user holds: kept as it comes, written down at the end, also if that is an error."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "kept.json"
+        self._path = folder / os.environ.get("SAY", "kept.json")
         self.kept: dict[int, Any] = {}
         self.named: dict[int, str] = {}
         self.warned = ""
