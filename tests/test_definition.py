@@ -196,7 +196,7 @@ def test_a_form_that_is_wrong(form, message):
 NAMES = [
     ("", "parameters.: a name must not be empty"),
     ("  ", "parameters.  : a name must not be empty"),
-    ("a\nb", "parameters.a\nb: a name must not contain line breaks or control characters"),
+    ("a\nb", "parameters.a\\nb: a name must not contain line breaks or control characters"),
     (
         "status",
         "parameters.status: 'status' is a column that swath itself adds to the results; rename it, to status_ for example",
@@ -228,8 +228,8 @@ KEYS = [
     ({"objective": "digits.py:train"}, "objective: must be module:function, got 'digits.py:train'; write digits:train"),
     ({"objective": "os;x:y"}, "objective: must be module:function, got 'os;x:y'; for a function `train` in digits.py write digits:train"),
     ({"objective": {"command": ["x"]}}, "objective: must be text, got a mapping"),
-    ({"name": "../x"}, "name: cannot name a folder everywhere, got '../x'; use up to 100 of A-Z a-z 0-9 . _ -, the first a letter or digit"),
-    ({"name": "NUL.txt"}, "name: cannot name a folder everywhere, got 'NUL.txt'; use up to 100 of A-Z a-z 0-9 . _ -, the first a letter or digit"),
+    ({"name": "../x"}, "name: cannot name a folder everywhere, got '../x'; use up to 100 of A-Z a-z 0-9 . _ -, the first a letter or digit, the last no dot"),
+    ({"name": "NUL.txt"}, "name: cannot name a folder everywhere, got 'NUL.txt'; use up to 100 of A-Z a-z 0-9 . _ -, the first a letter or digit, the last no dot"),
     ({"name": 5}, "name: must be text, got 5; put it in quotes"),
     ({"seed": -1}, "seed: must be at least 0, got -1"),
     ({"seed": 2**64}, "seed: must be at most 18446744073709551615, got 18446744073709551616"),

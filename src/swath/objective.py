@@ -27,6 +27,7 @@ import sysconfig
 import tempfile
 import tokenize
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -240,12 +241,26 @@ def locate(objective: str, folder: Path) -> Code:
     for root in [folder, *map(Path, filter(None, sys.path)), Path.cwd()]:
         if module_file(root, module) is not None:
             return _read(objective, root.resolve(), module, path)
-    if importlib.util.find_spec(module.partition(".")[0]) is not None:  # a builtin, or a module in a zip
+    if _is_findable(module):  # a builtin, an extension, or a module in a zip
         return Code(objective, "", {}, b"", digest([objective]))
     raise ObjectiveError(
         f"objective {objective}: there is no {module.replace('.', '/')}.py in {folder}, "
         "and Python finds no such module; looked beside the definition first"
     )
+
+
+def _is_findable(module: str) -> bool:
+    """Tell whether Python would find a module; not even its packages are imported."""
+    top, *below = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+        for name in below:
+            top = f"{top}.{name}"
+            folders = spec.submodule_search_locations if spec else None
+            spec = PathFinder.find_spec(top, folders) if folders else None
+    except (ImportError, ValueError):  # __main__, or a module that somebody put there by hand
+        return False
+    return spec is not None
 
 
 def signature_of(function: Callable[..., object]) -> Signature:

@@ -29,7 +29,7 @@ _BYTES: Final = (
     | {"KB": 1000, "KiB": 1024}
 )
 _QUANTITY: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-z]*)\s*")
-_RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_RUN_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 _DEVICE_NAME: Final = re.compile(r"(?i:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\..*)?")
 _OBJECTIVE: Final = re.compile(
     r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:(?:[^\W\d]\w*|<locals>|<lambda>)(?:\.(?:[^\W\d]\w*|<locals>|<lambda>))*"
@@ -193,7 +193,7 @@ def run_name(value: object) -> str:
     """Accept a name that can be a folder anywhere."""
     name = text(value)
     if not _RUN_NAME.fullmatch(name) or _DEVICE_NAME.fullmatch(name):
-        hint = "use up to 100 of A-Z a-z 0-9 . _ -, the first a letter or digit"
+        hint = "use up to 100 of A-Z a-z 0-9 . _ -, the first a letter or digit, the last no dot"
         raise Wrong(f"cannot name a folder everywhere, got {shown(name)}", hint)
     return name
 
@@ -201,7 +201,7 @@ def run_name(value: object) -> str:
 def fitting_run_name(value: str) -> str:
     """Return the run name nearest to some text, such as a file's stem; ``sweep`` if nothing of it fits."""
     plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
-    fitting = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("._-")[:100]
+    fitting = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("._-")[:100].rstrip(".")
     return fitting if _RUN_NAME.fullmatch(fitting) and not _DEVICE_NAME.fullmatch(fitting) else "sweep"
 
 

@@ -298,7 +298,11 @@ class Shape(_Strict):
 
     name: (
         Annotated[
-            str, _Leaf(checks.run_name, {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"})
+            str,
+            _Leaf(
+                checks.run_name,
+                {"type": "string", "pattern": "^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?$"},
+            ),
         ]
         | None
     ) = Field(default=None, description="The run's name, and its folder's; default: the file's stem.")
