@@ -6,6 +6,7 @@ with the column's name: guessing would make a point that cannot be found again. 
 
 from __future__ import annotations
 
+import stat
 from typing import TYPE_CHECKING, Any
 
 from swath.definition.checks import Wrong, shown
@@ -35,12 +36,16 @@ def read_table(name: str, folder: Path) -> Columns:
     if reader is None:
         raise Wrong(f"must be a .csv or .parquet file, got {shown(name)}")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe that nobody writes to would keep us waiting
+            raise Wrong(f"cannot read {shown(name)}: not a regular file", f"looked for in {folder}")
         return columns(reader(path))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise Wrong(f"cannot read {shown(name)}: {reason.lower()}", f"looked for in {folder}") from None
+    except Wrong:
+        raise
     except pa.ArrowException as error:
         raise Wrong(f"cannot read {shown(name)}: {str(error).splitlines()[0]}") from None
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Wrong(f"cannot read {shown(name)}: {reason.lower()}", f"looked for in {folder}") from None
 
 
 def frame_columns(frame: pd.DataFrame) -> Columns:
