@@ -423,7 +423,7 @@ def test_deaths_and_endless_points_are_rows_and_the_neighbours_are_kept(tmp_path
     assert frame.failure[1].startswith("SystemExit: 7")
     assert frame.failure[2] == "the process ended with exit status 3"
     assert frame.failure[3].startswith("the point ran longer than 0.5 s\n")
-    assert frame.failure[4] == "the process was killed by SIGSEGV"
+    assert frame.failure[4].startswith("the process was killed by SIGSEGV")
 
 
 # Refusals.

@@ -7,6 +7,7 @@ lock. Whatever a folder contains is data from anybody, and may be damaged: then 
 from __future__ import annotations
 
 import difflib
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -248,6 +249,22 @@ def stop(folder: Path, *, now: bool, say: Callable[[str], None]) -> None:
     (folder / STOP).write_text("now" if now else "drain", encoding="ascii")
     wait = "it saves what is finished" if now else "the points that are running finish first"
     say(f"Asked {writer} to stop {folder}; {wait}.")
+    told = False
     while holder(folder) is not None:
         time.sleep(PAUSE)
+        if not told and _suspended(writer):
+            told = True
+            say(f"{writer} is suspended and stops as soon as it wakes up: kill -CONT {writer.pid}")
     say(f"{folder} has stopped; the command that started it goes on with it.")
+
+
+def _suspended(writer: Holder) -> bool:
+    """Tell whether a process of this machine was stopped with Ctrl-Z or SIGSTOP."""
+    import psutil  # noqa: PLC0415  # only who waits asks
+
+    if writer.host != socket.gethostname():
+        return False
+    try:
+        return psutil.Process(writer.pid).status() == psutil.STATUS_STOPPED
+    except (psutil.Error, ValueError):
+        return False
