@@ -222,7 +222,10 @@ def run(
 
     NAME=VALUES replaces the values of a parameter: gamma=0.1,0.2 or 'beta={linspace: [0, 1, 5]}'.
     """
+    from swath.preflight import check_threads
+
     _log(verbose)
+    check_threads(options["workers"] or 1)
     definition = _load(file, overrides, point_timeout)
     if point is not None:
         ctx.exit(_single(definition, point, as_json=as_json))

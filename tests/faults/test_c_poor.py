@@ -62,23 +62,18 @@ def says(done, folder, *words, code=2):
     assert not (folder / "results").exists() or not list((folder / "results").glob("*/*"))
 
 
+RIGHTS = "-all,+dac_read_search"  # an installation below /root can be read, and nothing else done that others may not
+
+
 def as_nobody(*limits):
+    """A command as a user who owns nothing and may not write anywhere."""
     if not ROOT:
         pytest.skip("only root can become a user without rights")
-    probe = [
-        "setpriv",
-        "--reuid",
-        NOBODY,
-        "--regid",
-        NOBODY,
-        "--clear-groups",
-        sys.executable,
-        "-c",
-        "import swath",
-    ]
-    if subprocess.run(probe, env=ENVIRONMENT, check=False, capture_output=True).returncode:
+    words = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--inh-caps", RIGHTS]
+    words += ["--ambient-caps", RIGHTS, "sh", "-c", 'exec "$@"', "sh"]
+    if subprocess.run([*words, sys.executable, "-c", ""], check=False, capture_output=True).returncode:
         pytest.skip("other users cannot read this installation")
-    return ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", *limits]
+    return [*words, *limits]
 
 
 def in_a_room(script):
@@ -98,7 +93,7 @@ def test_C09_too_few_descriptors_are_refused_with_the_way_out(poor):
     says(
         done,
         poor,
-        "48 files may be open at a time, and 2 slots need about 88",
+        "48 files may be open at a time, and 2 slots need about 344",
         "ulimit -n",
         "fewer workers: -n",
     )
@@ -107,10 +102,10 @@ def test_C09_too_few_descriptors_are_refused_with_the_way_out(poor):
 def test_C09_too_few_processes_are_told_in_a_sentence(poor):
     if shutil.which("prlimit") is None:
         pytest.skip("no prlimit here")
-    for most in (1, 3, 8):
+    for most in (1, 3, 20):
         done = swath_run(poor, *as_nobody("prlimit", f"--nproc={most}"), HOME=str(poor))
-        says(done, poor, "ulimit -u", code=done.returncode)
-        assert done.returncode in (2, 75)
+        says(done, poor, f"you may have {most} processes and threads", "2 slots need about 32", "ulimit -u")
+    works(swath_run(poor, *as_nobody("prlimit", "--nproc=60"), HOME=str(poor)), poor)
 
 
 def test_C09_no_home_and_no_name(poor):

@@ -24,6 +24,8 @@ TIMESTAMPS = {
     "store/__init__.py",  # sessions, creation
     "store/writer.py",  # last update
     "inside/evaluate.py",  # when a point began
+    "inside/fresh.py",
+    "cluster/clock.py",  # once, as a zero
     "slot/watch.py",  # likewise, of a point that did not live to tell
     "run/journal.py",
     "run/report.py",

@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from swath.cluster.background import Background
+from swath.cluster.clock import keep_steady
 from swath.cluster.handshake import shortfall
 from swath.cluster.worker import POOLS
 from swath.errors import UsageError
@@ -112,6 +113,7 @@ class Embedded:
                 memory_limit=0,
             )
             self.client = Client(self._cluster, set_as_default=False)
+        keep_steady(self.client.loop)
         self._background = Background(self.client.loop.asyncio_loop)
         self.spawn(self._load_dashboard(self._cluster.scheduler))
         return self._cluster

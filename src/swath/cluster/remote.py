@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from swath.cluster import calls
 from swath.cluster.background import Background
+from swath.cluster.clock import keep_steady
 from swath.cluster.handshake import PACKAGES, misfit
 from swath.errors import ClusterLostError, ObjectiveError, SwathError, UsageError
 from swath.messages import Joined, Left, Noted
@@ -435,6 +436,7 @@ async def _client(address: str, patience: float) -> Client:
     from distributed import Client  # noqa: PLC0415  # imported only where a sweep runs on Dask
 
     client = Client(address, asynchronous=True, set_as_default=False, timeout=patience, name="swath")
+    keep_steady(client.loop)
     try:
         return await client
     except BaseException:

@@ -98,12 +98,12 @@ class Fresh:
     def _evaluate_one(self, position: int) -> Reply:
         """Evaluate a point in a copy; after a death, once more."""
         for _ in range(2):
-            began, place = time.time(), os.fstat(self._evidence).st_size
+            began, clock, place = time.time(), time.monotonic(), os.fstat(self._evidence).st_size
             reply, code = self._in_a_copy(position)
             if reply:
                 return unpack(reply)
         text = cause(code) + written(self._evidence, place)
-        return verdict(self._evaluator.task, position, "crash", text, began, time.time() - began)
+        return verdict(self._evaluator.task, position, "crash", text, began, time.monotonic() - clock)
 
     def _in_a_copy(self, position: int) -> tuple[bytes, int]:
         """Return what a copy of this process says, if it does, and how it ended."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from swath.agreement import find_objective
 from swath.definition.trial import try_out
-from swath.errors import UsageError
+from swath.preflight import check_folders
 from swath.run.beginning import check_code, choose_engine, make_task
 from swath.run.handle import Handle
 from swath.run.options import Options, Outcome
@@ -55,6 +55,7 @@ def prepare(definition: Definition, options: Options | None = None, *, code: Cod
         Whatever keeps it from starting; the kind of error says what, and nothing was changed.
     """
     options = options or Options()
+    check_folders()
     code = find_objective(definition, code)
     try_out(definition)
     engine = choose_engine(definition, options)
@@ -63,12 +64,7 @@ def prepare(definition: Definition, options: Options | None = None, *, code: Cod
         previous = None if options.fresh else store.previous()
         check_code(definition, code, previous, options)
         return Handle(definition, options, code, engine, store, previous)
-    except BaseException as error:
+    except BaseException:
         engine.close()
         store.close()
-        if isinstance(error, RuntimeError) and "new thread" in str(error):
-            raise UsageError(
-                f"this machine allows no more threads ({error}); end something, allow more (ulimit -u), "
-                "or use fewer workers: -n"
-            ) from error
         raise

@@ -11,8 +11,8 @@ from swath.cluster.handshake import cores
 from swath.driver import Policy
 from swath.driver.policy import PATIENCE
 from swath.errors import CodeChangedError, UsageError
+from swath.preflight import check_files
 from swath.ranges import RangeSet
-from swath.run.preflight import check_machine
 from swath.snapshot import Progress
 from swath.task import Task
 
@@ -75,7 +75,7 @@ def choose_engine(definition: Definition, options: Options) -> Engine:
         _check_address(scheduler, insecure=options.insecure or definition.cluster.insecure)
     workers = options.workers or definition.cluster.workers
     if scheduler is None and options.client is None:
-        check_machine(workers or cores())
+        check_files(workers or cores())
     return Dask(workers=workers, scheduler=scheduler, client=options.client, wait=options.wait)
 
 
