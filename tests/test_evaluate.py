@@ -150,9 +150,9 @@ def test_nothing_begins_after_it_was_taken_back(evaluator, last):
 
 
 def test_the_crumb_names_the_point_and_is_wiped(evaluator):
-    made = evaluator("def f(x, crumb): return crumb[0]", {"x": range(3), "crumb": [Opaque("d", "list")]})
-    made._constants = {"d": made.crumb}
-    assert values(made.evaluate(1, 3, 30.0)) == [1, 2]
+    made = evaluator("def f(x, here): return here()", {"x": range(3), "here": [Opaque("d", "function")]})
+    made._constants = {"d": lambda: made.crumb[HERE]}
+    assert [row["value"] for row in table(made.evaluate(0, 3, 1.0))] == [0, 1, 2]
     assert made.crumb[HERE] == AFTER
     assert made.crumb[LIMIT] > 2**62
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
 
+import cloudpickle
+import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
-from tasks import batch, becomes_true, done, evaluated, failures, statuses, table
+from swath.inside.own import own
+from swath.slot import Slot
+from swath.space import Opaque
+from tasks import batch, becomes_true, done, evaluated, failures, statuses, table, task
 
 DISTURBS = """
     import ctypes, decimal, gc, json, locale, os, random, resource, signal, sys, tempfile, time, warnings
@@ -123,8 +133,6 @@ def test_B19_a_module_that_seeds_them_itself_is_obeyed(opened, fresh):
 
 
 def test_B18_a_fresh_point_has_its_own_folder_for_temporary_files(opened):
-    from pathlib import Path
-
     folders = values(evaluated(opened(DISTURBS, "scratch", "scratch", fresh=True)))
     assert len(set(folders)) == 2
     assert not any(Path(folder).exists() for folder in folders)
@@ -197,8 +205,6 @@ def test_B09_fresh_points_that_hang_are_ended(opened):
 
 
 def test_B35_fresh_points_can_be_taken_back(opened):
-    from concurrent.futures import ThreadPoolExecutor
-
     source = """
         import time
         def f(do):
@@ -213,3 +219,59 @@ def test_B35_fresh_points_can_be_taken_back(opened):
         first = made.take_back(offer)
         assert done(reply.result(60)) == list(range(first))
     assert first < 50
+
+
+MUTATES = """
+    def f(x, given, nested, table, large, small, model):
+        seen = [given, nested, table["v"].tolist(), float(large[0]), float(small[0]), model.fitted]
+        seen = repr(seen)
+        given.append(x)
+        nested["a"]["b"].append(x)
+        table.loc[0, "v"] = -1.0
+        small[0] = -1.0
+        model.fitted.append(x)
+        try:
+            large[0] = -1.0
+        except ValueError as error:
+            assert "read-only" in str(error)
+        return seen
+"""
+
+
+class Model:
+    """As of somebody's library: it holds a lock, and cannot be compared."""
+
+    def __init__(self):
+        self.fitted = []
+
+
+def test_B32_what_a_point_does_to_its_parameters_reaches_no_other(tmp_path):
+    constants = {
+        "table": pd.DataFrame({"v": [1.0, 2.0]}), "large": np.ones(10**6), "small": np.ones(10),
+        "model": Model(),
+    }  # fmt: skip
+    parameters = {"x": range(20), "given": [[0]], "nested": [{"a": {"b": []}}]}
+    parameters |= {name: [Opaque(name, "object")] for name in constants}
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    try:
+        pickled = {name: cloudpickle.dumps(constant) for name, constant in constants.items()}
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    made = Slot(task(tmp_path, MUTATES, parameters, constants=pickled), "w")
+    try:
+        first, second = made.evaluate(batch(0, 10)), made.evaluate(batch(10, 20))
+    finally:
+        made.close()
+    seen = [*values(first), *values(second)]
+    assert set(seen) == {"[[0], {'a': {'b': []}}, [1.0, 2.0], 1.0, 1.0, []]"}
+
+
+def test_B32_what_cannot_be_copied_is_shared():
+    lock, text = Lock(), "text"
+    assert own(lock) is lock
+    assert own(text) is text
+    assert own(own) is own
+    large = np.ones(10**6)
+    assert np.shares_memory(own(large), large)
+    assert not np.shares_memory(own(large[:10]), large)
+    assert large.flags.writeable

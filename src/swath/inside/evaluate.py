@@ -29,6 +29,7 @@ from swath.errors import ExpressionError, ObjectiveError
 from swath.inside.crumb import AFTER, EVERYTHING, HERE, LIMIT, NOWHERE
 from swath.inside.kinds import name_of
 from swath.inside.metrics import MISSING, MOST_METRICS, PLAIN, TooManyError, settle, to_columns
+from swath.inside.own import own
 from swath.inside.rows import COLUMNS, encode, shared_line
 from swath.messages import STATUSES, Reply
 from swath.objective import signature_of
@@ -199,7 +200,7 @@ class Evaluator:
         """Choose how to call: by position where that means the same and nothing is absent, else by keyword."""
         names, function = self._names, self.function
         held = [
-            column if name in self._plain else [self._fresh(value) for value in column]
+            column if name in self._plain else map(self._fresh, column)  # one by one: copies may be large
             for name, column in zip(names, columns, strict=True)
         ]
         if not held:
@@ -273,11 +274,7 @@ class Evaluator:
 
     def _fresh(self, value: Any) -> Any:
         """Give every point its own copy of what it could change, and the constants their real values."""
-        if isinstance(value, (list, dict)):
-            import copy  # noqa: PLC0415  # few sweeps have such values
-
-            return copy.deepcopy(value)
-        return self._constants.get(value.digest, value) if isinstance(value, Opaque) else value
+        return own(self._constants.get(value.digest, value) if isinstance(value, Opaque) else value)
 
 
 def describe(error: BaseException) -> str:
