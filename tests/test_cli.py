@@ -157,6 +157,7 @@ def test_the_commands_are_those_of_the_design():
         "results",
         "stop",
         "schema",
+        "verify",
         "doctor",
     }
     assert cli.sweep.name == "sweep"  # which is what Dask shows

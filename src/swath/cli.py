@@ -334,6 +334,33 @@ def results(name: str, out: Path, form: str, failures: bool, **choice: Any) -> N
 
 @sweep.command()
 @click.argument("name", metavar="RUN")
+@click.option("--points", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
+@click.option(
+    "--rtol",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Relative difference up to which floats are equal.",
+)
+@OUT
+@JSON
+@click.pass_context
+def verify(ctx: click.Context, name: str, out: Path, points: int, rtol: float, as_json: bool) -> None:
+    """Run random finished points of RUN again, keeping nothing, and compare with what is saved.
+
+    Exit code 3 if any gave something else.
+    """
+    from swath.commands import runs
+    from swath.commands import verify as verifying
+    from swath.views import listings
+
+    found = verifying.compare(runs.find(name, out), points, rtol)
+    _print(listings.as_json(found) if as_json else listings.verified(found))
+    ctx.exit(3 if found["changed"] else 0)
+
+
+@sweep.command()
+@click.argument("name", metavar="RUN")
 @click.option("--now", is_flag=True, help="Do not wait for the points that are running.")
 @OUT
 def stop(name: str, now: bool, out: Path) -> None:

@@ -95,6 +95,11 @@ class Results:
         return self._look().assembly.arrow
 
     @property
+    def fingerprints(self) -> frozenset[str]:
+        """Those of the code that made the rows; more than one where a change of code was accepted."""
+        return frozenset(entry.code for entry in self._look().manifest.segments)
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics."""
         return tuple(self._look().assembly.metrics)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from swath.objective import Code
     from swath.results import Results
     from swath.run import Handle
+    from swath.verification import Verification
 
 
 class Sweep:
@@ -112,6 +113,34 @@ class Sweep:
         if interrupted and not handle.snapshot.over:
             raise KeyboardInterrupt
         return handle.finished()
+
+    def verify(self, *, points: int = 50, rtol: float = 0.0, out: str | Path = "results") -> Verification:
+        """Run random finished points of the run again, keeping nothing, and compare with what is saved.
+
+        Parameters
+        ----------
+        points : int
+            At most so many.
+        rtol : float
+            Relative difference up to which floats count as equal.
+        out : path-like
+            The folder that holds the run's folder.
+
+        Returns
+        -------
+        Verification
+            Its ``changes`` say which points gave something else.
+
+        Raises
+        ------
+        SwathError
+            There is no run, nothing to compare with, or the objective cannot be called.
+        """
+        from swath.results import Results  # noqa: PLC0415  # what a sweep that only runs does without
+        from swath.verification import verify  # noqa: PLC0415
+
+        results = Results(Path(out) / self.definition.name)
+        return verify(results, self.definition, self._code, points=points, rtol=rtol)
 
 
 def load(path: str | Path, *overrides: str) -> Sweep:

@@ -30,7 +30,7 @@ def command(definition: Definition, point: int) -> str:
     point : int
         Its index there.
     """
-    file = _file(definition.name)
+    file = file_of(definition.name)
     if file is None:
         return f"swath run FILE --point {point}"
     parameters = dict(definition.space[point])
@@ -41,8 +41,8 @@ def command(definition: Definition, point: int) -> str:
     return shlex.join(["swath", "run", str(file), "--point", str(point)])
 
 
-def _file(name: str) -> Path | None:
-    """Guess which file defines a sweep."""
+def file_of(name: str) -> Path | None:
+    """Guess which file defines a sweep: the one of its name, here or in ``sweeps``; None if there is none."""
     folders, suffixes = (Path(), Path("sweeps")), (".yaml", ".yml", ".json")
     guesses = (folder / f"{name}{suffix}" for folder in folders for suffix in suffixes)
     return next((guess for guess in guesses if guess.is_file()), None)

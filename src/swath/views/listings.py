@@ -6,6 +6,7 @@ Each takes plain mappings, the same that ``--json`` prints, and returns text wit
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from swath.views.text import NUMERIC, TEXT, count, listed, plain, plural, size, table, value
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from swath.commands.lookup import Shown
     from swath.commands.preview import Preview
     from swath.commands.runs import Listed, Looked
+    from swath.commands.verify import Verified
     from swath.store.logbook import Line
 
 
@@ -204,6 +206,41 @@ def _values(title: str, values: Mapping[str, Any]) -> list[str]:
 
 def _full(item: Any) -> str:
     return repr(item) if isinstance(item, float) else _said(item)
+
+
+def verified(found: Verified) -> str:
+    """Show what running points again has shown: the counts, then every metric that changed."""
+    facts = [
+        ("run", plain(found["name"])),
+        ("run again", f"{count(found['points'])} of {plural(found['of'], 'point')} that ended ok"),
+        (
+            "code",
+            "not that which made all of these rows"
+            if found["code_changed"]
+            else "that which made these rows",
+        ),
+        ("equal", count(found["equal"]) + (f", up to {found['rtol']:g} of a float" if found["rtol"] else "")),
+        ("changed", count(len(found["changed"]))),
+    ]
+    rows = [
+        [str(change["point"]), metric, _full(values["old"]), _full(values["new"]), _apart(**values)]
+        for change in found["changed"]
+        for metric, values in change["metrics"].items()
+    ]
+    rows += [
+        [str(change["point"]), "", "", "", change["failure"]]
+        for change in found["changed"]
+        if change["failure"]
+    ]
+    heads = ["point", "metric", "saved", "now", ""]
+    return "\n\n".join("\n".join(part) for part in (_facts(facts), rows and table(heads, rows, ">")) if part)
+
+
+def _apart(old: Any, new: Any) -> str:
+    """Say by which part of the saved value a number has changed."""
+    if not all(type(item) in (int, float) for item in (old, new)) or not old or not isfinite(old - new):
+        return ""
+    return f"{abs(new / old - 1):.2g} of it"
 
 
 def findings(found: Sequence[Finding]) -> str:
