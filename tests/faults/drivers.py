@@ -69,6 +69,10 @@ class Drivers:
             os.kill(self.pid, signal.SIGKILL)
         return self.wait()
 
+    def lives(self) -> bool:
+        """Whether the driver has not ended."""
+        return Path(f"/proc/{self.pid}").exists()
+
     def wait(self) -> int:
         """Wait for the driver's end; return its exit code, -9 if it was killed."""
         return self._said("ended")

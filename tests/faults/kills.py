@@ -103,7 +103,7 @@ class Campaign:
             self._start("undisturbed")
             assert self._drivers.wait() == 0, (self.folder / "said").read_text()
             self._expected = _plain(self._rows("undisturbed"))
-            while self.tally.kills < kills or not self.tally.sweeps:
+            while (self.tally.kills < kills or not self.tally.sweeps) and not self.tally.trouble:
                 self.tally.sweeps += 1
                 self._sweep(f"sweep{self.tally.sweeps}", kills)
         return self.tally
@@ -149,7 +149,7 @@ class Campaign:
         if self._random.random() < 0.2:  # while it starts
             time.sleep(self._random.uniform(0, self._first))
             return
-        while not self._drivers.acknowledged.stat().st_size and time.monotonic() < begun + 30:
+        while not self._drivers.acknowledged.stat().st_size and self._drivers.lives():
             time.sleep(0.002)
         self._first = time.monotonic() - begun
         time.sleep(self._random.uniform(0, STRIDE))
