@@ -52,7 +52,7 @@ def fault():
 def f(x):
     with open(Path(__file__).parent / "ran", "a") as file:
         file.write(f"{{x}} {{os.getpid()}}\\n")
-    time.sleep(0.03)
+    time.sleep({nap})
     if x == {guilty}:
         wrong = fault()
         if wrong is not None:
@@ -156,7 +156,8 @@ def cell(rival: str, fault: str) -> str:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         what = OBJECTIVE.get(fault, "pass")
-        (folder / "study.py").write_text(STUDY.format(fault=what, guilty=GUILTY))
+        nap = 0.15 if "second" in fault else 0.03  # else the first has ended before the second is ready
+        (folder / "study.py").write_text(STUDY.format(fault=what, guilty=GUILTY, nap=nap))
         os.environ["FAULTS_MARK"] = mark
         try:
             said = (
@@ -183,7 +184,10 @@ def _outside(rival: str, folder: Path, fault: Fault) -> str:
     with _started(rival, folder) as process:
         if fault.running:
             deadline = time.monotonic() + DEADLINE
-            while len(_ran(folder)) < GUILTY and time.monotonic() < deadline:
+            while (
+                len(_ran(folder)) < (1 if fault.act is second_driver else GUILTY)
+                and time.monotonic() < deadline
+            ):
                 time.sleep(0.005)
             fault.act(process, folder)
         hung = _wait(process)

@@ -11,6 +11,7 @@ test fails or hangs; it survives if all of them pass. A text that is not found i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 ROOT = Path(__file__).parents[1]
 GOAL = 0.95
@@ -335,8 +336,9 @@ class Bench:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
 
-    def plant(self, mutant: Mutant) -> None:
-        """Put the defect in.
+    @contextlib.contextmanager
+    def planted(self, mutant: Mutant) -> Iterator[None]:
+        """Put a defect in for a while.
 
         Raises
         ------
@@ -348,10 +350,10 @@ class Bench:
         if text.count(mutant.old) != 1:
             raise LookupError(f"{mutant.file} holds {text.count(mutant.old)} times: {mutant.old!r}")
         path.write_text(text.replace(mutant.old, mutant.new))
-
-    def mend(self, mutant: Mutant) -> None:
-        """Take the defect out."""
-        shutil.copy(ROOT / "src/swath" / mutant.file, self.folder / "src/swath" / mutant.file)
+        try:
+            yield
+        finally:
+            path.write_text(text)
 
     def test(self, tests: Iterable[str]) -> str:
         """Run tests; return the first that fails, "hangs", or nothing if all pass.
@@ -418,14 +420,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for mutant in mutants:
             begun = time.monotonic()
             try:
-                bench.plant(mutant)
-                found = bench.test(mutant.tests.split())
+                with bench.planted(mutant):
+                    found = bench.test(mutant.tests.split())
             except LookupError as error:
                 found, errors = f"ERROR: {error}", errors + 1
             else:
                 caught += bool(found)
-            finally:
-                bench.mend(mutant)
             seconds = time.monotonic() - begun
             print(f"| {mutant.what} | {mutant.file} | {found or 'SURVIVES'} | {seconds:.0f} |", flush=True)
     print(f"caught {caught}/{len(mutants)}")

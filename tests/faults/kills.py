@@ -39,6 +39,9 @@ POINTS = 100_000
 STRIDE = 0.35
 """Seconds, at most, between an attempt's first commit and the kill: about a tenth of a sweep."""
 
+PATIENCE = 120.0
+"""Seconds after which a driver that has committed nothing counts as hanging."""
+
 OBJECTIVE = """
 def mix(i):
     h = i
@@ -150,6 +153,9 @@ class Campaign:
             time.sleep(self._random.uniform(0, self._first))
             return
         while not self._drivers.acknowledged.stat().st_size and self._drivers.lives():
+            if time.monotonic() > begun + PATIENCE:
+                self.tally.trouble.append(f"nothing was committed within {PATIENCE:g} s")
+                return
             time.sleep(0.002)
         self._first = time.monotonic() - begun
         time.sleep(self._random.uniform(0, STRIDE))
