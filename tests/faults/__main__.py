@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 ROOT = Path(__file__).parents[2]
-_ID = re.compile(r"test_([A-F]\d\d)")
+_IDS = re.compile(r"test_((?:[A-F]\d\d_)+)")  # a test may bear several
 
 
 @dataclass(slots=True)
@@ -100,9 +100,15 @@ def _run(passed_on: Sequence[str]) -> tuple[dict[str, Case], int]:
         cases: defaultdict[str, Case] = defaultdict(Case)
         for line in ledger.read_text(encoding="utf-8").splitlines():
             test, what, reason = json.loads(line)
-            found = _ID.search(test)
-            cases[found[1] if found else ""].note(test, what, reason)
+            for key in ids(test):
+                cases[key].note(test, what, reason)
     return cases, done.returncode
+
+
+def ids(test: str) -> list[str]:
+    """The ids that a test bears; an empty one if none, for it may fail all the same."""
+    found = _IDS.search(test)
+    return found[1].rstrip("_").split("_") if found else [""]
 
 
 def _report(cases: dict[str, Case]) -> int:
