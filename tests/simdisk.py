@@ -185,6 +185,10 @@ class SimDisk(Disk):
         except OSError:
             return False
 
+    def is_link(self, path: Path) -> bool:
+        self._look(path)
+        return False
+
     def add_folder(self, path: Path) -> None:
         fault = self._fault("mkdir", path)
         above = self._node(path.parent)

@@ -19,7 +19,7 @@ from swath.messages import Batch, Reply, Write
 from swath.ranges import RangeSet
 from swath.results import Results
 from swath.store import Store, commits, writer
-from swath.store.disk import Disk, checksum
+from swath.store.disk import Disk
 from swath.store.lock import holder
 from swath.store.manifest import Manifest, SegmentEntry, read_manifest
 from swath.store.provenance import git_commit
@@ -214,7 +214,7 @@ def bad_replies():
         "a metric is named 'worker'",
     )
     words = pa.array(["x"] * 4).dictionary_encode()
-    yield "dictionary", stream(good.append_column("word", words)), 4, "metric word is dictionary"
+    yield "dictionary", stream(good.append_column("word", words)), 4, "it holds a dictionary"
     twice = good.append_column("error", pa.array([0.0] * 4))
     yield "double metric", stream(twice), 4, "two columns of one type"
     garbled = bytearray(stream(good.append_column("word", pa.array(["aaaa"] * 4))))
@@ -627,35 +627,6 @@ def test_a_manifest_that_says_nonsense_is_refused(damaged, change, text):
     forge(damaged, lambda manifest: manifest.update(change))
     with pytest.raises(DamageError, match=text):
         Results(damaged)
-
-
-@pytest.mark.parametrize(
-    "name", ["../../../etc/passwd", "/etc/passwd", "000001.arrow/../x", "a.arrow", "000001.arrow\n"]
-)
-def test_a_manifest_cannot_point_elsewhere(damaged, name):
-    forge(damaged, lambda manifest: manifest["segments"][0].update(file=name))
-    with pytest.raises(DamageError, match="no name that swath gives"):
-        Results(damaged)
-
-
-def test_links_and_pipes_in_a_run_folder_are_not_followed(damaged, tmp_path):
-    segment = damaged / "segments/000001.arrow"
-    segment.rename(tmp_path / "elsewhere")
-    for plant in (lambda: segment.symlink_to(tmp_path / "elsewhere"), lambda: os.mkfifo(segment)):
-        plant()
-        with pytest.warns(UserWarning, match=r"000001.arrow"):
-            assert len(Results(damaged).frame) == SIZE - 10
-        segment.unlink()
-
-
-def test_a_definition_in_a_run_folder_cannot_point_elsewhere(damaged, tmp_path):
-    (tmp_path / "secret.csv").write_text("c\n1\n")
-    definition = json.loads((damaged / "definitions/0002.yaml").read_text())
-    raw = json.dumps({**definition, "table": str(tmp_path / "secret.csv")}).encode()
-    (damaged / "definitions/0002.yaml").write_bytes(raw)
-    forge(damaged, lambda manifest: manifest["definitions"][-1].update(bytes=len(raw), crc=checksum([raw])))
-    with pytest.raises(DamageError, match=r"definitions/0002.yaml: it is not as swath writes it"):
-        Results(damaged).definition  # noqa: B018  reading it is the test
 
 
 def forge(folder, change):

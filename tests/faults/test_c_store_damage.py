@@ -132,7 +132,7 @@ def check_reading(disk: SimDisk, name: str, sound: pa.Table) -> None:
 
 @pytest.mark.timeout(3600)
 def test_C12_no_flipped_bit_cut_or_blot_gives_a_wrong_value(disk, request, monkeypatch):
-    dice = random.Random(12)
+    dice = random.Random(request.config.getoption("--first-seed"))
     sound = read(disk, KNOWN).table
     names = files(disk)
     assert {name.partition("/")[0] for name in names} == {

@@ -201,7 +201,8 @@ def one_life(seed: int, monkeypatch) -> None:
 
 @pytest.mark.timeout(3600)
 def test_C05_power_cuts_lose_no_row_that_was_reported_saved(request, monkeypatch):
-    for seed in range(request.config.getoption("--losses")):
+    first = request.config.getoption("--first-seed")
+    for seed in range(first, first + request.config.getoption("--losses")):
         try:
             one_life(seed, monkeypatch)
         except Exception as error:

@@ -16,7 +16,7 @@ from swath.errors import SwathError, UsageError
 from swath.rates import History
 from swath.results import Results
 from swath.snapshot import RECENT, Snapshot
-from swath.store.disk import Disk
+from swath.store.disk import Disk, publish
 from swath.store.lock import holder
 from swath.store.manifest import MANIFEST, SEGMENTS, read_manifest
 
@@ -246,7 +246,7 @@ def stop(folder: Path, *, now: bool, say: Callable[[str], None]) -> None:
     if writer is None:
         say(f"{folder} is not running.")
         return
-    (folder / STOP).write_text("now" if now else "drain", encoding="ascii")
+    publish(Disk(), folder / STOP, [b"now" if now else b"drain"], sync=False)
     wait = "it saves what is finished" if now else "the points that are running finish first"
     say(f"Asked {writer} to stop {folder}; {wait}.")
     told = False

@@ -61,6 +61,10 @@ class Disk:
         """Tell whether there is a folder of this name, or a link to one."""
         return path.is_dir()
 
+    def is_link(self, path: Path) -> bool:
+        """Tell whether a name is a link, wherever it leads."""
+        return path.is_symlink()
+
     def add_folder(self, path: Path) -> None:
         """Create a folder in one that is there."""
         path.mkdir()

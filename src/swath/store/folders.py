@@ -42,12 +42,20 @@ def enter(folder: Path, disk: Disk) -> Lock:
         ) from error
     except OSError as error:
         raise CannotWriteError(f"cannot write {folder}: {error.strerror}") from error
+    _refuse_links(folder, disk)
     strangers = sorted(name for name in names - OURS if not name.endswith(".tmp"))
     if strangers and not names & {RUN, MANIFEST, BEFORE}:
         raise UsageError(
             f"{folder} holds no run but other files ({strangers[0]!r}, ...); give the sweep another name, or --out"
         )
     return Lock(folder)
+
+
+def _refuse_links(folder: Path, disk: Disk) -> None:
+    """Refuse a folder that leads elsewhere: we would write, and remove, there."""
+    for name in (DEFINITIONS, SEGMENTS, "logs"):
+        if disk.is_link(folder / name):
+            raise DamageError(f"{folder / name} is a link; a run keeps its files in its own folder")
 
 
 def resume(disk: Disk, folder: Path) -> Manifest:

@@ -34,7 +34,7 @@ BEFORE = "manifest.json.1"
 RUN = "run.json"
 SEGMENTS = "segments"
 DEFINITIONS = "definitions"
-LARGEST = 1 << 28  # bytes; a manifest, run.json or definition beyond this is not ours
+LARGEST = 1 << 28  # bytes; a file of a run beyond this is not ours
 MAX_ATTEMPTS = 65535  # of a point; segments keep it in 16 bits
 SEGMENT_NAME = re.compile(r"[0-9]{6,9}\.arrow", re.ASCII)
 DEFINITION_NAME = re.compile(r"[0-9]{4,9}\.yaml", re.ASCII)
@@ -337,6 +337,8 @@ def _check(manifest: Manifest) -> None:
 
 
 def _definition(entry: Any) -> DefinitionEntry:
+    if _count(entry, "bytes") > LARGEST:
+        raise ValueError(f"bytes is {entry['bytes']} of a definition, more than swath writes")
     return DefinitionEntry(
         number=_count(entry, "number"),
         file=_named(entry, DEFINITION_NAME),
@@ -373,6 +375,8 @@ def _segment(entry: Any) -> SegmentEntry:
     )
     if set(made.statuses) - set(STATUSES) or sum(made.statuses.values()) != made.rows:
         raise ValueError(f"statuses {dict(made.statuses)} do not add up to {made.rows} rows in {made.file}")
+    if made.bytes > LARGEST:
+        raise ValueError(f"bytes is {made.bytes} of {made.file}, more than swath writes")
     if made.attempts_max > MAX_ATTEMPTS:
         raise ValueError(f"attempts_max is {made.attempts_max} in {made.file}")
     return made

@@ -22,6 +22,7 @@ import pyarrow as pa
 from swath.errors import DamageError
 from swath.messages import STATUSES
 from swath.store.disk import checksum
+from swath.store.ipc import WRONG, read_file, read_stream
 from swath.store.sealing import FORMAT
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ WIRE: Final = tuple(name for name in CORE if name not in ("attempts", "worker"))
 SMALL_CHUNK: Final = (
     4096  # rows; chunks smaller than this on average are joined, for each costs a kilobyte of head
 )
-_WRONG = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def accept(write: Write, worker: int, positions_of: Callable[[NDArray[np.int64]]
         table = unify([_decode(payload) for payload in write.reply.payload])
         points = numpy_column(table, "point")
         statuses = numpy_column(table, "status")
-    except _WRONG as error:
+    except WRONG as error:
         raise RejectedError(f"its rows cannot be read: {error}") from error
     if len(points) != write.reply.rows:
         raise RejectedError(f"it holds {len(points)} rows and announces {write.reply.rows}")
@@ -164,9 +164,8 @@ def array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _decode(payload: bytes | memoryview) -> pa.Table:
-    """Read a slot's Arrow stream; whatever is wrong with it raises one of `_WRONG`."""
-    table: pa.Table = pa.ipc.open_stream(pa.py_buffer(payload)).read_all()
-    table.validate(full=True)
+    """Read a slot's Arrow stream; whatever is wrong with it raises one of `WRONG`."""
+    table = read_stream(pa.py_buffer(payload))
     _check(table, WIRE)
     if taken := {"attempts", "worker"}.intersection(table.column_names):
         raise ValueError(f"a metric is named {min(taken)!r}")
@@ -174,7 +173,7 @@ def _decode(payload: bytes | memoryview) -> pa.Table:
 
 
 def _check(table: pa.Table, core: Iterable[str]) -> None:
-    """Check columns and types: those agreed on, without nulls, and metrics of plain types."""
+    """Check columns and types: those agreed on, without nulls."""
     for name in core:
         column = table.column(name)  # raises KeyError where there is none or several
         if column.type != CORE[name] or column.null_count:
@@ -186,18 +185,6 @@ def _check(table: pa.Table, core: Iterable[str]) -> None:
     metrics = [(item.name, item.type) for item in table.schema if item.name not in OURS]
     if len(set(metrics)) < len(metrics):
         raise ValueError("a metric has two columns of one type")
-    for name, kind in metrics:
-        if not _plain(kind):
-            raise TypeError(f"metric {name} is {kind}")
-
-
-def _plain(kind: pa.DataType) -> bool:
-    """Tell whether a type is plain data: no dictionary, no extension, no union, at any depth."""
-    if pa.types.is_nested(kind):
-        listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-        inside = (kind.field(i).type for i in range(kind.num_fields))
-        return (listed or pa.types.is_struct(kind)) and all(map(_plain, inside))
-    return not (pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType))
 
 
 def _complete(table: pa.Table, attempt: int, worker: int) -> pa.Table:
@@ -342,11 +329,10 @@ def decode(disk: Disk, folder: Path, manifest: Manifest, entry: SegmentEntry) ->
     if checksum([raw]) != entry.crc:
         raise DamageError("its checksum does not match")
     try:
-        table = pa.ipc.open_file(pa.py_buffer(raw)).read_all()
-        table.validate(full=True)
+        table = read_file(raw)
         _check(table, CORE)
         _check_against(table, manifest, entry)
-    except _WRONG as error:
+    except WRONG as error:
         raise DamageError(f"is not a segment of this run: {error}") from error
     return table.replace_schema_metadata()
 
