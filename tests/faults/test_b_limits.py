@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
+from pathlib import Path
 
 import psutil
+import pytest
 
 from tasks import batch, becomes_true, evaluated, failures, statuses, table
 
@@ -96,6 +100,60 @@ def test_B11_a_point_may_tidy_up_when_it_is_asked_to_end(opened, tmp_path):
     assert (tmp_path / "tidy").exists()
 
 
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+@contextlib.contextmanager
+def cgroup(kind, **settings):
+    """Make a control group of a kind that the kernel's first interface has, for the test alone."""
+    group = CGROUPS / kind / f"swath-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group for {kind} can be made here: {error}")
+    try:
+        for name, value in settings.items():
+            (group / f"{kind}.{name}").write_text(str(value))
+        yield group
+    finally:
+        for member in (group / "cgroup.procs").read_text().split():
+            (CGROUPS / kind / "cgroup.procs").write_text(member)
+        assert becomes_true(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+
+
+def test_B11_a_child_that_cannot_be_killed_is_abandoned(opened):
+    source = """
+        import os, time
+        from pathlib import Path
+
+        def f(do):
+            if do == "freeze":  # the kernel keeps what is frozen, as it keeps what waits for a dead disk
+                group = Path(os.environ["FREEZER"])
+                (group / "cgroup.procs").write_text(str(os.getpid()))
+                (group / "freezer.state").write_text("FROZEN")
+                time.sleep(1e9)
+            return do
+    """
+    with cgroup("freezer") as group, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FREEZER", str(group))
+        made = opened(source, "a", "freeze", "b", timeout=LIMIT)
+        try:
+            began = time.monotonic()
+            reply = made.evaluate(batch(0, 2))
+            assert time.monotonic() - began < 30
+            (stuck,) = (group / "cgroup.procs").read_text().split()
+            assert psutil.Process(int(stuck)).status() == psutil.STATUS_DISK_SLEEP
+            assert statuses(reply) == {0: "ok", 1: "timeout"}
+            assert failures(reply) == {
+                1: "the point ran longer than 1 s; the process does not end, even by SIGKILL; its slot goes on without it"
+            }
+            assert statuses(made.evaluate(batch(2, 3))) == {2: "ok"}
+        finally:
+            (group / "freezer.state").write_text("THAWED")
+        assert becomes_true(lambda: not psutil.pid_exists(int(stuck)))
+
+
 HOGS = """
     import mmap, os, sys, time
 
@@ -166,6 +224,28 @@ def test_B12_a_point_that_takes_too_much_memory_is_oom(opened):
             assert text.endswith("more than the 314,572,800 it may")
     assert known == {0: "ok", 1: "oom", 2: "oom", 3: "oom", 4: "oom", 5: "ok"}
     assert becomes_true(lambda: psutil.virtual_memory().available > before - 4 * CAP)
+
+
+def test_B12_whom_the_kernel_kills_for_memory_is_oom(opened):
+    source = """
+        import os
+        from pathlib import Path
+
+        def f(do):
+            return len(bytearray(b"x") * (600 * 2**20)) if do == "at_once" else do
+
+        Path(os.environ["GROUP"], "cgroup.procs").write_text(str(os.getpid()))
+    """
+    with cgroup("memory", limit_in_bytes=CAP) as group, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GROUP", str(group))
+        made = opened(source, "a", "at_once", "b")
+        reply = made.evaluate(batch(0, 2))
+        assert statuses(reply) == {0: "ok", 1: "oom"}
+        assert failures(reply) == {
+            1: "the machine had no memory left: the process was killed by SIGKILL, by the kernel"
+        }
+        assert statuses(made.evaluate(batch(2, 3))) == {2: "ok"}
+        made.close()
 
 
 def test_B12_memory_is_not_counted_twice_nor_files_at_all(opened, tmp_path):

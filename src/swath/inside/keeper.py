@@ -40,7 +40,7 @@ STUCK = b"!"
 SHOW = signal.SIGRTMAX - 2 if sys.platform == "linux" else signal.SIGUSR2
 """The signal at which a child writes down where it is."""
 
-SHOW_TIME, TERM_TIME, KILL_TIME = 0.1, 0.25, 5.0
+SHOW_TIME, TERM_TIME, KILL_TIME = 0.1, 0.25, 2.0
 """Seconds for writing that down, for ending when asked by SIGTERM, and for dying when killed."""
 
 SUBREAPER, DEATH_SIGNAL = 36, 1
@@ -88,7 +88,7 @@ def keep(child: int, leash: int, scratch: str) -> NoReturn:
     if order == HUNG:
         _ask_to_end(child)
     status = _kill(child)
-    kill_rest()
+    kill_rest(frozenset([child] if status is None else []))
     empty(scratch)
     with contextlib.suppress(OSError):
         os.write(leash, STUCK if status is None else ENDED)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from _thread import _count as count_threads
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ EVERY = 0.1
 
 HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver", b".backend.resource_tracker")
 """What stands in the command lines of processes that end with the one that they help."""
+
+HARMLESS = ("tqdm._monitor",)
+"""Modules whose threads only look after progress bars."""
 
 MOST_FILES = 100_000
 """Temporary files that are looked at; more are too many."""
@@ -100,7 +104,7 @@ class Wear:
     def is_worn(self) -> bool:
         """Tell, after a batch, whether this process should be replaced."""
         deadline = time.monotonic() + PATIENCE
-        while count_threads() > self._threads or (has_children() and self._left()):
+        while self._left_threads() or (has_children() and self._left()):
             if time.monotonic() > deadline:
                 return True
             time.sleep(0.005)
@@ -108,12 +112,19 @@ class Wear:
 
     def leaks(self) -> bool:
         """Tell whether points have leaked too much, as far as it was time to measure."""
-        if not self._leaks and (now := time.monotonic()) > self._measure_at:
-            self._measure_at = now + EVERY
+        if not self._leaks and (begun := time.monotonic()) > self._measure_at:
             load = _load(self._scratch)
+            now = time.monotonic()
+            self._measure_at = now + max(EVERY, SHARE * (now - begun))
             self._first = self._first or load
             self._leaks = self._exceeds(load, self._first)
         return self._leaks
+
+    def _left_threads(self) -> bool:
+        extra = count_threads() - self._threads
+        if extra > 0:
+            extra -= sum(type(thread).__module__ in HARMLESS for thread in threading.enumerate())
+        return extra > 0
 
     def _left(self, kept: Iterable[int] = ()) -> list[int]:
         spared = self.spared.union(kept)

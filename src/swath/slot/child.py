@@ -95,6 +95,7 @@ class Child:
         self._kernel_kills = _kernel_kills()
         self._end = threading.Lock()
         self._ended = self.evidence = ""
+        self.is_stuck = False
         self._scratch = place.scratch()
         channel, its_channel = socket.socketpair()
         self._leash, its_leash = socket.socketpair()
@@ -182,6 +183,8 @@ class Child:
             status = "crash"
             if self.process.returncode == -signal.SIGKILL and _kernel_kills() > self._kernel_kills:
                 status, ended = "oom", f"the machine had no memory left: {ended}, by the kernel"
+        elif self.is_stuck:
+            text = f"{text}; {ended}"
         logs = self._output.last_words(*((self.crumb[SINCE], position) if position >= 0 else BETWEEN))
         return Death(position, status, (text or ended) + self.evidence, began, seconds, plain, logs)
 
@@ -243,19 +246,27 @@ class Child:
     def _await_end(self) -> str:
         """Wait for the keeper; do its work if it does not, because a point has killed or stopped it."""
         self.process.send_signal(signal.SIGCONT)
-        try:
-            code = self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
+        code = self._wait(PATIENCE)
+        if code is None:
             self.process.kill()
-            code = self.process.wait()
+            code = self._wait(PATIENCE)
         with contextlib.suppress(OSError):
             word = self._leash.recv(1, socket.MSG_DONTWAIT)
-            if word == STUCK:
-                return f"the process does not end, even by SIGKILL: slot {self._name} goes on without it"
-            if word == ENDED:
+            if word == ENDED and code is not None:
                 return cause(code)
+            if word == STUCK:
+                code = None
+        if code is None:
+            self.is_stuck = True
+            return "the process does not end, even by SIGKILL; its slot goes on without it"
         self._clean_up()
         return cause(code)
+
+    def _wait(self, seconds: float) -> int | None:
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     def _clean_up(self) -> None:
         """Kill whoever has inherited the folder for temporary files: these are the child's."""

@@ -33,8 +33,11 @@ RUSH = 4 * 2**30
 OFTEN, SELDOM = 0.01, 0.25
 """Seconds between two looks, at least and at most, if there is something to look for."""
 
-SHARE = 20
-"""A look at all processes may take this part of the time, one out of so many."""
+SOON = 0.05
+"""Seconds between two searches for the child's descendants, at least."""
+
+SHARE = 100
+"""Looking for the child's descendants may take this part of the time, one out of so many."""
 
 TICK = os.sysconf("SC_CLK_TCK")
 """Ticks in a second, in which the kernel tells when a thread began."""
@@ -65,6 +68,8 @@ class Watch:
         self.interval = self._slowest = 1.0
         if task.timeout is not None:
             self.interval = self._slowest = min(SELDOM, max(OFTEN, task.timeout / 8))
+        self._family: list[int] = []
+        self._search_at = 0.0
         if task.memory is not None:
             self.interval = OFTEN
 
@@ -101,13 +106,13 @@ class Watch:
 
     def _held(self, cap: int) -> int:
         """Add up the memory of the child and of its descendants, in bytes; choose when to look again."""
-        begun = time.perf_counter()
-        family = descendants(self._keeper)
-        held = sum(map(_resident, family))
+        if (now := time.monotonic()) >= self._search_at:
+            self._family = descendants(self._keeper)
+            self._search_at = now + max(SOON, SHARE * (time.monotonic() - now))
+        held = sum(map(_resident, self._family))
         if held > cap:
-            held = sum(map(_owned, family))
-        cost = time.perf_counter() - begun
-        self.interval = min(self._slowest, SELDOM, max(OFTEN, SHARE * cost, (cap - held) / RUSH))
+            held = sum(map(_owned, self._family))
+        self.interval = min(self._slowest, SELDOM, max(OFTEN, (cap - held) / RUSH))
         return held
 
 
