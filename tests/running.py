@@ -149,13 +149,14 @@ class Cluster:
         return ""
 
     def _start(
-        self, program: str, name: str, options: Sequence[str], **environment: str
+        self, program: str, name: str, options: Sequence[str], before: Sequence[str] = (), **environment: str
     ) -> subprocess.Popen[bytes]:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         with (folder / "log").open("wb") as log:
             return subprocess.Popen(
                 [
+                    *before,
                     *(
                         sys.executable,
                         "-m",
@@ -172,11 +173,17 @@ class Cluster:
                 stderr=subprocess.STDOUT,
             )
 
-    def hire(self, *names: str, options: Sequence[str] = ("--no-nanny",), **environment: str) -> Self:
-        """Start workers."""
+    def hire(
+        self,
+        *names: str,
+        options: Sequence[str] = ("--no-nanny",),
+        before: Sequence[str] = (),
+        **environment: str,
+    ) -> Self:
+        """Start workers, each with a command ``before`` its own, as ``ip netns exec``."""
         for name in names:
             words = ["--nthreads", "1", "--name", name, *options]
-            self.workers[name] = self._start("dask_worker", name, words, **environment)
+            self.workers[name] = self._start("dask_worker", name, words, before, **environment)
         return self
 
     def kill(self, name: str) -> None:

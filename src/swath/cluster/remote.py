@@ -24,6 +24,7 @@ import json
 import logging
 import threading
 import time
+import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -147,7 +148,6 @@ class Remote:
         if isinstance(where, str):
             self.address, self._mine = where, True
             self._background = Background()
-            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it meets, we report
             self.client: Client = self._connect()
         elif where.asynchronous:
             raise UsageError(
@@ -370,9 +370,10 @@ class Remote:
     async def _misfit(self, address: str) -> str:
         from distributed.versions import get_versions  # noqa: PLC0415  # Dask is here by now
 
-        question = {"op": "versions", "packages": list(PACKAGES)}
+        names = [name for name in PACKAGES if name != "python"]  # of which Dask tells unasked
+        question = {"op": "versions", "packages": names}
         answers = await self.client.scheduler.broadcast(msg=question, workers=[address])
-        there, here = answers[address]["packages"], get_versions(list(PACKAGES))["packages"]
+        there, here = answers[address]["packages"], get_versions(names)["packages"]
         return misfit(there, here)
 
     async def _send(self, member: Member) -> str:
@@ -434,7 +435,11 @@ def _quiet(status: str) -> str:
 
 async def _client(address: str, patience: float) -> Client:
     from distributed import Client  # noqa: PLC0415  # imported only where a sweep runs on Dask
+    from distributed.versions import VersionMismatchWarning  # noqa: PLC0415
 
+    # What a client meets, and who has other versions, we report ourselves.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore", VersionMismatchWarning)
     client = Client(address, asynchronous=True, set_as_default=False, timeout=patience, name="swath")
     keep_steady(client.loop)
     try:
