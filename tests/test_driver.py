@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import exp
-from random import Random
 
 import pytest
 
+from simulating import Ledger, simulate
 from swath.driver import Driver, Policy
 from swath.engines.simulated import Plan, Simulated
 from swath.loop import drive
@@ -383,90 +382,12 @@ def test_a_drain_with_a_grace_ends_when_that_is_over():
 # A thousand clusters.
 
 
-class Ledger:
-    """Remembers what was written, as a store would."""
-
-    def __init__(self, engine):
-        self.engine = engine
-        self.rows = Counter()
-        self.attempts = {}
-
-    def append(self, write):
-        for start, stop in write.accepted:
-            for position in range(start, stop):
-                self.rows[position] += 1
-                self.attempts[position] = write.batch.attempt
-        self.engine.post(Durable(self.engine.now(), (write.batch.id,)))
-
-
-def planned(seed):
-    random = Random(f"{seed} plan")
-    maybe = lambda high: random.choice([0.0, random.uniform(0, high)])  # noqa: E731
-    duration, spread = 10 ** random.uniform(-4, 2), random.choice([0.0, 1.0, 2.0])
-    plan = Plan(
-        seed=seed,
-        workers=random.randint(1, 6),
-        duration=duration,
-        spread=spread,
-        failing=maybe(0.5),
-        excluded=maybe(0.9),
-        deaths=maybe(0.2) / (1 + duration * exp(3 * spread)),  # the longest point must have a chance to end
-        lost=maybe(0.2),
-        twice=maybe(0.3),
-        late=maybe(0.2),
-        stop_after=random.choice([None, None, random.uniform(0, 50)]),
-    )
-    policy = Policy(
-        retries=random.choice([0, 0, 2]),
-        limit=random.choice([None, None, random.randint(1, 100)]),
-        max_failures=random.choice([None, None, random.randint(1, 30)]),
-        patience=1e9,
-    )
-    return random.choice([0, 1, 7, 40, 150]), plan, policy
-
-
-def simulate(seed):
-    """Run one planned cluster; raise with its log if an invariant breaks."""
-    total, plan, policy = planned(seed)
-    engine = Simulated(plan)
-    ledger = Ledger(engine)
-    driver = Driver(total, policy=policy, now=0.0)
-
-    checked = driver.handle
-
-    def handle(event):
-        commands = checked(event)
-        driver.check()
-        usable = any(not worker.held for worker in driver.workers.values())
-        assert driver.concluded or driver.flights or driver.writing or not usable, "stalled"
-        return commands
-
-    driver.handle = handle
-    try:
-        engine.open()
-        conclusion = drive(driver, engine, ledger.append)
-        assert set(ledger.rows.values()) <= {1}, "a position was written twice"
-        assert set(ledger.rows) == {p for a, b in driver.done for p in range(a, b)}
-        if conclusion.ending is Ending.COMPLETE:
-            assert len(ledger.rows) == total
-        if policy.limit is not None:
-            assert sum(not engine.excluded(position) for position in ledger.rows) <= policy.limit
-        for position, attempt in ledger.attempts.items():
-            if not engine.excluded(position):
-                ends = [engine.status(position, k) for k in range(1, attempt + 1)]
-                assert "ok" not in ends[:-1], "an ok row was tried again"
-                assert ends[-1] == "ok" or attempt == policy.retries + 1
-    except AssertionError as error:
-        log = "\n".join(engine.log)
-        pytest.fail(
-            f"seed {seed}: {error}\n{total=}\n{plan}\n{policy}\n{log}\nagain: --first-seed {seed} --seeds 1"
-        )
-
-
 def test_simulated_clusters(request):
     first = request.config.getoption("--first-seed")
-    for seed in range(first, first + request.config.getoption("--seeds")):
-        simulate(seed)
+    count = request.config.getoption("--seeds")
+    endings = Counter(simulate(seed).ending for seed in range(first, first + count))
+    if count >= 300:
+        assert set(endings) == {Ending.COMPLETE, Ending.ASKED, Ending.LOST, Ending.LIMIT}
 
 
 def test_a_plan_gives_the_same_year_again():

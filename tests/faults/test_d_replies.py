@@ -1,4 +1,4 @@
-"""Driver fault D16: replies that come twice, late, out of order, or are none, told by a driver and by a store."""
+"""Driver faults D16 and D20: replies that are no answers, and workers that come and go under a virtual clock."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from random import Random
 import pytest
 
 from saving import rows, stream, study
-from swath.driver import Driver
+from simulating import Ledger
+from swath.driver import Driver, Policy
+from swath.engines.simulated import Plan, Simulated
+from swath.loop import drive
 from swath.messages import (
+    Conclude,
     Durable,
     Ending,
     Exclude,
@@ -196,3 +200,25 @@ def test_D16_a_cluster_that_garbles_at_random_loses_and_doubles_nothing(session)
         for _ in range(random.choice([1, 1, 2])):
             session.tell(Finished(0.0, batch.id, reply))
     all_there(session)
+
+
+# D20: workers that come and go, under a virtual clock.
+
+
+def test_D20_half_of_the_workers_are_preempted_every_minute_for_an_hour():
+    def an_hour(preempted):
+        engine = Simulated(Plan(seed=20, workers=4, duration=6.0, spread=1.0, preempted=preempted))
+        engine.open()
+        driver = Driver(100_000, policy=Policy(deadline=3600.0))
+        ledger = Ledger(engine)
+        conclusion = drive(driver, engine, ledger.append)
+        driver.check()
+        assert conclusion == Conclude(Ending.LIMIT, "the time limit is reached")
+        assert set(ledger.rows.values()) == {1}
+        assert set(ledger.attempts.values()) == {1}
+        assert driver.failures == 0
+        return driver.rows
+
+    quiet = an_hour(0.0)
+    assert quiet > 1500
+    assert an_hour(0.5) >= 0.4 * quiet

@@ -2,12 +2,15 @@
 
 Nothing is evaluated and nobody waits: `wait` moves the clock to the next event. A year of cluster
 failures passes in a second, and the same plan gives the same year again.
+
+Misfortunes end at a planned time, so that a sweep which does not end after it has stalled for no reason.
 """
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
@@ -28,9 +31,14 @@ from swath.messages import (
 from swath.objective import Signature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swath.task import Task
+
+MINUTE = 60.0
+
+NONSENSE = b"nonsense"
+"""Rows of a reply that are none."""
 
 GRACE = 1e-9
 """Seconds; a recall that comes at the very end of a point finds the next one begun."""
@@ -52,12 +60,26 @@ class Plan:
         Shape of the durations; 0 makes them equal.
     failing, excluded : float
         Chance that an attempt fails, or that a position is excluded.
+    alike : bool
+        Whether all failures say the same.
     deaths : float
         Rate of worker deaths per second; a dead worker is replaced after up to a second.
+    preempted : float
+        Part of the workers that is taken away at every full minute; each is replaced after up to five seconds.
+    blackout : float or None
+        When all workers leave at once; new ones come within a minute and a half.
+    flapping : int
+        Workers that leave and join again, under the same name, every 0.3 s.
+    sick : int
+        How many of the first workers answer nonsense, half of the time.
     lost, twice, late : float
         Chance that an answer is lost, comes twice, or comes up to ten seconds late.
-    stop_after : float or None
-        When somebody asks to stop, if at all.
+    suspended : float
+        Rate per second at which the driver itself is stopped, for up to an hour.
+    stops : tuple of (float, Urgency, float or None)
+        When somebody asks to stop, how, and with what grace.
+    calm : float
+        From when on no misfortune happens any more.
     """
 
     seed: int
@@ -66,11 +88,18 @@ class Plan:
     spread: float = 1.0
     failing: float = 0.0
     excluded: float = 0.0
+    alike: bool = False
     deaths: float = 0.0
+    preempted: float = 0.0
+    blackout: float | None = None
+    flapping: int = 0
+    sick: int = 0
     lost: float = 0.0
     twice: float = 0.0
     late: float = 0.0
-    stop_after: float | None = None
+    suspended: float = 0.0
+    stops: tuple[tuple[float, Urgency, float | None], ...] = ()
+    calm: float = float("inf")
 
 
 @dataclass(slots=True)
@@ -85,7 +114,15 @@ class _Work:
 @dataclass(slots=True)
 class _Host:
     slots: int
+    joins: float
     works: list[_Work] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Internal: something happens to the cluster."""
+
+    what: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +157,28 @@ class Simulated:
         self._now = 0.0
         self._serial = count()
         self._names = count()
-        self._agenda: list[tuple[float, int, Event | _Ready]] = []
+        self._agenda: list[tuple[float, int, Event | _Ready | _Turn]] = []
         self._hosts: dict[str, _Host] = {}
         self._serials: dict[int, int] = {}
+        self._sick: set[str] = set()
+        self._replaced_within = 1.0
 
     def open(self, task: Task | None = None) -> Signature:  # noqa: ARG002  # nothing is evaluated
         """Let the workers join."""
-        for _ in range(self.plan.workers):
+        plan = self.plan
+        for _ in range(plan.workers):
             self._hire()
-        if self.plan.stop_after is not None:
-            self._at(self.plan.stop_after, StopAsked(self.plan.stop_after, Urgency.DRAIN, "planned"))
+        self._sick = {f"w{number}" for number in range(plan.sick)}
+        for number in range(plan.flapping):
+            self._turn(self._random.random(), partial(self._flap, f"flapping-{number}"))
+        if plan.preempted:
+            self._turn(MINUTE, self._preempt)
+        if plan.blackout is not None:
+            self._turn(plan.blackout, self._black_out)
+        if plan.suspended:
+            self._turn(self._random.expovariate(plan.suspended), self._suspend)
+        for time, urgency, grace in plan.stops:
+            self._at(time, StopAsked(time, urgency, "planned", grace))
         return Signature(required=(), optional=(), anything=True, place="")
 
     def submit(self, batches: Sequence[Batch]) -> None:
@@ -159,17 +208,25 @@ class Simulated:
         """Move the clock to the next event, or by ``timeout``."""
         until = None if timeout is None else self._now + timeout
         while self._agenda and (until is None or self._agenda[0][0] <= until):
-            self._now, _, event = heapq.heappop(self._agenda)
+            time, _, event = heapq.heappop(self._agenda)
+            self._now = max(self._now, time)
             if isinstance(event, _Ready):
                 self._answer(event)
-                continue
-            if isinstance(event, Left):
-                self._bury(event.worker)
-            self.log.append(f"{self._now:.3f} {event}")
-            return [event]
+            elif isinstance(event, _Turn):
+                event.what()
+            else:
+                return [self._told(event)]
         assert until is not None, "the simulation has nothing left to happen"  # noqa: S101
-        self._now = until
+        self._now = max(self._now, until)
         return []
+
+    def _told(self, event: Event) -> Event:
+        """Let an event happen, now, and return it."""
+        event = replace(event, now=self._now)
+        if isinstance(event, Left):
+            self._bury(event.worker)
+        self.log.append(f"{self._now:.3f} {event}")
+        return event
 
     def post(self, event: Event) -> None:
         """Deliver an event after a short, planned delay."""
@@ -186,18 +243,57 @@ class Simulated:
 
     # Workers.
 
-    def _hire(self) -> None:
-        name, slots = f"w{next(self._names)}", self._random.randint(1, 3)
-        joins = self._now + self._random.random()
-        self._at(joins, Joined(joins, name, slots))
-        self._hosts[name] = _Host(slots)
+    def _hire(self, within: float = 1.0) -> None:
+        joins = self._now + within * self._random.random()
+        name = f"w{next(self._names)}"
+        self._join(name, joins)
         if self.plan.deaths:
             dies = joins + self._random.expovariate(self.plan.deaths)
-            self._at(dies, Left(dies, name))
+            if dies < self.plan.calm:
+                self._at(dies, Left(dies, name))
+
+    def _join(self, name: str, time: float) -> None:
+        slots = self._random.randint(1, 3)
+        self._at(time, Joined(time, name, slots))
+        self._hosts[name] = _Host(slots, time)
 
     def _bury(self, name: str) -> None:
-        if self._hosts.pop(name, None) is not None:
-            self._hire()
+        host = self._hosts.pop(name, None)
+        if host is None:
+            return
+        for work in host.works:
+            self._serials.pop(work.batch.id, None)
+        if not name.startswith("flapping"):
+            self._hire(self._replaced_within)
+
+    def _flap(self, name: str) -> None:
+        if self._now < min(self.plan.calm, MINUTE):
+            self._join(name, self._now)
+            self._at(self._now + 0.3, Left(self._now + 0.3, name))
+            self._turn(self._now + 0.3, partial(self._flap, name))
+
+    def _preempt(self) -> None:
+        if self._now < self.plan.calm:
+            names = self._there()
+            self._replaced_within = 5.0
+            for name in self._random.sample(names, round(self.plan.preempted * len(names))):
+                self._at(self._now, Left(self._now, name))
+            self._turn(self._now + MINUTE, self._preempt)
+
+    def _black_out(self) -> None:
+        self._replaced_within = 90.0
+        for name in self._there():
+            self._at(self._now, Left(self._now, name))
+
+    def _there(self) -> list[str]:
+        return [name for name, host in self._hosts.items() if host.joins <= self._now]
+
+    def _suspend(self) -> None:
+        """Stop the driver's process: whatever happens meanwhile is told when it wakes up."""
+        if self._now < self.plan.calm:
+            self._now += 10 ** self._random.uniform(0, 3.6)
+            self.log.append(f"{self._now:.3f} (woke up)")
+            self._turn(self._now + self._random.expovariate(self.plan.suspended), self._suspend)
 
     def _start(self, name: str, host: _Host) -> None:
         for work in host.works[: host.slots]:
@@ -250,12 +346,30 @@ class Simulated:
         work = next(work for work in host.works if work.batch.id == ready.batch_id)
         host.works.remove(work)
         self._start(ready.worker, host)
-        event: Event = Finished(self._now, work.batch.id, self._reply(work))
-        if self._random.random() < self.plan.lost:
+        reply = self._reply(work)
+        if ready.worker in self._sick and self._chance(0.5):
+            reply = self._garbled(work.batch, reply)
+        event: Event = Finished(self._now, work.batch.id, reply)
+        if self._chance(self.plan.lost):
             event = Lost(self._now, work.batch.id, "planned")
         self._post_soon(event)
-        if self._random.random() < self.plan.twice:
+        if self._chance(self.plan.twice):
             self._post_soon(event)
+
+    def _chance(self, chance: float) -> bool:
+        return self._now < self.plan.calm and self._random.random() < chance
+
+    def _garbled(self, batch: Batch, reply: Reply) -> Reply:
+        """Return nonsense; what is wrong with the last kind only a store can see."""
+        return self._random.choice(
+            [
+                replace(reply, done=((batch.start, batch.stop + 1),)),
+                replace(reply, done=(*reply.done, *reply.done)),
+                replace(reply, rows=reply.rows + batch.stop - batch.start + 1),
+                replace(reply, failed=(("fine", reply.done),)),
+                replace(reply, payload=(NONSENSE,)),
+            ]
+        )
 
     def _reply(self, work: _Work) -> Reply:
         steps = self._walk(work)
@@ -273,15 +387,19 @@ class Simulated:
             failed=tuple((status, tuple(ranges)) for status, ranges in failed.items()),
             seconds=steps[-1][1] - work.begun,
             slot=work.batch.worker,
+            complaint="alike" if self.plan.alike and failed else "",
         )
 
     # The agenda.
 
     def _post_soon(self, event: Event) -> None:
         delay = self._random.uniform(0.001, 0.02)
-        if self._random.random() < self.plan.late:
+        if self._chance(self.plan.late):
             delay += self._random.uniform(0, 10)
         self._at(self._now + delay, event)
 
-    def _at(self, time: float, event: Event | _Ready) -> None:
+    def _turn(self, time: float, what: Callable[[], None]) -> None:
+        self._at(time, _Turn(what))
+
+    def _at(self, time: float, event: Event | _Ready | _Turn) -> None:
         heapq.heappush(self._agenda, (time, next(self._serial), event))
