@@ -339,7 +339,7 @@ def test_run_says_what_it_did_and_where_it_went(here):
     assert re.fullmatch(r"total: 6 points ok, 4 failed \(4 error\) in [\d.]+s", lines[-4])
     assert lines[-3:] == [
         "  results:  swath results total",
-        "  failed:   swath results total --where 'status != \"ok\"'",
+        "  failed:   swath results total --failures",
         "  retry:    swath run total.yaml --engine inline --progress log --json --retry",
     ]
     assert done.stderr.replace("\n", "").isprintable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shlex
 import time
 
@@ -221,6 +222,25 @@ def test_B16_many_logs_of_a_batch_become_one(opened, monkeypatch):
     logs = evaluated(made).logs
     assert [(log.first, log.last) for log in logs] == [(-1, -1), (0, 0), (1, 1), (2, 2), (3, 20)]
     assert logs[-1].text == "".join(f"{x}," for x in range(2, 20))
+
+
+def test_B16_many_large_logs_of_a_batch_keep_little_each(opened, monkeypatch):
+    monkeypatch.setattr(ends, "MOST_BYTES", 100_000)
+    made = opened("says_late 0", *["pours 1"] * 4)
+    logs = evaluated(made).logs[2:]
+    assert [log.size for log in logs] == [2**20] * 4
+    assert [len(log.text) > 60_000 for log in logs] == [True, True, False, False]
+    assert all(len(log.text) < ends.LITTLE + 50 for log in logs[2:])
+
+
+def test_B16_a_child_that_may_open_few_files_prints_all_the_same(opened):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        made = opened("says_late hello")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert printed(evaluated(made))[0] == "hello\nand complains\n"
 
 
 def test_B16_a_mark_is_found_however_it_is_cut():

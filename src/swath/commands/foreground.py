@@ -292,9 +292,8 @@ class Words:
     def _ways(self, snapshot: Snapshot) -> list[str]:
         ways = [f"  results:  swath results {plain(self._run)}"] if snapshot.statuses else []
         if snapshot.failed:
-            where = shlex.quote('status != "ok"')
             ways += [
-                f"  failed:   swath results {plain(self._run)} --where {where}",
+                f"  failed:   swath results {plain(self._run)} --failures",
                 f"  retry:    {self.retry}",
             ]
         return ways

@@ -39,8 +39,8 @@ MARK = struct.Struct("=qqqq")
 NOTHING = bytes(4)
 """What the system answers if nothing is in the pipe."""
 
-HIGH = 256
-"""Our own descriptor of the pipe is at least this: out of the way of points that close the small ones."""
+HIGH = (256, 64, 3)
+"""Our own descriptor of the pipe is at least this, if so many may be open: out of the way of points that close the small ones."""
 
 
 class Output:
@@ -54,7 +54,7 @@ class Output:
 
     def __init__(self, crumb: MutableSequence[int]) -> None:
         self._crumb = crumb
-        self._pipe = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, HIGH)
+        self._pipe = _moved(1)
         self._marks = False
         self._streams = [_stream(1), _stream(2)]
         sys.stdout, sys.stderr = self._streams
@@ -92,6 +92,14 @@ class Output:
             return fcntl.ioctl(self._pipe, termios.FIONREAD, NOTHING) != NOTHING
         except OSError:  # a point has closed it
             return False
+
+
+def _moved(descriptor: int) -> int:
+    """Return a second descriptor of the same file, as high as may be."""
+    for least in HIGH:
+        with contextlib.suppress(OSError):  # beyond the limit of open files
+            return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, least)
+    return descriptor
 
 
 def _stream(descriptor: int) -> io.TextIOWrapper:
