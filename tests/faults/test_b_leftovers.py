@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,6 +94,11 @@ LEAVES = """
     def descriptors():
         OPEN.extend(os.open("/dev/null", os.O_RDONLY) for _ in range(100))
         time.sleep(0.02)
+
+    def many_bytes():
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            os.posix_fallocate(file.fileno(), 0, 6 * 10**8)
+        time.sleep(0.15)
 
     def files():
         with tempfile.NamedTemporaryFile(delete=False) as file:
@@ -280,3 +286,15 @@ def test_B18_temporary_files_are_removed_after_a_death(opened):
     assert becomes_true(lambda: is_gone(child.pid))
     assert statuses(made.evaluate(batch(1, 2))) == {1: "ok"}
     assert not name.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="cannot fill a disk quickly")
+def test_B18_a_child_that_fills_the_disk_is_replaced(opened, tmp_path):
+    if shutil.disk_usage(tmp_path).free < 10 * 2**30:
+        pytest.skip("the disk is too full for that")
+    made = opened(LEAVES, *["many_bytes"] * 4)
+    known, first = {}, worker(made)
+    while len(known) < 4:
+        known |= statuses(made.evaluate(batch(len(known), 4)))
+    assert set(known.values()) == {"ok"}
+    assert worker(made) != first

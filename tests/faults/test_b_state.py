@@ -14,10 +14,12 @@ import pandas as pd
 import psutil
 import pytest
 
+import swath
 from swath.inside.own import own
 from swath.slot import Slot
-from swath.space import Opaque
-from tasks import batch, becomes_true, done, evaluated, failures, statuses, table, task
+from swath.space import Axis, Opaque, Space
+from swath.space.expressions import Expression
+from tasks import batch, becomes_true, done, evaluated, failures, statuses, table, task, written
 
 DISTURBS = """
     import ctypes, decimal, gc, json, locale, os, random, resource, signal, sys, tempfile, time, warnings
@@ -275,3 +277,39 @@ def test_B32_what_cannot_be_copied_is_shared():
     assert np.shares_memory(own(large), large)
     assert not np.shares_memory(own(large[:10]), large)
     assert large.flags.writeable
+
+
+def test_B19_fresh_points_obey_where_and_limits(tmp_path):
+    space = Space([[Axis(("x",), (list(range(3000)),))]], where=Expression("x % 1000 == 7"))
+    made = Slot(task(tmp_path, "def f(x): return x", space, fresh=True), "w")
+    try:
+        reply = made.evaluate(batch(0, 3000))
+        assert (reply.done, values(reply)) == (((0, 3000),), [7, 1007, 2007])
+        assert reply.failed == ()
+        reply = made.evaluate(batch(0, 3000, limit=2))
+        assert (reply.done, values(reply)) == (((0, 1008),), [7, 1007])
+        reply = made.evaluate(batch(0, 3000, budget=0.0))
+        assert values(reply) in ([], [7])
+    finally:
+        made.close()
+
+
+STUDY = """
+objective: grow:f
+parameters: {x: [1, 2, 3, 4]}
+point: {fresh: true}
+maximize: length
+"""
+
+
+def test_B19_a_sweep_of_fresh_points(tmp_path, monkeypatch):
+    monkeypatch.chdir(
+        written(tmp_path, grow="HELD = []\ndef f(x): HELD.append(x); return {'length': len(HELD)}")
+    )
+    Path("grow.yaml").write_text(STUDY)
+    assert swath.load("grow.yaml").run(workers=1).frame["length"].tolist() == [1] * 4
+    with pytest.raises(swath.UsageError, match=r"point\.fresh gives every point a process of its own"):
+        swath.load("grow.yaml").run(engine="inline", out="elsewhere")
+    Path("grow.yaml").write_text(STUDY + "isolation: none\n")
+    with pytest.raises(swath.UsageError, match="isolation: none do not"):
+        swath.load("grow.yaml").run(workers=1, out="elsewhere")

@@ -58,7 +58,11 @@ def become_child() -> list[int]:
     del sys.argv[1:]
     keeper = os.getpid()
     control(SUBREAPER, 1)
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:  # too many processes
+        os.write(rest[-1], f"no process can be started: {error}".encode())
+        os._exit(1)
     if child:
         for descriptor in rest:
             os.close(descriptor)

@@ -126,6 +126,7 @@ class Child:
             its_leash.close()
             os.close(memory)
             os.close(self._output.writer)
+        self._watch = Watch(task, self.process.pid, self.crumb)
         self.channel = Connection(channel.detach())
         self._poller = select.poll()
         self._poller.register(self.channel.fileno(), select.POLLIN)
@@ -153,7 +154,7 @@ class Child:
                 if (message := self._receive(left)) is not None:
                     return message
             if self._exited():
-                raise ObjectiveError(f"importing {objective} ended its process: {self.end()}")
+                raise ObjectiveError(f"importing {objective} ended its process: {self.end()}{self.evidence}")
         self.end(hung=True)
         raise ObjectiveError(f"importing {objective} took more than {IMPORT_TIMEOUT:g} s{self.evidence}")
 
@@ -161,23 +162,23 @@ class Child:
         """Send a batch and watch over it."""
         self.crumb[HERE] = NOWHERE
         self._batches += 1
-        watch = Watch(self.task, self.process.pid, self.crumb)
+        self._watch.begin()
         status = text = ""
         self._output.begin()
         try:
             self.channel.send_bytes(json.dumps([start, stop, budget, limit]).encode())
             while not status and not self._exited():
-                if (message := self._receive(watch.interval)) is not None:
+                if (message := self._receive(self._watch.interval)) is not None:
                     return self._with_logs(unpack(message))
-                status, text = watch.look()
+                status, text = self._watch.look()
         except OSError:
             pass  # the other end is gone, and so is the child
         position = self.crumb[HERE]
         plain = {
-            "timeout": not watch.is_disturbed(),
+            "timeout": not self._watch.is_disturbed(),
             "oom": self._batches == 1 and position == start,
         }.get(status, False)
-        began, seconds = watch.begun(position)
+        began, seconds = self._watch.begun(position)
         ended = self.end(hung=status == "timeout")
         if not status:
             status = "crash"

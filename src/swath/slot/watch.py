@@ -1,4 +1,4 @@
-"""The watch over a batch: does its point take more time or memory than it may.
+"""The watch over a child: does its point take more time or memory than it may.
 
 The watch looks from time to time, never at every point: at the position that the child has noted (the *crumb*), at the
 clock, and, under a cap, at the memory of the child and of all that it has started.
@@ -47,7 +47,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Watch:
-    """Looks at a batch from time to time, for a point that takes too long or too much memory.
+    """Looks at a child from time to time, for a point that takes too long or too much memory.
 
     Parameters
     ----------
@@ -63,15 +63,18 @@ class Watch:
         self._task = task
         self._keeper = keeper
         self._crumb = crumb
-        self._seen = (NOWHERE, 0)
-        self._began = self._since = self._looked = time.monotonic()
-        self.interval = self._slowest = 1.0
-        if task.timeout is not None:
-            self.interval = self._slowest = min(SELDOM, max(OFTEN, task.timeout / 8))
         self._family: list[int] = []
         self._search_at = 0.0
-        if task.memory is not None:
-            self.interval = OFTEN
+        self._slowest = 1.0
+        if task.timeout is not None:
+            self._slowest = min(SELDOM, max(OFTEN, task.timeout / 8))
+        self.begin()
+
+    def begin(self) -> None:
+        """Prepare for a batch."""
+        self._seen = (NOWHERE, 0)
+        self._began = self._since = self._looked = time.monotonic()
+        self.interval = self._slowest if self._task.memory is None else OFTEN
 
     def look(self) -> tuple[str, str]:
         """Return a status and its text if the point is to be ended, else two empty texts."""
