@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import random
+import time
+
+import psutil
 import pytest
 from distributed import Client
 
 import swath
-from running import HOLD, Cluster, ask, ran, until
+from running import ENVIRONMENT, HOLD, Cluster, ask, ran, until
+from swath.cluster import remote
+from swath.driver import quarantine
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +140,132 @@ def test_D15_two_runs_and_a_stranger_with_our_keys_on_one_scheduler(cluster, stu
     again = begun(study, cluster, fresh=True)
     assert len(whole(again)) == 30
     assert ask("run", "held.yaml", "--scheduler", cluster.address, folder=study).returncode == 0
+
+
+def test_D03_a_flapping_worker_is_left_out(cluster, study, monkeypatch):
+    monkeypatch.setattr(quarantine, "FALLS", 3)
+    cluster.hire("good")
+    handle = begun(study, cluster)
+    for _ in range(3):
+        cluster.hire("flap")
+        until(lambda: "flap" in busy(handle))
+        cluster.kill("flap")
+        until(lambda: "flap" not in busy(handle))
+    (text,) = until(lambda: handle.snapshot.notices)
+    assert text.startswith("flap is not used for 60 s")
+    cluster.hire("flap")
+    lets_go(study)
+    assert set(whole(handle).worker) == {"good"}
+
+
+def busy(handle):
+    return {load.name for load in handle.snapshot.workers if load.busy}
+
+
+def test_D07_a_frozen_worker_and_its_late_answer(cluster, study, monkeypatch, pytestconfig):
+    span = max(4.0, 60 * pytestconfig.getoption("--span"))
+    monkeypatch.setattr(remote, "SILENT", span / 2)
+    cluster.hire("a", "b")
+    handle = begun(study, cluster)
+    until(lambda: len(ran(study)) == 2)
+    frozen = psutil.Process(cluster.workers["b"].pid)
+    frozen.suspend()
+    time.sleep(span)
+    until(lambda: handle.snapshot.slots == 1)
+    frozen.resume()
+    until(lambda: handle.snapshot.slots == 2)
+    lets_go(study)
+    assert len(whole(handle)) == 30
+    assert len(ran(study)) > 30  # what it held ran twice, and has one row
+    assert handle.snapshot.notices == (
+        f"worker b: it was silent for {span / 2:g} s; what it held runs elsewhere",
+    )
+
+
+def test_D08_a_worker_ten_times_slower(cluster, study):
+    (study / "slow.py").write_text(
+        "import os, time\n\ndef f(x):\n    time.sleep(0.02 * int(os.environ.get('SLOW', 1)))\n    return x * x\n"
+    )
+    (study / "slow.yaml").write_text("objective: slow:f\nparameters: {x: {range: [200]}}\n")
+    cluster.hire("fast").hire("slow", SLOW="10")
+    arrived(cluster, 2)
+    handle = begun(study, cluster, "slow")
+    frame = whole(handle)
+    # Together they do 55 points a second. Equal shares would have taken 20 s.
+    assert handle.snapshot.elapsed < 12
+    assert (frame.worker == "fast").sum() > 100
+
+
+def arrived(cluster, count):
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(count, timeout=60)
+
+
+def test_D17_a_paused_worker_holds_nothing_up(cluster, study, monkeypatch):
+    monkeypatch.setattr(remote, "SILENT", 2.0)
+    cluster.hire("a", "b")
+    handle = begun(study, cluster)
+    until(lambda: len(ran(study)) == 2)
+    with Client(cluster.address, set_as_default=False) as client:
+        pause(client, 1e-6)
+        until(lambda: handle.snapshot.slots == 0)
+        pause(client, False)
+        until(lambda: handle.snapshot.slots == 2)
+    lets_go(study)
+    assert len(whole(handle)) == 30
+    assert all("paused, having too little memory" in text for text in handle.snapshot.notices)
+
+
+def pause(client, fraction):
+    """Let workers pause at a share of their memory; as they do when it runs out."""
+
+    def change(dask_worker):
+        dask_worker.memory_manager.memory_pause_fraction = fraction
+        if not fraction:
+            from distributed.core import Status
+
+            dask_worker.status = Status.running
+
+    client.run(change)
+
+
+def test_D20_half_of_the_workers_are_preempted_again_and_again(cluster, study, pytestconfig):
+    span = pytestconfig.getoption("--span")
+    period, rounds = max(2.0, 60 * min(1.0, span)), max(2, int(60 * min(1.0, span)))
+    chance = random.Random(1)
+    rate = (
+        4 * 40
+    )  # points a second of four workers that nothing happens to; each nap takes a little more than 20 ms
+    count = int(rate * period * rounds)
+    (study / "long.yaml").write_text(f"objective: study:nap\nparameters: {{x: {{range: [{count}]}}}}\n")
+    names = [f"first-{k}" for k in range(4)]
+    cluster.hire(*names)
+    arrived(cluster, 4)
+    handle = begun(study, cluster, "long")
+    for number in range(rounds):
+        if handle.wait(period):
+            break
+        for k, name in enumerate(chance.sample(names, 2)):
+            cluster.kill(name)
+            names[names.index(name)] = f"new-{number}-{k}"
+            cluster.hire(f"new-{number}-{k}")
+    assert handle.wait(600 + 5 * period * rounds)
+    assert len(whole(handle)) == count
+    if span >= 1:
+        assert handle.snapshot.elapsed < count / rate / 0.4
+
+
+def test_D21_a_clock_that_is_days_off(cluster, study):
+    (study / "clock").mkdir()
+    (study / "clock/sitecustomize.py").write_text(
+        "import time\nreal = time.time\ntime.time = lambda: real() - 5 * 86400\n"
+    )
+    (study / "timed.yaml").write_text(
+        "objective: study:nap\nparameters: {x: {range: [60]}}\npoint: {timeout: 20s}\n"
+    )
+    path = os.pathsep.join((str(study / "clock"), ENVIRONMENT["PYTHONPATH"]))
+    cluster.hire("right").hire("wrong", PYTHONPATH=path)
+    arrived(cluster, 2)
+    frame = whole(begun(study, cluster, "timed"))
+    started = frame.groupby("worker", observed=True).started.min()
+    assert 4.9 < (started["right"] - started["wrong"]).total_seconds() / 86400 < 5.1

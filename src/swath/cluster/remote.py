@@ -287,7 +287,7 @@ class Remote:
         known = {member.address for member in self.members.values()}
         for address, info in there.items():
             name = str(info["name"])
-            if address not in known and name not in self.members:
+            if address not in known and name not in self.members and info["status"] == "running":
                 self._greet(Member(name, address, info["nthreads"], info["last_seen"], now))
 
     def _listen(self, member: Member, info: dict[str, Any], now: float) -> None:
