@@ -17,6 +17,7 @@ import pytest
 from swath.capture import capture
 from swath.errors import ObjectiveError
 from swath.objective import Code, Signature, locate, signature_of
+from swath.unpacking import folder_of
 from tasks import SOURCE, written
 
 MODEL = '''
@@ -225,8 +226,16 @@ def test_beside_the_definition_first(tmp_path, monkeypatch):
 
 
 def test_a_module_beside_hides_an_installed_one(tmp_path):
-    written(tmp_path, statistics="def mean(x): return 0")
-    assert files(tmp_path, "statistics:mean") == {"statistics.py"}
+    written(tmp_path, click="def mean(x): return 0")
+    assert files(tmp_path, "click:mean") == {"click.py"}
+
+
+def test_a_module_beside_hides_nothing_of_pythons_own(tmp_path):
+    written(tmp_path, statistics="def mean(x): return 0", model="import statistics\ndef f(): pass")
+    assert files(tmp_path, "model:f") == {"model.py"}
+    assert refusal("statistics:mean", tmp_path) == (
+        f"objective statistics:mean: {tmp_path / 'statistics.py'} has the name of a module of Python's own; rename it"
+    )
 
 
 def test_nothing_is_imported(tmp_path):
@@ -350,7 +359,7 @@ def test_mistakes_between_arguments_and_parameters():
         "objective: digits:train (digits.py:12) requires C, which nothing provides; add it to parameters, or give it a default: C=None"
     ]
     assert mistakes(train, {"model": ""}, derived=["C"]) == []
-    assert mistakes(train, {"model": "", "C": 'model == "svm"', "seed": 'model == "svm"'}) == [
+    assert mistakes(train, {"model": "", "C": 'where (model == "svm") is false', "seed": "in block 1"}) == [
         'parameters.C: absent where (model == "svm") is false, but digits:train requires it (digits.py:12); give it a default: C=None'
     ]
 
@@ -519,15 +528,15 @@ def test_code_is_unpacked_where_its_root_does_not_exist(study, tmp_path, monkeyp
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     code = locate("model:simulate", study)
-    assert code._folder() == study.resolve()
+    assert folder_of(code.files, Path(code.root)) == study.resolve()
     moved = replace(code, root="/nowhere/at/all")
-    folder = moved._folder()
+    folder = folder_of(moved.files, Path(moved.root))
     assert folder.is_relative_to(temporary)
     assert {path: (folder / path).read_text() for path in code.files} == code.files
     assert folder.stat().st_mode & 0o077 == 0
-    assert moved._folder() == folder, "it is unpacked once"
+    assert folder_of(moved.files, Path(moved.root)) == folder, "it is unpacked once"
     (study / "helper.py").write_text("something = 'else'")
-    assert code._folder() == folder, "a root that holds other texts is not used"
+    assert folder_of(code.files, Path(code.root)) == folder, "a root that holds other texts is not used"
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left beside"
 
 
@@ -548,7 +557,7 @@ def test_files_outside_the_folder_are_refused(tmp_path, monkeypatch, path):
     (tmp_path / "temporary").mkdir()
     code = Code("m:f", "/nowhere/at/all", {path: "x = 1"}, b"", "")
     with pytest.raises(ObjectiveError, match="shipped code names a file outside its folder: "):
-        code._folder()
+        folder_of(code.files, Path(code.root))
     assert not list(tmp_path.rglob("escaped.py"))
 
 
@@ -558,8 +567,11 @@ def test_a_folder_that_somebody_else_owns_is_refused(tmp_path, monkeypatch):
     owner = os.getuid()
     (tmp_path / f"swath-{owner + 1}").mkdir()
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
-    with pytest.raises(ObjectiveError, match="belongs to another user; set TMPDIR to a folder of your own"):
-        code._folder()
+    with pytest.raises(
+        ObjectiveError,
+        match="belongs to another user, or others may write to it; set TMPDIR to a folder of your own",
+    ):
+        folder_of(code.files, Path(code.root))
 
 
 @pytest.mark.parametrize("raising", ["raise ValueError('no data')", "import nowhere_at_all"])

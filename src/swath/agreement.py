@@ -59,12 +59,12 @@ def check_arguments(definition: Definition, signature: Signature) -> None:
     """
     space = definition.space
     conditions = dict.fromkeys(space.names, "")
-    for block in space.blocks:
+    for number, block in enumerate(space.blocks, 1):
         for axis in block:
             if axis.when is not None:
-                conditions.update(dict.fromkeys(axis.names, axis.when.text))
+                conditions.update(dict.fromkeys(axis.names, f"where ({axis.when.text}) is false"))
         for name in set(space.names) - {name for axis in block for name in axis.names}:
-            conditions[name] = conditions[name] or "this block of the union has it"
+            conditions[name] = conditions[name] or f"in block {number} of the union"
     read = {name for expression in space.derive.values() for name in expression.names}
     found = signature.mistakes(definition.objective, parameters=conditions, derived=space.derived, read=read)
     if found:

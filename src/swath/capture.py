@@ -19,7 +19,18 @@ from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any
 
 from swath.errors import ObjectiveError
-from swath.objective import Code, closure, digest, locate, module_file, normalised, shape, ships, signature_of
+from swath.objective import (
+    Code,
+    closure,
+    digest,
+    is_pythons,
+    locate,
+    module_file,
+    normalised,
+    shape,
+    ships,
+    signature_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +65,7 @@ def capture(function: Callable[..., object]) -> Code:
     parts, modules = _reachable(function)
     files: dict[str, str] = {}
     for used in modules:
-        if module_file(root, used) is not None and ships(root):
+        if module_file(root, used) is not None and ships(root) and not is_pythons(used):
             files |= closure(root, used)
     fingerprint = digest([*parts, *normalised(files)])
     shown = getattr(function, "__name__", type(function).__name__)

@@ -21,17 +21,15 @@ import functools
 import hashlib
 import importlib.util
 import inspect
-import os
 import sys
 import sysconfig
-import tempfile
-import tokenize
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.errors import Mistake, ObjectiveError
+from swath.unpacking import admit, folder_of, text_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -76,7 +74,7 @@ class Signature:
         objective : str
             Its name, for the messages.
         parameters : mapping of str to str
-            The parameters, each with the text of its ``when`` (empty: always present).
+            The parameters, each with where it is absent (empty: nowhere).
         derived, read : collection of str
             Derived columns; names that some ``derive`` reads.
         """
@@ -103,7 +101,7 @@ class Signature:
         found += [
             Mistake(
                 f"parameters.{name}",
-                f"absent where ({when}) is false, but {objective} requires it{place}",
+                f"absent {when}, but {objective} requires it{place}",
                 f"give it a default: {name}=None",
             )
             for name, when in parameters.items()
@@ -139,9 +137,9 @@ class Code:
 
     def load(self) -> Callable[..., object]:
         """Import the objective in this process; whatever its module raises comes out."""
-        folder = self._folder() if self.files else None
+        folder = folder_of(self.files, Path(self.root)) if self.files else None
         if folder is not None:
-            sys.path.insert(0, str(folder))
+            admit(folder)
         if self.function:
             import cloudpickle  # noqa: PLC0415  # 35 ms that only functions by value need
 
@@ -191,35 +189,10 @@ class Code:
                     "rename one of them"
                 )
 
-    def _folder(self) -> Path:
-        """Return the root if it holds the same texts, else a folder of our own that does."""
-        root = Path(self.root)
-        if all(_text_at(root / path) == text for path, text in self.files.items()):
-            return root
-        name = hashlib.blake2b(repr(sorted(self.files.items())).encode(), digest_size=16).hexdigest()
-        folder = Path(tempfile.gettempdir()) / f"swath-{os.getuid()}" / name
-        if not folder.is_dir():
-            self._unpack(folder)
-        return folder
 
-    def _unpack(self, folder: Path) -> None:
-        folder.parent.mkdir(mode=0o700, exist_ok=True)
-        if folder.parent.stat().st_uid != os.getuid():
-            raise ObjectiveError(
-                f"{folder.parent} belongs to another user; set TMPDIR to a folder of your own"
-            )
-        beside = Path(tempfile.mkdtemp(dir=folder.parent))
-        for path, text in self.files.items():
-            target = beside / path
-            if not target.resolve().is_relative_to(beside.resolve()):
-                raise ObjectiveError(f"shipped code names a file outside its folder: {path}")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        try:
-            beside.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # somebody else unpacked the same texts meanwhile: theirs will do
-                raise
+def is_pythons(module: str) -> bool:
+    """Tell whether a module is of the standard library."""
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def locate(objective: str, folder: Path) -> Code:
@@ -238,6 +211,15 @@ def locate(objective: str, folder: Path) -> Code:
         If there is no such module, it is not valid Python, or it visibly lacks the function.
     """
     module, _, path = objective.partition(":")
+    if module == "__main__":
+        raise ObjectiveError(
+            f"objective {objective}: a slot has a __main__ of its own; name the file that {path} is in"
+        )
+    beside = module_file(folder, module.partition(".")[0])
+    if beside is not None and is_pythons(module):
+        raise ObjectiveError(
+            f"objective {objective}: {beside} has the name of a module of Python's own; rename it"
+        )
     for root in [folder, *map(Path, filter(None, sys.path)), Path.cwd()]:
         if module_file(root, module) is not None:
             return _read(objective, root.resolve(), module, path)
@@ -334,22 +316,16 @@ def closure(root: Path, module: str, *, follow: bool = True) -> dict[str, str]:
             file = module_file(root, wanted)
             if file is None or (relative := file.relative_to(root).as_posix()) in files:
                 continue
-            text = _text_at(file)
+            text = text_at(file)
             if text is None:
                 raise ObjectiveError(f"{file} cannot be read as Python source")
             files[relative] = text
             package = wanted if file.name == "__init__.py" else wanted.rpartition(".")[0]
             if follow:
-                pending += _imports(_parse(text, str(file)), package)
+                pending += [
+                    name for name in _imports(_parse(text, str(file)), package) if not is_pythons(name)
+                ]
     return dict(sorted(files.items()))
-
-
-def _text_at(file: Path) -> str | None:
-    try:
-        with tokenize.open(file) as source:
-            return source.read()
-    except (OSError, SyntaxError, UnicodeDecodeError):
-        return None
 
 
 def _parse(text: str, file: str) -> ast.Module:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click.testing
 
 from swath import cli
+from swath.store.lock import NAME as LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,10 +48,10 @@ def study(folder: Path, text: str | bytes, name: str = "study.yaml", objective: 
 
 
 def tree(folder: Path) -> dict[str, object]:
-    """Return everything below a folder: files by content, links by target; compiled code left out."""
+    """Return everything below a folder: files by content, links by target; compiled code and locks left out."""
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
-        if "__pycache__" in path.parts:
+        if "__pycache__" in path.parts or path.name == LOCK:  # which says who held it last
             continue
         name = path.relative_to(folder).as_posix()
         found[name] = str(path.readlink()) if path.is_symlink() else path.is_file() and path.read_bytes()
@@ -62,7 +63,9 @@ def untouched(folder: Path) -> Iterator[None]:
     """Make sure that nothing below a folder changes."""
     before = tree(folder)
     yield
-    assert tree(folder) == before
+    after = tree(folder)
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    assert not changed
 
 
 def refused(*words: object, code: int = 2, commands: tuple[str, ...] = ("check", "run")) -> list[str]:

@@ -100,11 +100,13 @@ class Embedded:
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **{**options, "dashboard": False})
 
-        with dask.config.set(QUIET):
+        # Not what the environment or a file says: it could have modules loaded, or strangers let in.
+        with dask.config.set({**dask.config.merge(*dask.config.defaults), **QUIET}):
             self._cluster = LocalCluster(
                 n_workers=self._size,
                 threads_per_worker=THREADS,
                 processes=False,
+                protocol="inproc://",
                 worker_class=Quiet,
                 dashboard_address="127.0.0.1:0",
                 worker_dashboard_address="127.0.0.1:0",

@@ -75,8 +75,17 @@ def placed(definition: Definition, mistakes: Sequence[Mistake]) -> list[Mistake]
     if definition.file is None:
         return list(mistakes)
     file = str(definition.file)
-    problems = [Problem(tuple(wrong.key.split(".", 1)), wrong.text, wrong.hint) for wrong in mistakes]
+    problems = [Problem(_path(definition, wrong.key), wrong.text, wrong.hint) for wrong in mistakes]
     return located(problems, Marks(_text(definition.file, file), file))
+
+
+def _path(definition: Definition, key: str) -> KeyPath:
+    """Return where a key such as ``parameters.beta`` stands; in a union, where it stands first."""
+    top, *name = key.split(".", 1)
+    blocks = definition.source.get(top)
+    if not name or not isinstance(blocks, list):
+        return (top, *name)
+    return next(((top, i, *name) for i, block in enumerate(blocks) if name[0] in block), (top, *name))
 
 
 def _text(path: Path, file: str) -> str:

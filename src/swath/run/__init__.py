@@ -13,6 +13,7 @@ that ``swath stop`` leaves in the folder.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from swath.agreement import find_objective
@@ -59,6 +60,7 @@ def prepare(definition: Definition, options: Options | None = None, *, code: Cod
     code = find_objective(definition, code)
     try_out(definition)
     engine = choose_engine(definition, options)
+    new = not options.out.exists()
     store = Store.open(options.out / definition.name, fresh=options.fresh)
     try:
         previous = None if options.fresh else store.previous()
@@ -67,4 +69,7 @@ def prepare(definition: Definition, options: Options | None = None, *, code: Cod
     except BaseException:
         engine.close()
         store.close()
+        if new:
+            with suppress(OSError):  # not if something is in it
+                options.out.rmdir()
         raise
