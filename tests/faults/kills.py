@@ -165,6 +165,8 @@ class Campaign:
         now = self._compare(name, before)
         rows = now.num_rows if now is not None else 0
         self.tally.kills += 1
+        if not self.tally.kills % 100:
+            print(f"{self.tally}\n", file=sys.stderr, flush=True)
         self.tally.deciles[min(9, 10 * rows // POINTS)] += 1
         self.tally.phases[self._drivers.phase()] += 1
         return now
