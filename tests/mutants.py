@@ -122,14 +122,14 @@ MUTANTS = (
         "store/history.py",
         "np.lexsort((-attempts.astype(np.int32), points))",
         "np.lexsort((attempts.astype(np.int32), points))",
-        "test_store.py",
+        "test_store.py::test_a_retried_point_has_the_row_of_its_last_attempt",
     ),
     Mutant(
         "rows of other batches are accepted",
         "store/segments.py",
         "    if low < write.batch.start or high >= write.batch.stop:",
         "    if False:",
-        "test_store.py",
+        "test_store.py::test_a_reply_that_is_none_never_reaches_the_disk",
     ),
     Mutant(
         "an export is written over the file that is there",
@@ -273,7 +273,7 @@ MUTANTS = (
         "slot/watch.py",
         "if timeout is not None and here >= 0 and now - self._since > timeout:",
         "if False:",
-        "test_slot.py::test_a_point_that_hangs_is_ended_in_time",
+        "test_slot.py::test_a_point_that_hangs_is_ended_in_time[hang]",
     ),
     Mutant(
         "a cap on memory is not enforced",
@@ -294,21 +294,21 @@ MUTANTS = (
         "inside/keeper.py",
         "    status = _kill(child)\n    kill_rest()",
         "    status = _kill(child)",
-        "faults/test_b_leftovers.py",
+        "faults/test_b_leftovers.py::test_B13_no_process_outlives_its_point_for_two_seconds",
     ),
     Mutant(
         "a point that is taken back runs all the same",
         "slot/__init__.py",
         "    return min(here + 1, batch.stop)",
         "    return min(here, batch.stop)",
-        "test_slot.py",
+        "test_slot.py::test_taking_back_what_has_not_begun",
     ),
     Mutant(
         "sys.exit in a point ends its child",
         "inside/evaluate.py",
         "            except BaseException as error:  # noqa: BLE001  # one point can fail only itself",
         "            except Exception as error:  # noqa: BLE001  # one point can fail only itself",
-        "test_evaluate.py test_slot.py::test_what_raises_is_an_error_and_costs_no_child",
+        "test_slot.py::test_what_raises_is_an_error_and_costs_no_child",
     ),
     Mutant(
         "what a point changes around it stays",
@@ -322,7 +322,7 @@ MUTANTS = (
         "inside/own.py",
         "return copy.deepcopy(value)",
         "return value",
-        "test_evaluate.py",
+        "test_evaluate.py::test_changing_an_argument_changes_no_other_point",
     ),
     # What ties them together.
     Mutant(
@@ -334,9 +334,9 @@ MUTANTS = (
     ),
     Mutant(
         "wall clock for deadlines",
-        "slot/watch.py",
-        "        here, now = self._crumb[HERE], time.monotonic()",
-        "        here, now = self._crumb[HERE], time.time()",
+        "engines/__init__.py",
+        "self.now = time.monotonic",
+        "self.now = time.time",
         "faults/test_c_time.py::test_C06_only_timestamps_come_from_the_wall_clock",
     ),
     Mutant(
@@ -344,7 +344,7 @@ MUTANTS = (
         "cluster/worker.py",
         'return f"swath-{run}-{batch.id}-{batch.attempt}"',
         'return f"swath-{run}-{batch.attempt}"',
-        "test_engines.py",
+        "test_engines.py::test_a_batch_ends_in_finished_with_its_positions",
     ),
     Mutant(
         "Dask's pages listen to the whole network",
@@ -358,7 +358,7 @@ MUTANTS = (
         "run/beginning.py",
         "    if (previous.objective, previous.fingerprint) == (definition.objective, code.fingerprint):",
         "    if True:",
-        "test_run.py",
+        "test_run.py::test_an_edited_line_stops_with_both_ways_out",
     ),
 )
 
