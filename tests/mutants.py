@@ -292,8 +292,8 @@ MUTANTS = (
     Mutant(
         "what a child started is left alive",
         "inside/keeper.py",
-        "    status = _kill(child)\n    kill_rest()",
-        "    status = _kill(child)",
+        "    while reap() and time.monotonic() < deadline:",
+        "    while False:",
         "faults/test_b_leftovers.py::test_B13_no_process_outlives_its_point_for_two_seconds",
     ),
     Mutant(
@@ -325,6 +325,13 @@ MUTANTS = (
         "test_evaluate.py::test_changing_an_argument_changes_no_other_point",
     ),
     # What ties them together.
+    Mutant(
+        "versions are not compared",
+        "cluster/handshake.py",
+        'return "; ".join(wrong)',
+        'return ""',
+        "faults/test_d_handshake.py::test_D11_other_versions_are_excluded_and_named",
+    ),
     Mutant(
         "shipped code may leave its folder",
         "objective.py",
