@@ -77,7 +77,7 @@ def test_D05_a_scheduler_restarted_at_its_address_is_used_again(fragile, study):
 def test_D05_a_scheduler_that_comes_back_elsewhere_ends_the_sweep_which_goes_on_there(
     fragile, study, monkeypatch
 ):
-    monkeypatch.setattr("swath.run.PATIENCE", 1.0)
+    monkeypatch.setattr("swath.run.beginning.PATIENCE", 1.0)
     sweep = swath.load(study / "held.yaml")
     handle = sweep.start(out=study / "results", scheduler=fragile.address)
     until(lambda: len(ran(study)) == 1)
@@ -96,7 +96,7 @@ def test_D05_a_scheduler_that_comes_back_elsewhere_ends_the_sweep_which_goes_on_
 
 
 def test_D05_a_client_of_the_user_whose_scheduler_is_gone(fragile, study, monkeypatch):
-    monkeypatch.setattr("swath.run.PATIENCE", 1.0)
+    monkeypatch.setattr("swath.run.beginning.PATIENCE", 1.0)
     with Client(fragile.address, set_as_default=False, timeout=2) as client:
         handle = swath.load(study / "held.yaml").start(out=study / "results", client=client)
         until(lambda: len(ran(study)) == 1)
