@@ -4,7 +4,7 @@ Theory of operation. What a process sees (`_File.data`, `_Folder.names`) and wha
 (`_File.kept`, `_Folder.kept`) are kept apart. An fsync makes the second equal to the first. At `cut` every file
 that was not synced since it was written becomes a random mixture of pages that made it, pages of zeros and pages of
 rubbish, and of the changes of a folder that was not synced a random selection is there, which is more than any
-reordering can do; only a rename is one change. A failed fsync drops pages, and the next one says yes.
+reordering can do; only a rename is one change. A failed fsync of a file drops pages, and the next one says yes.
 
 A step is a system call that changes something. `doom` says at which step the process dies (everything fails from
 then on, reading too) and `errors` at which ones it is given an error instead.

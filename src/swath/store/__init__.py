@@ -198,7 +198,9 @@ class Store:
         if self._fresh:
             self._move()
         for name in (DEFINITIONS, SEGMENTS):
-            self._disk.make_folder(self.folder / name)
+            if not self._disk.is_folder(self.folder / name):
+                self._disk.add_folder(self.folder / name)
+        self._disk.sync_folder(self.folder)  # whoever made them may have been killed before this
         if not self.manifest.run:
             self._create(definition)
         writer = self._writer

@@ -50,12 +50,7 @@ class Disk:
         self.make_folder(path.parent)
         with suppress(FileExistsError):
             self.add_folder(path)
-        try:
-            self.sync_folder(path.parent)
-        except OSError:
-            with suppress(OSError):  # the next fsync would say yes to what this one lost
-                self.remove_folder(path)
-            raise
+        self.sync_folder(path.parent)
 
     def is_folder(self, path: Path) -> bool:
         """Tell whether there is a folder of this name, or a link to one."""
