@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from running import HOLD, ask, ran
 from saving import SIZE, STUDY, Session, study
 from simdisk import HereCommits, SimDisk, clone, live_on
 from swath.errors import CannotWriteError, DamageError
@@ -271,3 +272,36 @@ def test_C13_files_of_another_run_are_refused_and_named(disk):
     theirs[names[0]], theirs[names[1]] = theirs[names[1]], theirs[names[0]]
     assert {item.file for item in read(disk).damage} == {f"segments/{name}" for name in names[:2]}
     check_going_on(disk, sound)
+
+
+def test_C12_what_is_for_people_is_not_read(disk):
+    sound = read(disk).table
+    for name in ("events.jsonl", "results.parquet"):
+        disk._file(FOLDER / name).data = b"\0" * 100
+        assert read(disk).table.equals(sound)
+        assert read(disk).damage == examine(FOLDER, disk).damage == ()
+
+
+def test_C12_the_commands_name_damage_mend_it_and_go_on(tmp_path):
+    (tmp_path / "task.py").write_text(HOLD)
+    (tmp_path / "nap.yaml").write_text("objective: task:nap\nparameters: {x: {range: [6]}}\n")
+    run = ("run", "nap.yaml", "--engine", "inline")
+    ask(*run, "--limit", "2", folder=tmp_path, code=4)
+    ask(*run, folder=tmp_path)
+    expected = ask("results", "nap", "--format", "csv", folder=tmp_path).stdout.splitlines()
+    segment = tmp_path / "results/nap/segments/000001.arrow"
+    segment.write_bytes(flip(segment.read_bytes(), random.Random(5)))
+    found = ask("doctor", "nap", folder=tmp_path, code=2).stdout
+    assert re.search(
+        r"^BAD segments/000001.arrow +its checksum does not match; 2 rows are missing$", found, re.MULTILINE
+    )
+    assert "to put aside what is damaged: swath doctor results/nap --repair" in found
+    shown = ask("results", "nap", "--format", "csv", folder=tmp_path)
+    assert shown.stdout.splitlines() == [expected[0], *expected[3:]]
+    assert "segments/000001.arrow: its checksum does not match; 2 rows are missing" in shown.stderr
+    mended = ask("doctor", "nap", "--repair", folder=tmp_path).stdout
+    assert "kept as 000001.arrow.damaged, its points will run again; 2 rows are missing" in mended
+    ask(*run, folder=tmp_path)
+    assert ran(tmp_path) == [*"012345", *"01"]
+    assert len(ask("results", "nap", "--format", "csv", folder=tmp_path).stdout.splitlines()) == 7
+    assert "--repair needs a run" in ask("doctor", "--repair", folder=tmp_path, code=2).stderr
