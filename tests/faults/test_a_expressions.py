@@ -8,10 +8,10 @@ import random
 import subprocess
 import sys
 
-import escapes
 import pytest
-from refusing import GOOD, refused, settled, study
 
+import escapes
+from refusing import GOOD, refused, settled, study
 from running import ENVIRONMENT
 from swath.errors import ExpressionError
 from swath.space import grammar

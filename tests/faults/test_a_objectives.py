@@ -6,9 +6,9 @@ import sys
 import time
 
 import pytest
-from refusing import GOOD, called, refused, settled, study, tree, untouched
 
 import swath
+from refusing import GOOD, called, refused, settled, study, tree, untouched
 from swath.errors import ObjectiveError
 from swath.slot import Slot, child
 from swath.store.disk import Disk

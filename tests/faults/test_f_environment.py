@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from refusing import GOOD, study, tree
 
 import swath
+from refusing import GOOD, study, tree
 from running import ENVIRONMENT, HOLD, PATIENCE, ask, begun, command, ran, until
 from swath.errors import ObjectiveError
 from swath.objective import Code, locate

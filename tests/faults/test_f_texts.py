@@ -8,11 +8,11 @@ import subprocess
 import sys
 import unicodedata
 
-import escapes
 import pytest
-from refusing import GOOD, called, refused, settled, study, tree, untouched
 
+import escapes
 import swath
+from refusing import GOOD, called, refused, settled, study, tree, untouched
 from running import ENVIRONMENT, ask
 from swath.definition.checks import fitting_run_name
 from swath.errors import DefinitionError
