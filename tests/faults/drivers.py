@@ -16,6 +16,7 @@ import contextlib
 import json
 import mmap
 import os
+import select
 import signal
 import struct
 import subprocess
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PHASES = ("starting", "evaluating", "committing", "merging", "exporting")
+
+
+PATIENCE = 300.0
+"""Seconds after which a driver that does not end, or a process that does not fork one, counts as hanging."""
 
 
 class Drivers:
@@ -46,13 +51,19 @@ class Drivers:
         self._phase = folder / "phase"
         self._phase.write_bytes(bytes(mmap.PAGESIZE))
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder
+            [sys.executable, __file__, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=folder,
+            bufsize=0,  # so that a look at the pipe tells whether a word is there
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.lives():
+            os.kill(self.pid, signal.SIGKILL)
         self._process.communicate(timeout=60)
 
     def start(self, *arguments: object) -> None:
@@ -60,7 +71,6 @@ class Drivers:
         self.acknowledged.write_bytes(b"")
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([str(argument) for argument in arguments]).encode() + b"\n")
-        self._process.stdin.flush()
         self.pid = self._said("begun")
 
     def kill(self) -> int:
@@ -71,7 +81,7 @@ class Drivers:
 
     def lives(self) -> bool:
         """Whether the driver has not ended."""
-        return Path(f"/proc/{self.pid}").exists()
+        return self.pid > 0 and Path(f"/proc/{self.pid}").exists()
 
     def wait(self) -> int:
         """Wait for the driver's end; return its exit code, -9 if it was killed."""
@@ -88,8 +98,12 @@ class Drivers:
 
     def _said(self, word: str) -> int:
         assert self._process.stdout is not None
+        there, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
+        assert there, f"a driver does not say {word!r} within {PATIENCE:g} s"
         said, _, number = self._process.stdout.readline().decode().partition(" ")
         assert said == word, f"expected {word!r} of the process that forks drivers, got {said!r}"
+        if word == "ended":
+            self.pid = 0
         return int(number)
 
 

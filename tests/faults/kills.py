@@ -36,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from drivers import PHASES, Drivers
 
 POINTS = 100_000
-STRIDE = 0.35
-"""Seconds, at most, between an attempt's first commit and the kill: about a tenth of a sweep."""
+STRIDE = 0.15
+"""Time, at most, between an attempt's first commit and the kill, as a part of an undisturbed run."""
 
 PATIENCE = 120.0
 """Seconds after which a driver that has committed nothing counts as hanging."""
@@ -103,8 +103,10 @@ class Campaign:
     def run(self, kills: int) -> Tally:
         """Kill so often, and let the last sweep come to its end."""
         with Drivers(self.folder) as self._drivers:
+            begun = time.monotonic()
             self._start("undisturbed")
             assert self._drivers.wait() == 0, (self.folder / "said").read_text()
+            self._stride = STRIDE * (time.monotonic() - begun)
             self._expected = _plain(self._rows("undisturbed"))
             while (self.tally.kills < kills or not self.tally.sweeps) and not self.tally.trouble:
                 self.tally.sweeps += 1
@@ -158,7 +160,7 @@ class Campaign:
                 return
             time.sleep(0.002)
         self._first = time.monotonic() - begun
-        time.sleep(self._random.uniform(0, STRIDE))
+        time.sleep(self._random.uniform(0, self._stride))
 
     def _look(self, name: str, before: pa.Table | None) -> pa.Table | None:
         """Compare what is there after a kill with what was, and count the kill."""
