@@ -11,14 +11,17 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from swath.errors import ObjectiveError
+from swath.inside.crumb import HERE, blank
 from swath.slot import Slot, SlotBrokenError
 from swath.slot.place import Place
 from swath.slot.pool import Pool
+from swath.slot.watch import Watch
 from tasks import SOURCE, batch, becomes_true, done, statuses, table, task, written
 
 FAULTS = """
@@ -210,6 +213,20 @@ def test_a_point_that_hangs_is_ended_in_time(opened, fault):
     row = table(reply)[1]
     assert 1.0 <= row["seconds"] < 2.0
     assert abs(row["started"].timestamp() + row["seconds"] - time.time()) < 60
+
+
+def test_time_in_which_the_slot_s_own_process_was_stopped_does_not_count(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("swath.slot.watch.time", SimpleNamespace(monotonic=lambda: now[0]))
+    crumb = blank()
+    watch = Watch(task(tmp_path, FAULTS, {"do": ["a"]}, timeout=60.0), os.getpid(), crumb)
+    crumb[HERE] = 0
+    looks = []
+    for passed in (0.25, 30.0, 0.25, 600.0, 0.25, *[0.25] * 237):
+        now[0] += passed
+        looks.append(watch.look()[0])
+    assert looks[:-1] == [""] * (len(looks) - 1)
+    assert looks[-1] == "timeout"
 
 
 def test_many_short_points_are_no_long_one(opened):

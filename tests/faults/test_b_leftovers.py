@@ -119,17 +119,19 @@ def worker(made):
     return made._child.process.pid
 
 
-@pytest.mark.parametrize("fault", ["child", "forked", "daemon", "both", "process"])
-def test_B13_no_process_outlives_its_point_for_two_seconds(opened, fault):
-    made = opened(LEAVES, fault, fault, "a")
-    first = worker(made)
-    (row, *_) = table(made.evaluate(batch(0, 1)))
-    began = time.monotonic()
-    pids = [int(pid) for pid in str(row["value"]).split()]
-    assert pids
-    assert becomes_true(lambda: all(map(is_gone, pids)), 2.0 - (time.monotonic() - began))
-    assert worker(made) != first
-    assert statuses(made.evaluate(batch(2, 3))) == {2: "ok"}
+def test_B13_no_process_outlives_its_point_for_two_seconds(opened):
+    faults = ["child", "forked", "daemon", "both", "process"]
+    made = opened(LEAVES, *faults, "a")
+    for i, fault in enumerate(faults):
+        first = worker(made)
+        (row,) = table(made.evaluate(batch(i, i + 1)))
+        began = time.monotonic()
+        pids = [int(pid) for pid in str(row["value"]).split()]
+        assert becomes_true(lambda pids=pids: all(map(is_gone, pids)), 2.0 - (time.monotonic() - began)), (
+            fault
+        )
+        assert worker(made) != first, fault
+    assert statuses(made.evaluate(batch(5, 6))) == {5: "ok"}
 
 
 def test_B13_a_point_that_leaves_a_process_is_the_last_of_its_batch(opened):
@@ -181,14 +183,20 @@ def test_B13_processes_end_with_a_driver_that_is_killed(tmp_path):
     assert becomes_true(lambda: all(map(is_gone, found)), 5.0)
 
 
-@pytest.mark.parametrize("fault", ["thread", "deaf_thread", "at_exit"])
-def test_B14_a_child_in_which_threads_are_left_is_replaced(opened, fault):
-    made = opened(LEAVES, fault, "a")
-    first = worker(made)
-    assert statuses(made.evaluate(batch(0, 1))) == {0: "ok"}
-    assert worker(made) != first
-    assert is_gone(first)
-    assert statuses(made.evaluate(batch(1, 2))) == {1: "ok"}
+def test_B14_a_child_in_which_threads_are_left_is_replaced(opened):
+    faults = ["thread", "deaf_thread", "at_exit"]
+    made = opened(LEAVES, *faults, "a")
+    for i, fault in enumerate(faults):
+        first = worker(made)
+        assert statuses(made.evaluate(batch(i, i + 1))) == {i: "ok"}
+        assert worker(made) != first, fault
+        assert is_gone(first), fault
+    assert statuses(made.evaluate(batch(3, 4))) == {3: "ok"}
+
+
+def test_B14_ends_are_bounded(opened):
+    made = opened(LEAVES, "at_exit")
+    made.evaluate(batch(0, 1))
     began = time.monotonic()
     made.close()
     assert time.monotonic() - began < 5.0
@@ -224,7 +232,7 @@ def test_B14_what_an_earlier_point_left_is_blamed_on_nobody_else(opened):
         LOCK = threading.Lock()
     """
     points = ["bomb", *"abcd", "alarm", *"efghijklmnop", "lock", "locks"]
-    made = opened(source, *points, timeout=2.0)
+    made = opened(source, *points, timeout=1.5)
     known, tries = {}, 0
     while len(known) < len(points):
         start = min(set(range(len(points))) - set(known))
@@ -249,7 +257,7 @@ def test_B14_a_death_after_the_last_point_is_found_by_halving(opened):
 
         to_columns, evaluate.to_columns = evaluate.to_columns, deadly
     """
-    points = [*"abcdefg", "bomb", *"hij"]
+    points = ["a", "b", "bomb", "c"]
     made = opened(source, *points)
     known = {}
     while len(known) < len(points):
