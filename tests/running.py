@@ -121,8 +121,8 @@ def assert_same(results: swath.Results, expected: swath.Results) -> None:
 class Cluster:
     """A scheduler that cannot import swath, and workers, all started by hand in folders of their own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, host: str = "127.0.0.1", before: Sequence[str] = ()) -> None:
+        self.folder, self.host, self.before = folder, host, before
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self._file = folder / "scheduler.json"
         block = folder / "block"
@@ -156,6 +156,7 @@ class Cluster:
         with (folder / "log").open("wb") as log:
             return subprocess.Popen(
                 [
+                    *self.before,
                     *before,
                     *(
                         sys.executable,
@@ -164,7 +165,7 @@ class Cluster:
                         "--scheduler-file",
                         str(self._file),
                     ),
-                    *("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-dashboard"),
+                    *("--host", self.host, "--dashboard-address", "127.0.0.1:0", "--no-dashboard"),
                     *options,
                 ],
                 cwd=folder,

@@ -6,6 +6,7 @@ import os
 import random
 import time
 
+import numpy as np
 import psutil
 import pytest
 from distributed import Client
@@ -14,6 +15,7 @@ import swath
 from running import ENVIRONMENT, HOLD, Cluster, ask, ran, until
 from swath.cluster import remote
 from swath.driver import quarantine
+from swath.engines.dask import Dask
 
 
 @pytest.fixture(scope="module")
@@ -269,3 +271,46 @@ def test_D21_a_clock_that_is_days_off(cluster, study):
     frame = whole(begun(study, cluster, "timed"))
     started = frame.groupby("worker", observed=True).started.min()
     assert 4.9 < (started["right"] - started["wrong"]).total_seconds() / 86400 < 5.1
+
+
+def test_D19_a_heavy_task_and_heavy_answers(cluster, study, monkeypatch, pytestconfig):
+    """What the function holds travels once for each worker, in pieces; a batch ends before its answer is too heavy."""
+    weight = int(200e6 * max(0.2, min(1.0, pytestconfig.getoption("--span"))))
+    sent = []
+    call, event = remote.Remote._call, Dask._event
+
+    def noting(self, name, address, *arguments):
+        sent.append((name, address, sum(len(part) for part in arguments if isinstance(part, bytes))))
+        return call(self, name, address, *arguments)
+
+    def weighing(self, batch, data):
+        answers.append(len(data))
+        return event(self, batch, data)
+
+    answers: list[int] = []
+    monkeypatch.setattr(remote.Remote, "_call", noting)
+    monkeypatch.setattr(Dask, "_event", weighing)
+
+    data = np.zeros(weight // 8)
+
+    def heavy(x):
+        return {"size": data.nbytes, "text": str(x % 10) * 10_000_000}
+
+    cluster.hire("a", "b")
+    arrived(cluster, 2)
+    sweep = swath.Sweep(heavy, {"x": range(30)}, name="heavy")
+    handle = sweep.start(out=study / "results", scheduler=cluster.address)
+    assert handle.wait(120)
+    assert handle.finished().statuses == {"ok": 30}
+    assert max(answers) < 100e6 < sum(answers)
+    pieces = [(address, size) for name, address, size in sent if name in ("receive", "greet")]
+    assert max(size for _, size in pieces) <= remote.PIECE
+    for address in {address for address, _ in pieces}:
+        total = sum(size for other, size in pieces if other == address)
+        assert weight < total < 1.5 * weight
+
+
+def test_D19_a_task_that_is_too_heavy_is_refused(cluster, study, monkeypatch):
+    monkeypatch.setattr(remote, "HEAVIEST", 100)
+    with pytest.raises(swath.UsageError, match=r"weigh [\d,]+ bytes, more than the 100 that are sent"):
+        begun(study, cluster)
