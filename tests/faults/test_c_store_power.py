@@ -45,8 +45,8 @@ def _quick(monkeypatch):
     monkeypatch.setattr(writer, "LEAST", 3)
     monkeypatch.setattr(writer, "LEFT", 2)
     monkeypatch.setattr("swath.store.Commits", HereCommits)
-    monkeypatch.setattr("swath.store.versions", dict)
-    monkeypatch.setattr("swath.store.git_commit", lambda _: "")
+    monkeypatch.setattr("swath.store.accepting.versions", dict)
+    monkeypatch.setattr("swath.store.accepting.git_commit", lambda _: "")
     monkeypatch.setattr("swath.store.Archive", partial(Archive, definitions=KNOWN))
 
 

@@ -25,6 +25,7 @@ from swath.results import Results
 from swath.store import Store
 from swath.store.disk import checksum
 from swath.store.ipc import is_plain
+from swath.store.logbook import logs_of
 from swath.store.repair import examine
 from swath.store.sealing import sealed
 
@@ -152,6 +153,15 @@ def test_F02_a_definition_cannot_point_elsewhere(folder, tmp_path):
     forge(folder, lambda manifest: manifest["definitions"][0].update(bytes=len(raw), crc=checksum([raw])))
     with pytest.raises(DamageError, match=r"definitions/0001.yaml: it is not as swath writes it"):
         Results(folder).definition  # noqa: B018  reading it is the test
+
+
+def test_F02_logs_that_are_links_or_pipes_are_passed_over(folder, tmp_path):
+    (folder / "logs").mkdir()
+    (tmp_path / "elsewhere").write_text("{}\n")
+    (folder / "logs/0001.jsonl").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(folder / "logs/0002.jsonl")
+    (folder / "logs/0003.jsonl").write_bytes(b"[" * 100_000 + b"\n\xff\n{}\n")
+    assert logs_of(folder, "x", 0, 1) == []
 
 
 # What takes room.

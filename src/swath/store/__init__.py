@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -24,16 +23,15 @@ from typing import TYPE_CHECKING
 
 from swath.errors import CannotWriteError, DamageError, SwathError
 from swath.ranges import RangeSet
+from swath.store.accepting import admit, create, with_entry
 from swath.store.assembly import best_value
 from swath.store.commits import Commits
-from swath.store.disk import Disk, checksum, publish
+from swath.store.disk import Disk, publish
 from swath.store.exports import parquet
 from swath.store.folders import PARQUET, STOP, enter, leave_nothing, resume
 from swath.store.history import Archive, Past, Target, survey
 from swath.store.lock import Lock
-from swath.store.manifest import DEFINITIONS, RUN, SEGMENTS, DefinitionEntry, Manifest, Session
-from swath.store.provenance import git_commit, versions
-from swath.store.sealing import FORMAT, layout, sealed
+from swath.store.manifest import DEFINITIONS, SEGMENTS, Manifest, Session
 from swath.store.segments import Part, RejectedError, accept
 from swath.store.writer import Writer
 
@@ -202,12 +200,20 @@ class Store:
                 self._disk.add_folder(self.folder / name)
         self._disk.sync_folder(self.folder)  # whoever made them may have been killed before this
         if not self.manifest.run:
-            self._create(definition)
+            run = create(self._disk, self.folder, definition)
+            self._writer = Writer(self._disk, self.folder, Manifest(run=run))
         writer = self._writer
         writer.remove_left()
         self._disk.remove(self.folder / STOP)
-        entry = self._admit(definition, session.fingerprint, receives)
-        definitions = _with(self.manifest.definitions, entry)
+        entry = admit(
+            self._disk,
+            self.folder,
+            self.manifest,
+            definition,
+            fingerprint=session.fingerprint,
+            receives=receives,
+        )
+        definitions = with_entry(self.manifest.definitions, entry)
         bad = (*self.manifest.damage, *writer.damaged())
         manifest = replace(self.manifest, definitions=definitions, segments=self._sound(bad), damage=bad)
         archive = Archive(self._disk, self.folder, manifest, forgiving=True)
@@ -246,56 +252,6 @@ class Store:
         old, self._lock = self._lock, Lock(self.folder)
         old.release()
         self._fresh = False
-
-    def _create(self, definition: Definition) -> None:
-        """Write what never changes."""
-        about = {
-            "format": FORMAT,
-            "run": uuid.uuid4().hex,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "name": definition.name,
-            "objective": definition.objective,
-            "seed": definition.seed,
-            "versions": versions(),
-            "git": git_commit(definition.folder),
-        }
-        publish(self._disk, self.folder / RUN, [sealed(about)])
-        self._writer = Writer(self._disk, self.folder, Manifest(run=str(about["run"])))
-
-    def _admit(self, definition: Definition, fingerprint: str, receives: Sequence[str]) -> DefinitionEntry:
-        """Find a definition among those accepted before, by its content, or add it."""
-        raw = layout(definition.source).encode()
-        size, crc = len(raw), checksum([raw])
-        known = self.manifest.definitions
-        number = next((item.number for item in known if self._holds(item, raw, crc)), 0)
-        number = number or max((item.number for item in known), default=0) + 1
-        name = f"{number:04d}.yaml"
-        if self._read(f"{DEFINITIONS}/{name}", size) != raw:  # new, or spoilt: then this mends it
-            publish(self._disk, self.folder / DEFINITIONS / name, [raw])
-        return DefinitionEntry(
-            number=number,
-            file=name,
-            bytes=size,
-            crc=crc,
-            name=definition.name,
-            objective=definition.objective,
-            receives=tuple(receives),
-            code=fingerprint,
-        )
-
-    def _holds(self, entry: DefinitionEntry, raw: bytes, crc: str) -> bool:
-        """Tell whether an accepted definition is this one; what is in its file counts, unless that is spoilt."""
-        if (entry.bytes, entry.crc) != (len(raw), crc):
-            return False
-        there = self._read(f"{DEFINITIONS}/{entry.file}", entry.bytes)
-        return there == raw or checksum([there]) != crc
-
-    def _read(self, name: str, limit: int) -> bytes:
-        """Read a file of the run; empty if that cannot be done."""
-        try:
-            return self._disk.read_file(self.folder, name, limit)
-        except (OSError, DamageError):
-            return b""
 
     def append(self, write: Write) -> None:
         """Hand a reply over; returns at once.
@@ -423,9 +379,3 @@ class Store:
             self._disk.remove(self.folder / STOP)
         except (OSError, SwathError) as error:
             self._fail(error)
-
-
-def _with(entries: Sequence[DefinitionEntry], entry: DefinitionEntry) -> tuple[DefinitionEntry, ...]:
-    """Add an entry, or put it in the place of the one of its number."""
-    others = (item for item in entries if item.number != entry.number)
-    return tuple(sorted((*others, entry), key=lambda item: item.number))

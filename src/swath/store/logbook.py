@@ -201,10 +201,14 @@ def logs_of(folder: Path, content_id: str, position: int, definition: int) -> li
 
 
 def _files(folder: Path) -> list[Path]:
-    """List the files of logs, the oldest first; links are none."""
+    """List the files of logs, the oldest first; links and pipes are none."""
     if not folder.is_dir() or folder.is_symlink():
         return []
-    found = [file for file in folder.glob("*.jsonl") if file.stem.isdecimal() and not file.is_symlink()]
+    found = [
+        file
+        for file in folder.glob("*.jsonl")
+        if file.stem.isdecimal() and file.is_file() and not file.is_symlink()
+    ]
     return sorted(found, key=lambda file: int(file.stem))
 
 

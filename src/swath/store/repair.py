@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from swath.errors import CannotWriteError, DamageError, UsageError
 from swath.store.disk import Disk, publish
@@ -33,6 +33,9 @@ from swath.store.writer import Writer
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+TRIES: Final = 5  # more looks at a run that is being written to and shows damage each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,14 @@ def examine(folder: Path, disk: Disk | None = None) -> Examined:
         No manifest can be read, or a newer swath wrote it.
     """
     disk = disk or Disk()
-    while True:
-        manifest = read_manifest(disk, folder)
-        found = _examine(disk, folder, manifest)
-        if (
-            not found.damage or read_manifest(disk, folder) == manifest
-        ):  # else what is missing may have been merged
-            return found
+    manifest = read_manifest(disk, folder)
+    found = _examine(disk, folder, manifest)
+    for _ in range(TRIES):
+        newer = read_manifest(disk, folder)
+        if not found.damage or newer == manifest:
+            break
+        manifest, found = newer, _examine(disk, folder, newer)  # what was missing may have been merged
+    return found
 
 
 def _examine(disk: Disk, folder: Path, manifest: Manifest) -> Examined:
