@@ -266,7 +266,7 @@ def test_C16_a_view_that_raises_does_not_harm_the_sweep(where, name, squares, mo
 
 
 def test_C20_resumed_and_killed_again_and_again_it_makes_progress_and_ends(request, tmp_path):
-    rounds, total = 1 + request.config.getoption("--kills"), 300
+    rounds, total = 1 + request.config.getoption("--kills") // 8, 300
     laid(tmp_path, f"objective: study:nap\nparameters: {{x: {{range: [{total}]}}}}\norder: shuffle\n")
     random, before = Random(20), {}
     for _ in range(rounds):

@@ -55,4 +55,4 @@ class Brake:
             self.on = False
             return False
         self.failed += failed
-        return self.failed >= ENOUGH
+        return failed > 0 and self.failed >= ENOUGH
