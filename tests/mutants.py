@@ -221,8 +221,8 @@ MUTANTS = (
     Mutant(
         "what a worker that left had is lost",
         "driver/__init__.py",
-        "            self._to_waiting(self._land(batch_id))\n        del self.workers[event.worker]",
-        "            self._land(batch_id)\n        del self.workers[event.worker]",
+        "            self._to_waiting(self._land(batch_id))\n        self.crew.leave(event.worker)",
+        "            self._land(batch_id)\n        self.crew.leave(event.worker)",
         "test_driver.py",
     ),
     Mutant(
@@ -241,9 +241,9 @@ MUTANTS = (
     ),
     Mutant(
         "time that nobody saw is patience",
-        "driver/__init__.py",
-        "self._alone += min(step, STRIDE)",
-        "self._alone += step",
+        "driver/crew.py",
+        "self.alone += min(seconds, STRIDE)",
+        "self.alone += seconds",
         "test_driver.py",
     ),
     Mutant(

@@ -92,7 +92,7 @@ class Watched(Driver):
         for command in commands:
             if isinstance(command, Submit):
                 name = command.batches[0].worker
-                assert not self.quarantine.holds(name, self._now), f"{name} is in quarantine"
+                assert not self.crew.quarantine.holds(name, self._now), f"{name} is in quarantine"
         assert not any(worker.held and worker.queue for worker in self.workers.values())
         return commands
 

@@ -15,7 +15,15 @@ import swath
 ROOT = Path(swath.__file__).parent
 PURE = {
     *("ranges", "messages", "batching", "snapshot", "rates"),
-    *("driver", "driver.brake", "driver.flights", "driver.policy", "driver.quarantine", "driver.replies"),
+    *(
+        "driver",
+        "driver.brake",
+        "driver.crew",
+        "driver.flights",
+        "driver.policy",
+        "driver.quarantine",
+        "driver.replies",
+    ),
 }
 IMPURE = {
     "asyncio",

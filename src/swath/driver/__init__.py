@@ -33,11 +33,7 @@ of a running one. So the first microsecond point and the first one-hour point ob
 Rows may come late, twice, or for positions that were given back: only positions that are in flight in
 that very batch are accepted; the rest is dropped and counted as ``duplicates``. A reply that cannot be an answer
 to its batch is refused (`swath.driver.replies`; the store looks closer), and its positions wait again. Workers that
-keep failing are left out (`swath.driver.quarantine`); points that all fail alike stop the sweep (`swath.driver.brake`).
-
-Time is what the events say, and what nobody saw does not count: a process that was stopped for an hour has not
-waited for a worker for an hour. So the driver asks to be woken now and then while it is patient, and counts
-no more than that between two events.
+keep failing are left out (`swath.driver.crew`, `swath.driver.quarantine`); points that all fail alike stop the sweep (`swath.driver.brake`).
 """
 
 from __future__ import annotations
@@ -46,9 +42,9 @@ from typing import TYPE_CHECKING
 
 from swath.batching import FLOOR, Pace, next_offer
 from swath.driver.brake import Brake
+from swath.driver.crew import Crew
 from swath.driver.flights import Flight, Worker, Writing
 from swath.driver.policy import Policy
-from swath.driver.quarantine import Quarantine
 from swath.driver.replies import fault
 from swath.messages import (
     Batch,
@@ -83,9 +79,6 @@ __all__ = ["Driver", "Policy"]
 
 LOSSES = 20
 """Falls and refusals in a row, with nothing saved between them, after which a sweep ends as lost."""
-
-STRIDE = 10.0
-"""Seconds between two looks while there is no worker; a longer gap means that we were suspended."""
 
 
 class Driver:
@@ -130,10 +123,10 @@ class Driver:
                 first.difference_update(positions)
         self.flights: dict[int, Flight] = {}
         self.writing: dict[int, Writing] = {}  # by batch
-        self.workers: dict[str, Worker] = {}
+        self.crew = Crew()
+        self.workers = self.crew.workers
         self.pace = Pace()
         self.brake = Brake(on=self.policy.max_failures is None)
-        self.quarantine = Quarantine()
         self.rows = 0
         self.failures = 0
         self.duplicates = 0
@@ -141,11 +134,8 @@ class Driver:
         self._losses = 0
         self._events = 0
         self._lost_at = -1  # the event of the last loss
-        self._known: set[str] = set()  # workers that ever joined
         self._next_id = 0
         self._crowded = False  # the disk is behind
-        self._alone: float | None = 0.0  # seconds seen without a worker
-        self._next_release = float("inf")  # of a worker in quarantine
         self._grace_ends: float | None = None
         self._ending: Conclude | None = None
         self._now = now
@@ -164,7 +154,7 @@ class Driver:
         commands: list[Command] = []
         match event:
             case Joined():
-                commands += self._join(event)
+                self.crew.join(event.worker, event.slots, self._events, self._now)
             case Left():
                 commands += self._leave(event)
             case Finished():
@@ -187,19 +177,8 @@ class Driver:
 
     def _pass_time(self, now: float) -> None:
         self._events += 1
-        step = max(0.0, now - self._now)
-        self._now += step
-        if self._alone is not None:
-            self._alone += min(step, STRIDE)
-
-    def _join(self, event: Joined) -> list[Command]:
-        name = event.worker
-        worker = self.workers.setdefault(name, Worker(event.slots, self._events))
-        worker.slots = event.slots
-        worker.held = self.quarantine.holds(name, self._now)
-        self._known.add(name)
-        self._look_around()
-        return []
+        self.crew.pass_time(max(0.0, now - self._now))
+        self._now = max(self._now, now)
 
     def _leave(self, event: Left) -> list[Command]:
         worker = self.workers.get(event.worker)
@@ -207,18 +186,8 @@ class Driver:
             return []
         for batch_id in list(worker.queue):
             self._to_waiting(self._land(batch_id))
-        del self.workers[event.worker]
-        self._look_around()
+        self.crew.leave(event.worker)
         return self._fall(event.worker, worker.joined, event.reason or "it left")
-
-    def _look_around(self) -> None:
-        """See whether anybody is there to work, and when more will be; from when nobody is, patience runs out."""
-        held = (self.quarantine.until(name) for name, worker in self.workers.items() if worker.held)
-        self._next_release = min(held, default=float("inf"))
-        if any(not worker.held for worker in self.workers.values()):
-            self._alone = None
-        elif self._alone is None:
-            self._alone = 0.0
 
     def _finish(self, batch_id: int, reply: Reply) -> list[Command]:
         flight = self._land(batch_id)
@@ -305,13 +274,13 @@ class Driver:
 
     def _fall(self, name: str, begun: int, why: str) -> list[Command]:
         """Take in that what had begun with an event came to nothing."""
-        fell = self.quarantine.fell(name, begun, self._events, self._now, why)
+        fell = self.crew.quarantine.fell(name, begun, self._events, self._now, why)
         return self._exclude(name) if fell else []
 
     def _refuse(self, name: str, why: str) -> list[Command]:
         """Take in that a worker's reply is no answer."""
         self._set_back(why)
-        return self._exclude(name) if self.quarantine.refused(name, why) else []
+        return self._exclude(name) if self.crew.quarantine.refused(name, why) else []
 
     def _set_back(self, why: str) -> None:
         self._lost_at = self._events
@@ -320,17 +289,16 @@ class Driver:
             self._end(Ending.LOST, f"{self._losses} times in a row a batch was lost; the last time: {why}")
 
     def _exclude(self, name: str) -> list[Command]:
-        """Give a worker nothing more, and wait for nothing of it."""
-        worker = self.workers.get(name)
-        if worker is not None:
-            worker.held = True
-            for batch_id in list(worker.queue):
-                self._to_waiting(self._land(batch_id))
-        self._look_around()
-        reason = self.quarantine.reason(name)
-        if all(self.quarantine.holds(known, self._now) for known in self._known):
-            self._end(Ending.LOST, f"no worker is of use any more; {name}: {reason}")
-        return [Exclude(name, reason, self.quarantine.until(name) - self._now)]
+        """Give a worker nothing more, take back what it holds, and wait for nothing of it."""
+        self.crew.leave_out(name)
+        commands: list[Command] = []
+        for batch_id in list(self.workers[name].queue) if name in self.workers else ():
+            commands.append(Recall(self.flights[batch_id].batch))
+            self._to_waiting(self._land(batch_id))
+        quarantine = self.crew.quarantine
+        if self.crew.hopeless(self._now):
+            self._end(Ending.LOST, f"no worker is of use any more; {name}: {quarantine.reason(name)}")
+        return [Exclude(name, quarantine.reason(name), quarantine.until(name) - self._now), *commands]
 
     def _settle(self, batch_ids: tuple[int, ...]) -> None:
         self._losses = 0
@@ -382,21 +350,15 @@ class Driver:
             self._end(Ending.LIMIT, "the time limit is reached")
         if policy.limit is not None and self.rows >= policy.limit and self._unfinished():
             self._end(Ending.LIMIT, f"{self.rows} points were run, as asked")
-        if self._now >= self._next_release:
-            self._readmit()
-        if self._alone is not None and self._alone >= policy.patience:
+        if self._now >= self.crew.next_release:
+            self.crew.readmit(self._now)
+        if self.crew.alone is not None and self.crew.alone >= policy.patience:
             self._end(Ending.LOST, f"there was no worker for {policy.patience:g} s")
-
-    def _readmit(self) -> None:
-        """Let workers back in whose time in quarantine is over."""
-        for name, worker in self.workers.items():
-            worker.held = worker.held and self.quarantine.holds(name, self._now)
-        self._look_around()
 
     def _offers(self) -> list[Command]:
         """Fill idle slots first, then let one offer wait behind each running one."""
         made: dict[str, list[Batch]] = {}
-        usable = {name: worker for name, worker in self.workers.items() if not worker.held}
+        usable = self.crew.usable
         slots = sum(worker.slots for worker in usable.values())
         for depth in (1, 2):
             for name, worker in usable.items():
@@ -444,19 +406,14 @@ class Driver:
         """Count the idle slots for which there is no work, neither here nor on its way back."""
         if self._waiting_count() or self._crowded:
             return 0
-        idle = sum(
-            max(0, worker.slots - len(worker.queue)) for worker in self.workers.values() if not worker.held
-        )
-        return max(0, idle - sum(flight.open_recall for flight in self.flights.values()))
+        return max(0, self.crew.idle_slots - sum(flight.open_recall for flight in self.flights.values()))
 
     @property
     def wake(self) -> float | None:
         """When to send a `Tick` if nothing happens before, in seconds of the events' clock."""
         times = [self.policy.deadline] if self.policy.deadline is not None and self._ending is None else []
-        if self._alone is not None and self._ending is None:
-            times.append(self._now + min(STRIDE, self.policy.patience - self._alone))
-        if self._next_release < float("inf") and self._ending is None:
-            times.append(self._next_release)
+        if self._ending is None:
+            times += self.crew.wakes(self._now, self.policy.patience)
         if self._grace_ends is not None and self.flights:
             times.append(self._grace_ends)
         if self._ending is None and self._hungry_slots():
