@@ -180,6 +180,48 @@ MUTANTS = (
         "os.O_RDONLY | os.O_CLOEXEC | flags",
         "test_store.py::test_links_and_pipes_in_a_run_folder_are_not_followed",
     ),
+    Mutant(
+        "what another writer published is overwritten",
+        "store/writer.py",
+        "        self._check_manifest()\n        manifest = replace(",
+        "        manifest = replace(",
+        f"{SHARING}::test_E02_where_locks_do_nothing_the_writer_that_is_overtaken_notices",
+    ),
+    Mutant(
+        "a removed segment is not noticed",
+        "store/writer.py",
+        "            if entry.file not in there:",
+        "            if False:",
+        "faults/test_c_store_places.py::test_C11_a_removed_segment_is_noticed_at_the_next_commit",
+    ),
+    Mutant(
+        "a newer format counts as damage",
+        "store/manifest.py",
+        "    except NewerFormatError as error:",
+        "    except ZeroDivisionError as error:",
+        f"{DAMAGE}::test_C13_a_newer_format_is_refused_even_if_the_manifest_before_can_be_read",
+    ),
+    Mutant(
+        "a want of open files counts as damage",
+        "store/writer.py",
+        "            if error.errno in PASSING:",
+        "            if False:",
+        f"{DAMAGE}::test_C12_an_error_of_reading_that_is_none_of_the_file_sets_nothing_aside",
+    ),
+    Mutant(
+        "compressed columns are unpacked",
+        "store/ipc.py",
+        '    if message.type == "record batch" and _field(raw, header, COMPRESSION):',
+        "    if False:",
+        "faults/test_f_folders.py::test_F02_a_compressed_segment_is_not_unpacked",
+    ),
+    Mutant(
+        "offers are made while the disk is behind",
+        "driver/__init__.py",
+        "        if self._ending is None and not self._crowded:",
+        "        if self._ending is None:",
+        "faults/test_c_store_pressure.py::test_C14_while_the_disk_is_behind_nothing_is_offered_and_all_else_goes_on",
+    ),
     # The driver.
     Mutant(
         "done before durable",
