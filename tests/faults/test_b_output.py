@@ -15,6 +15,7 @@ import pytest
 from running import ask
 from swath.inside.crumb import NONCE
 from swath.inside.output import MARK
+from swath.ranges import RangeSet
 from swath.slot import Slot
 from swath.slot import output as ends
 from swath.slot.output import MOST_KEPT, Output
@@ -279,9 +280,13 @@ def test_B17_streams_that_a_point_closes_are_there_again_in_the_next_batch(opene
 
 def test_B17_a_point_that_closes_every_descriptor_crashes_alone(opened):
     made = opened("a", "closes_all", "b")
-    reply = evaluated(made)
-    assert statuses(reply) == {0: "ok", 1: "crash"}
-    assert statuses(evaluated(made, 2)) == {2: "ok"}
+    found = {}
+    for _ in range(
+        6
+    ):  # the child goes on for a while, so it may take some rounds until the guilty one is found
+        for start, stop in list(RangeSet.of([point for point in range(3) if point not in found])):
+            found |= statuses(made.evaluate(batch(start, stop)))
+    assert found == {0: "ok", 1: "crash", 2: "ok"}
 
 
 # All the way to a person.

@@ -16,7 +16,7 @@ WORN = 2
 """Not zero: after this batch, the child is to be replaced."""
 
 HEARD = 3
-"""Not zero: the slot has read something that points have printed; see `swath.inside.output` for this and the next."""
+"""`READING` while the slot reads what points print, not zero since; see `swath.inside.output` for this and the next."""
 
 SINCE = 4
 """The first position of which nothing in the output says that it has ended."""
@@ -27,6 +27,14 @@ NONCE = 5
 TURN = 7
 """Changes whenever the same position is begun again without a word to the slot."""
 
+TALKS = 8
+"""Not zero: what the slot has read was not only marks."""
+
+MARKED = 9
+"""How many marks the slot has read."""
+
+READING = 2
+
 NOWHERE, AFTER = -1, -2
 
 EVERYTHING = 2**63 - 1
@@ -35,4 +43,4 @@ EVERYTHING = 2**63 - 1
 
 def blank() -> list[int]:
     """Return a crumb that nobody shares."""
-    return [NOWHERE, EVERYTHING, *[0] * 6]
+    return [NOWHERE, EVERYTHING, *[0] * 8]

@@ -170,7 +170,7 @@ class Evaluator:
         """Call the function point by point; return how many points were evaluated."""
         call, arguments = self._calls(columns)
         crumb, clock, note, keep = self.crumb, time.perf_counter, ends.append, rows.results.append
-        look, usual = 0.0, None
+        look, seldom, usual = 0.0, 0.0, None
         for position, values in zip(positions.tolist(), arguments, strict=False):
             crumb[HERE] = position
             try:
@@ -190,9 +190,12 @@ class Evaluator:
             keep(result)
             if now > look:
                 prints = self.has_printed()
-                over = now > deadline or position + 1 >= crumb[LIMIT] or rows.held > MOST_HELD
-                if over or self.between():
+                if now > deadline or position + 1 >= crumb[LIMIT] or rows.held > MOST_HELD:
                     break
+                if now > seldom:
+                    if self.between():
+                        break
+                    seldom = now + LOOK
                 look = now if prints else min(deadline, now + LOOK)
         return len(ends) - 1
 

@@ -10,8 +10,8 @@ the last position since the mark before.
 Silence costs nothing: the loop around the points asks for marks when it looks at the clock anyway, after every long
 point and every few milliseconds among short ones, and a mark is written only if something was printed since, as a look into
 the pipe or a word from the slot tells. So the first output among short points may have come from any of a
-few milliseconds; from then on every point of the batch gets a mark, and so does every point of a batch that follows
-one in which something was printed. What a long point prints is always known to be its own.
+few milliseconds. From then on every point gets a mark, also in the next batch, until `SILENT` of them have printed
+nothing. What a long point prints is always known to be its own.
 
 Nothing stays behind in a buffer, where it would be lost in a crash: Python writes through, C line by line and whenever the
 loop looks.
@@ -28,13 +28,16 @@ import sys
 import termios
 from typing import TYPE_CHECKING
 
-from swath.inside.crumb import HEARD, HERE, NONCE, SINCE
+from swath.inside.crumb import HEARD, HERE, MARKED, NONCE, READING, SINCE, TALKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence
 
 MARK = struct.Struct("=qqqq")
 """The two words, first position, last position. Shorter than what the system writes to a pipe in one piece."""
+
+SILENT = 64
+"""Points with marks, none of which prints, after which no more are written; a mark costs as much as ten short points."""
 
 NOTHING = bytes(4)
 """What the system answers if nothing is in the pipe."""
@@ -55,7 +58,9 @@ class Output:
     def __init__(self, crumb: MutableSequence[int]) -> None:
         self._crumb = crumb
         self._pipe = _moved(1)
-        self._marks = False
+        self._left = 0  # points that get a mark in any case
+        self._marks = 0  # written so far
+        self._doubt = False  # what there is to hear may be our marks
         self._streams = [_stream(1), _stream(2)]
         sys.stdout, sys.stderr = self._streams
         self._flush = _flusher()
@@ -69,7 +74,9 @@ class Output:
             if stream.closed:
                 self._streams[i] = _stream(i + 1)
         sys.stdout, sys.stderr = self._streams
-        self._marks = self._crumb[HEARD] != 0
+        self._left = SILENT if self._crumb[TALKS] else 0
+        self._doubt = False
+        self._crumb[TALKS] = 0
         self._crumb[SINCE] = start
 
     def look(self) -> bool:
@@ -77,15 +84,31 @@ class Output:
         crumb = self._crumb
         position = crumb[HERE]
         self._flush()
-        if not self._marks and (
-            self._unread() or crumb[HEARD]
-        ):  # in this order: the slot says so before it reads
-            self._marks = True
-        if self._marks:
+        if not self._left and self._hears():
+            self._left = SILENT
+        if self._left:
             with contextlib.suppress(OSError):
                 os.write(self._pipe, MARK.pack(crumb[NONCE], crumb[NONCE + 1], crumb[SINCE], position))
+                self._marks += 1
+            self._left -= 1
+            behind = self._marks - crumb[MARKED] > SILENT // 2  # the slot knows too little yet
+            if not self._left and (crumb[TALKS] or behind):
+                self._left, crumb[TALKS] = SILENT, 0
+            self._doubt = not self._left
         crumb[SINCE] = position + 1
-        return self._marks
+        return self._left > 0
+
+    def _hears(self) -> bool:
+        """Tell whether something was printed since the last look; in doubt it was."""
+        crumb = self._crumb
+        if self._unread():  # first, for the slot tells that it reads before it does
+            return True
+        if self._doubt:
+            self._doubt = crumb[HEARD] == READING or crumb[MARKED] != self._marks or crumb[TALKS] != 0
+            if not self._doubt:
+                crumb[HEARD] = 0
+            return self._doubt
+        return crumb[HEARD] != 0
 
     def _unread(self) -> bool:
         try:

@@ -20,7 +20,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from swath.inside.crumb import HEARD, NONCE
+from swath.inside.crumb import HEARD, MARKED, NONCE, READING, TALKS
 from swath.inside.output import MARK
 from swath.messages import Log
 
@@ -77,13 +77,15 @@ class Output:
         self._logs, self._bytes = [], 0
         self._read_rest()
         self._end_all(*BETWEEN)
-        self._crumb[HEARD] = int(talked)
+        self._crumb[TALKS] = int(talked)
+        self._crumb[HEARD] = 0
 
     def read(self) -> bool:
         """Read what is in the pipe; tell whether there may ever be more."""
-        self._crumb[HEARD] = 1  # before it is taken out: the child looks at both
+        self._crumb[HEARD] = READING  # before it is taken out: the child looks at both
         piece = os.read(self.reader, ROOM)
         self._feed(piece)
+        self._crumb[HEARD] = 1
         return bool(piece)
 
     def logs(self) -> tuple[Log, ...]:
@@ -125,10 +127,14 @@ class Output:
         end = mark if mark >= 0 else max(begin, len(raw) - len(self._nonce) + 1)
         self._now.add(data[begin:end])
         self._rest = raw[end:]
+        if self._now.size:
+            self._crumb[TALKS] = 1
 
     def _end(self, first: int, last: int) -> None:
         """End the log of some points, if they have printed."""
+        self._crumb[MARKED] += 1
         if self._now.size:
+            self._crumb[TALKS] = 1
             self._range = first if self._range is None else self._range[0], last
             if len(self._logs) < MOST_LOGS - 1:
                 self._keep(*self._range)
