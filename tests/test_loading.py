@@ -133,15 +133,15 @@ def test_json_is_yaml(write):
         ),
         (
             "a: [1, 2\nb: 3",
-            "f:2:2: error: not YAML: while parsing a flow sequence, did not find expected ',' or ']', in the line 'b: 3'",
+            "f:2:2: error: not YAML: while parsing a flow sequence, did not find expected ',' or ']', in the line 'b: 3'; a bracket or quote is not closed, or a comma is missing",
         ),
         (
             "a: b: c",
-            "f:1:5: error: not YAML: mapping values are not allowed in this context, in the line 'a: b: c'",
+            "f:1:5: error: not YAML: mapping values are not allowed in this context, in the line 'a: b: c'; put a text that holds a colon in quotes, or indent it",
         ),
         (
             "a: 'x",
-            'f:1:6: error: not YAML: while scanning a quoted scalar, found unexpected end of stream, in the line "a: \'x"',
+            'f:1:6: error: not YAML: while scanning a quoted scalar, found unexpected end of stream, in the line "a: \'x"; a quote is not closed',
         ),
         (
             "[1]",

@@ -155,6 +155,29 @@ CONTENTS = [
 ]
 
 
+WAYS_OUT = {
+    "a:\n\t- 1": "indent with blanks, YAML knows no tabs there",
+    "\tobjective: m:f": "indent with blanks, YAML knows no tabs there",
+    "a: @home": "put it in quotes",
+    "a: %d": "put it in quotes",
+    "a: b: c": "put a text that holds a colon in quotes, or indent it",
+    "a: [1, 2\nb: 3": "a bracket or quote is not closed, or a comma is missing",
+    "a: 'it's'\n": "indent the keys of one level alike",
+    " a: 1\n  b: 2\n": "put a text that holds a colon in quotes, or indent it",
+    "a:\n b: 1\n  c: [2]\nd": "indent",
+    'a: "x': "a quote is not closed",
+    "a: 1\nb\nc: 2": "write `key: value`, with a blank behind the colon",
+}
+
+
+@pytest.mark.parametrize(("content", "way"), WAYS_OUT.items(), ids=range(len(WAYS_OUT)))
+def test_A04_a_syntax_error_says_the_way_out(here, content, way):
+    study(here, content)
+    line = one("study.yaml")
+    assert re.match(r"study\.yaml:\d+:\d+: error: not YAML: ", line)
+    assert way in line.rpartition("; ")[2]
+
+
 def of(fault):
     return [
         pytest.param(*case[1:], id=f"{number}") for number, case in enumerate(CONTENTS) if case[0] == fault
@@ -234,6 +257,27 @@ def test_A06_all_mistakes_come_at_once_in_the_order_of_the_file(here):
         *("c=1:", "study.yaml:", "study.yaml:1:1:", "study.yaml:3:3:", "study.yaml:4:21:"),
         *("study.yaml:5:1:", "study.yaml:6:1:", "study.yaml:7:1:", "study.yaml:9:1:"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["a=1", "a=2"], "a=2: error: the values were given already, as 'a=1'; write them in one: NAME=1,2"),
+        (["b=1"], "b=1: error: there is no parameter 'b'; there are: a"),
+        (
+            ["a"],
+            "a: error: an override is NAME=VALUES; such as gamma=0.1,0.2 or 'beta={linspace: [0.1, 1, 5]}'",
+        ),
+        (["a=[1"], "a=[1: error: not YAML: while parsing a flow sequence, did not find expected"),
+        (["a="], "a=: error: there are no values behind the equals sign"),
+        (["a=.nan"], "a=.nan: error: parameters.a: NaN equals nothing"),
+        (["a=!!str 1"], "a=!!str 1: error: the tag !!str is not allowed here"),
+        (["a=\0"], "a=\\x00: error: NUL at character 1"),
+    ],
+)
+def test_A06_a_wrong_override_is_located_by_its_own_text(here, words, line):
+    study(here, GOOD + "parameters: {a: 3}\n")
+    assert one("study.yaml", *words).startswith(line)
 
 
 # A07.

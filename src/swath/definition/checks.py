@@ -73,7 +73,7 @@ def shown(value: object) -> str:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for a near miss, else an empty text."""
-    near = difflib.get_close_matches(word[:100], [name for name in known if name != word], n=1)
+    near = difflib.get_close_matches(word[:100], [name for name in known if name != word], n=1, cutoff=0.65)
     return f"did you mean {near[0]!r}?" if near else ""
 
 

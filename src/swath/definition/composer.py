@@ -305,4 +305,22 @@ class Composer:
         # At the end of the file the mark stands behind the last line.
         line = lines[mark.line] if mark.line < len(lines) else ""
         shown = f", in the line {line.strip()[:80]!r}" if line.strip() else ", at the end"
-        return Problem((), f"not YAML: {context}{error.problem}{shown}", place=self._place(mark))
+        text = f"not YAML: {context}{error.problem}{shown}"
+        return Problem((), text, _way_out(str(error.problem), line[mark.column :]), self._place(mark))
+
+
+_WAYS_OUT: Final = {
+    "mapping values are not allowed": "put a text that holds a colon in quotes, or indent it",
+    "expected ',' or": "a bracket or quote is not closed, or a comma is missing",
+    "did not find expected key": "indent the keys of one level alike",
+    "unexpected end of stream": "a quote is not closed",
+    "could not find expected ':'": "write `key: value`, with a blank behind the colon",
+    "cannot start any token": "put it in quotes",
+}
+"""What to do about libyaml's complaints, by a part of their text."""
+
+
+def _way_out(problem: str, rest: str) -> str:
+    if rest.startswith("\t"):
+        return "indent with blanks, YAML knows no tabs there"
+    return next((hint for part, hint in _WAYS_OUT.items() if part in problem), "")

@@ -7,6 +7,7 @@ of one parameter before anything is checked, so a mistake in it is found like an
 from __future__ import annotations
 
 import copy
+import difflib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from swath.definition import Definition, define
-from swath.definition.checks import Wrong, suggestion, unknown_name
+from swath.definition.checks import Wrong, unknown_name
 from swath.definition.documents import Marks, dump, located, no_mapping, parse, read_yaml
 from swath.definition.places import Path as KeyPath
 from swath.definition.places import Place, Problem
@@ -135,7 +136,10 @@ def _hint(path: Path) -> str:
         if path.is_dir():
             beside = sorted(inner.name for inner in path.iterdir() if inner.suffix in _SUFFIXES)
             return f"it holds {', '.join(beside[:3])}" if beside else ""
-        return suggestion(path.name, [inner.name for inner in path.parent.iterdir()])
+        siblings = [inner for inner in path.parent.iterdir() if inner.suffix in _SUFFIXES]
+        stems = {inner.stem: inner.name for inner in siblings if inner.name != path.name}
+        near = difflib.get_close_matches(path.stem[:100], stems, n=1, cutoff=0.65)
+        return f"did you mean {stems[near[0]]!r}?" if near else ""
     except (OSError, ValueError):
         return ""
 
@@ -153,7 +157,10 @@ def _overridden(
     problems: list[Problem] = []
     for override in overrides:
         try:
-            replaced |= dict.fromkeys(_apply(made, override), override)
+            paths = _apply(made, override)
+            if before := next((replaced[path] for path in paths if path in replaced), None):
+                raise Wrong(f"the values were given already, as {before!r}", "write them in one: NAME=1,2")
+            replaced |= dict.fromkeys(paths, override)
         except Wrong as wrong:
             problems.append(Problem((), wrong.text, wrong.hint, Place(override, 0, 0)))
     return made, replaced, problems
@@ -194,9 +201,9 @@ def _split(override: str, known: Sequence[str]) -> tuple[str, str]:
 def _parsed(text: str) -> object:
     document = parse(f"[{text}]")
     if document.problems:
-        raise Wrong(
-            document.problems[0].text, document.problems[0].hint or "quote the whole argument for the shell"
-        )
+        problem = document.problems[0]
+        syntax = problem.text.startswith("not YAML")
+        raise Wrong(problem.text, "quote the whole argument for the shell" if syntax else problem.hint)
     values = document.value
     if not isinstance(values, list) or not values:
         raise Wrong("there are no values behind the equals sign")

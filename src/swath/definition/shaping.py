@@ -115,7 +115,17 @@ def _wrong_type(kind: str, path: Path, value: object) -> Wrong:
     if kind == "too_short":
         return Wrong(f"a group needs two names or more, got {shown(value)}")
     expected = "a list" if kind == "list_type" else "a mapping"
-    return Wrong(f"must be {expected}, got {shown(value)}")
+    return Wrong(f"must be {expected}, got {shown(value)}", _LOOKS.get(str(path[0]), "") if path else "")
+
+
+_LOOKS: Final[Mapping[str, str]] = {
+    "parameters": "write `parameters: {name: [values]}`",
+    "zip": "write groups of names: `zip: [[a, b]]`",
+    "derive": "write `derive: {name: expression}`",
+    "point": "write `point: {timeout: 60s}`",
+    "cluster": "write `cluster: {workers: 4}`",
+}
+"""How the keys look that hold more than one value."""
 
 
 def _missing_argument(path: Path, value: object) -> Wrong:
