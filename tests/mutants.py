@@ -376,10 +376,10 @@ MUTANTS = (
     ),
     Mutant(
         "shipped code may leave its folder",
-        "objective.py",
-        "            if not target.resolve().is_relative_to(beside.resolve()):",
-        "            if False:",
-        "test_objective.py",
+        "unpacking.py",
+        "        if not _NAME.fullmatch(path):",
+        "        if not path:",
+        "test_objective.py::test_files_outside_the_folder_are_refused",
     ),
     Mutant(
         "wall clock for deadlines",
