@@ -295,6 +295,41 @@ MUTANTS = (
         "        if False:",
         "test_driver.py",
     ),
+    Mutant(
+        "a grace never ends",
+        "driver/__init__.py",
+        "        if self._grace_ends is not None and self._now >= self._grace_ends:",
+        "        if False:",
+        "test_driver.py",
+    ),
+    Mutant(
+        "a refused reply leaves its failures in the count",
+        "driver/__init__.py",
+        "        self.failures -= refused.failures\n",
+        "",
+        "test_driver.py",
+    ),
+    Mutant(
+        "a mistake in counting ends the sweep",
+        "run/handle.py",
+        '                self._journal.trouble("progress", error)',
+        "                raise",
+        "faults/test_c_driver.py",
+    ),
+    Mutant(
+        "Dask goes by the wall clock",
+        "cluster/clock.py",
+        "    batched.time = steady\n    loop.time = steady",
+        "    batched.steady = loop.steady = steady",
+        "faults/test_c_time.py",
+    ),
+    Mutant(
+        "a slot that was suspended blames its point",
+        "slot/watch.py",
+        "self._since += now - self._looked - self.interval",
+        "pass",
+        "faults/test_c_time.py",
+    ),
     # Slots and what is inside.
     Mutant(
         "the neighbour is blamed",
