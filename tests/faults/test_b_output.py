@@ -161,6 +161,19 @@ def test_B16_what_is_printed_belongs_to_its_point_from_python_from_c_and_from_ch
     assert printed(evaluated(made)) == expected
 
 
+def test_B16_points_that_are_fresh_are_told_apart_too(opened):
+    made = opened("says one", "a", "c_mutters two", "dies", "shell three", fresh=True)
+    reply = evaluated(made)
+    assert statuses(reply) == {0: "ok", 1: "ok", 2: "ok", 3: "crash", 4: "ok"}
+    assert printed(reply) == {
+        -1: "imported\n",
+        0: "one\nand complains\n",
+        2: "two",
+        3: "last wordsof C\n" * 2,  # its death was no verdict before the second
+        4: "three\nthree\n",
+    }
+
+
 def test_B16_output_among_short_points_is_of_a_range_at_first_and_then_of_its_point(opened):
     made = opened(*range(20), "says once", *range(100))
     ((first, last, text),) = [(log.first, log.last, log.text) for log in evaluated(made).logs[1:]]

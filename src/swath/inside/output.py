@@ -88,7 +88,8 @@ class Output:
             self._left = SILENT
         if self._left:
             with contextlib.suppress(OSError):
-                os.write(self._pipe, MARK.pack(crumb[NONCE], crumb[NONCE + 1], crumb[SINCE], position))
+                first = min(crumb[SINCE], position)  # a copy of this process may have marked it too
+                os.write(self._pipe, MARK.pack(crumb[NONCE], crumb[NONCE + 1], first, position))
                 self._marks += 1
             self._left -= 1
             behind = self._marks - crumb[MARKED] > SILENT // 2  # the slot knows too little yet
@@ -104,7 +105,7 @@ class Output:
         if self._unread():  # first, for the slot tells that it reads before it does
             return True
         if self._doubt:
-            self._doubt = crumb[HEARD] == READING or crumb[MARKED] != self._marks or crumb[TALKS] != 0
+            self._doubt = crumb[HEARD] == READING or crumb[MARKED] < self._marks or crumb[TALKS] != 0
             if not self._doubt:
                 crumb[HEARD] = 0
             return self._doubt
