@@ -56,6 +56,21 @@ def mounted(place: Path, options: str) -> Iterator[None]:
         subprocess.run(["umount", place], check=True)
 
 
+@contextmanager
+def unwritable(place: Path) -> Iterator[str]:
+    """Make a folder that we may not write to, and say why: root may write everywhere but to a file system that is read-only."""
+    if os.geteuid() == 0:
+        with mounted(place, "ro"):
+            yield "Read-only file system"
+        return
+    place.mkdir()
+    place.chmod(0o555)
+    try:
+        yield "Permission denied"
+    finally:
+        place.chmod(0o755)
+
+
 def finish(folder: Path) -> None:
     """Run what is missing."""
     with Session(folder, study()) as session:
@@ -90,12 +105,12 @@ def test_C10_what_stands_in_the_way_is_named(tmp_path):
 def test_C10_a_folder_that_cannot_be_written_is_told_and_the_doctor_knows(tmp_path):
     (tmp_path / "task.py").write_text(HOLD)
     (tmp_path / "hold.yaml").write_text("objective: task:nap\nparameters: {x: [1]}\n")
-    with mounted(tmp_path / "results", "ro"):
+    with unwritable(tmp_path / "results") as why:
         refused = ask("run", "hold.yaml", "--engine", "inline", folder=tmp_path, code=74)
-        assert refused.stderr.strip() == "cannot write results/hold: Read-only file system"
+        assert refused.stderr.strip() == f"cannot write results/hold: {why}"
         found = ask("doctor", folder=tmp_path, code=2).stdout
         assert "BAD writing" in found
-        assert "Read-only file system" in found
+        assert why in found
     assert not ran(tmp_path)
 
 
