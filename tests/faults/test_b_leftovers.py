@@ -232,7 +232,7 @@ def test_B14_what_an_earlier_point_left_is_blamed_on_nobody_else(opened):
         LOCK = threading.Lock()
     """
     points = ["bomb", *"abcd", "alarm", *"efghijklmnop", "lock", "locks"]
-    made = opened(source, *points, timeout=1.5)
+    made = opened(source, *points, timeout=2.5)
     known, tries = {}, 0
     while len(known) < len(points):
         start = min(set(range(len(points))) - set(known))

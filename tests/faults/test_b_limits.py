@@ -212,7 +212,6 @@ CAP = 300 * 2**20
 
 
 def test_B12_a_point_that_takes_too_much_memory_is_oom(opened):
-    before = psutil.virtual_memory().available
     made = opened(HOGS, "a", "slowly", "at_once", "mapped", "grandchild", "b", memory=CAP)
     known = {}
     while len(known) < 6:
@@ -223,7 +222,6 @@ def test_B12_a_point_that_takes_too_much_memory_is_oom(opened):
             assert text.startswith("the point held ")
             assert text.endswith("more than the 314,572,800 it may")
     assert known == {0: "ok", 1: "oom", 2: "oom", 3: "oom", 4: "oom", 5: "ok"}
-    assert becomes_true(lambda: psutil.virtual_memory().available > before - 4 * CAP)
 
 
 def test_B12_whom_the_kernel_kills_for_memory_is_oom(opened):
