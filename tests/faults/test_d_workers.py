@@ -12,8 +12,8 @@ import pytest
 from distributed import Client
 
 import swath
-from running import ENVIRONMENT, HOLD, Cluster, ask, ran, until
-from swath.cluster import remote
+from running import ENVIRONMENT, HOLD, Cluster, ran, until
+from swath.cluster import calls, greeting, remote
 from swath.driver import quarantine
 from swath.engines.dask import Dask
 
@@ -141,7 +141,6 @@ def test_D15_two_runs_and_a_stranger_with_our_keys_on_one_scheduler(cluster, stu
         until(lambda: not keys(client))
     again = begun(study, cluster, fresh=True)
     assert len(whole(again)) == 30
-    assert ask("run", "held.yaml", "--scheduler", cluster.address, folder=study).returncode == 0
 
 
 def test_D03_a_flapping_worker_is_left_out(cluster, study, monkeypatch):
@@ -194,8 +193,8 @@ def test_D08_a_worker_ten_times_slower(cluster, study):
     handle = begun(study, cluster, "slow")
     frame = whole(handle)
     # Together they do 55 points a second. Equal shares would have taken 20 s.
-    assert handle.snapshot.elapsed < 12
-    assert (frame.worker == "fast").sum() > 100
+    assert handle.snapshot.elapsed < 18
+    assert (frame.worker == "fast").sum() > 130
 
 
 def arrived(cluster, count):
@@ -277,18 +276,18 @@ def test_D19_a_heavy_task_and_heavy_answers(cluster, study, monkeypatch, pytestc
     """What the function holds travels once for each worker, in pieces; a batch ends before its answer is too heavy."""
     weight = int(200e6 * max(0.2, min(1.0, pytestconfig.getoption("--span"))))
     sent = []
-    call, event = remote.Remote._call, Dask._event
+    ask, event = calls.ask, Dask._event
 
-    def noting(self, name, address, *arguments):
+    def noting(client, name, address, *arguments):
         sent.append((name, address, sum(len(part) for part in arguments if isinstance(part, bytes))))
-        return call(self, name, address, *arguments)
+        return ask(client, name, address, *arguments)
 
     def weighing(self, batch, data):
         answers.append(len(data))
         return event(self, batch, data)
 
     answers: list[int] = []
-    monkeypatch.setattr(remote.Remote, "_call", noting)
+    monkeypatch.setattr(calls, "ask", noting)
     monkeypatch.setattr(Dask, "_event", weighing)
 
     data = np.zeros(weight // 8)
@@ -304,13 +303,13 @@ def test_D19_a_heavy_task_and_heavy_answers(cluster, study, monkeypatch, pytestc
     assert handle.finished().statuses == {"ok": 30}
     assert max(answers) < 100e6 < sum(answers)
     pieces = [(address, size) for name, address, size in sent if name in ("receive", "greet")]
-    assert max(size for _, size in pieces) <= remote.PIECE
+    assert max(size for _, size in pieces) <= greeting.PIECE
     for address in {address for address, _ in pieces}:
         total = sum(size for other, size in pieces if other == address)
         assert weight < total < 1.5 * weight
 
 
 def test_D19_a_task_that_is_too_heavy_is_refused(cluster, study, monkeypatch):
-    monkeypatch.setattr(remote, "HEAVIEST", 100)
+    monkeypatch.setattr(greeting, "HEAVIEST", 100)
     with pytest.raises(swath.UsageError, match=r"weigh [\d,]+ bytes, more than the 100 that are sent"):
         begun(study, cluster)

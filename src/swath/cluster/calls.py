@@ -13,6 +13,15 @@ from swath import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from distributed import Client
+
+
+async def ask(client: Client, name: str, address: str, *arguments: object) -> str:
+    """Call a function of `swath.cluster.worker` on a worker, beside whatever its threads are doing."""
+    answers = await client._run(beside(name), *arguments, workers=[address])  # noqa: SLF001  # the public one blocks the loop it runs on
+    answer: str = answers[address]
+    return answer
+
 
 def task(name: str) -> Callable[..., Any]:
     """Name a function for a task, which runs in one of a worker's threads."""

@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 One coroutine looks at the scheduler's list of workers every second. A worker that comes is greeted: its versions
-are compared (`swath.cluster.handshake`), it gets the task, and a child of its imports the objective. Then it
-has *joined*. What does not fit is *excluded*, by name and with the reason, and the sweep goes on with the others; if
+are compared, it gets the task, and a child of its imports the objective. Then it
+has *joined* (`swath.cluster.greeting`). What does not fit is *excluded*, by name and with the reason, and the sweep goes on with the others; if
 nobody is left at the beginning, it ends. A worker that restarts has another address and is greeted anew.
 
 A worker that is there but silent or paused for half a minute counts as gone, because nothing says when it will go on:
@@ -31,10 +31,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from swath.cluster import calls
 from swath.cluster.background import Background
 from swath.cluster.clock import keep_steady
-from swath.cluster.handshake import PACKAGES, misfit
+from swath.cluster.greeting import Answer, Greeter
 from swath.errors import ClusterLostError, ObjectiveError, SwathError, UsageError
 from swath.messages import Joined, Left, Noted
-from swath.objective import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -42,10 +41,14 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from swath.messages import Batch, Event
+    from swath.objective import Signature
     from swath.task import Task
 
 POLL = 1.0
 """Seconds between two looks at which workers there are."""
+
+MANY = 200
+"""Workers beyond which these looks become rarer, as each costs the scheduler some microseconds for every worker."""
 
 CONNECT_TIMEOUT = 20.0
 """Seconds to wait for a scheduler to answer."""
@@ -64,15 +67,6 @@ SILENT = 30.0
 
 GREETINGS = 3
 """Greetings that may remain without an answer before a worker is excluded."""
-
-PIECE = 8 << 20
-"""Bytes of a task that travel in one message."""
-
-HEAVIEST = 2 << 30
-"""Bytes that a task may weigh."""
-
-TOGETHER = 2
-"""Large tasks that are on their way at a time; the scheduler holds each of them for a moment."""
 
 
 @dataclass(slots=True)
@@ -96,7 +90,7 @@ class Member:
     heard: float
     state: Literal["greeted", "joined", "excluded", "away"] = "greeted"
     reason: str = ""
-    objective: bool = False
+    guilty: bool = False
 
 
 class Remote:
@@ -132,19 +126,14 @@ class Remote:
         post: Callable[[Event], None],
         release: Callable[[str], None],
     ) -> None:
-        self._task, self._run, self._data = task, run, task.encode()
-        if len(self._data) > HEAVIEST:
-            raise UsageError(
-                f"the code and constants of this sweep weigh {len(self._data):,} bytes, more than the {HEAVIEST:,} "
-                "that are sent to a worker; keep large data in a file that workers can read, and pass its name"
-            )
+        self._isolated, self._run = task.isolated, run
+        self._greeter = Greeter(task, run)
         self._post, self._release = post, release
         self.members: dict[str, Member] = {}
         self._unanswered: dict[str, int] = {}  # greetings, by address
         self._changed = time.monotonic()
         self._first = threading.Event()
         self._hello: Signature | SwathError | None = None
-        self._together = asyncio.Semaphore(TOGETHER)
         if isinstance(where, str):
             self.address, self._mine = where, True
             self._background = Background()
@@ -210,7 +199,9 @@ class Remote:
         part = (batch.stop, batch.stop)
         with contextlib.suppress(Exception):  # no answer means that nothing can be had back
             address = self.members[batch.worker].address
-            start, stop = json.loads(await self._call("recall", address, json.dumps(asdict(batch))))
+            start, stop = json.loads(
+                await calls.ask(self.client, "recall", address, self._run, json.dumps(asdict(batch)))
+            )
             part = start, stop
         answer(*part)
 
@@ -242,7 +233,7 @@ class Remote:
                 future.release()
             # One that has not joined, or is away, may not listen; its slots end by themselves.
             addresses = [member.address for member in self.members.values() if member.state == "joined"]
-            words = (self._call("forget", address) for address in addresses)
+            words = (calls.ask(self.client, "forget", address, self._run) for address in addresses)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.gather(*words, return_exceptions=True), 5)
         if self._mine:
@@ -265,7 +256,7 @@ class Remote:
                 self._compare(there)
                 self._give_up()
             gone = there is None
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL * max(1.0, len(self.members) / MANY))
 
     async def _look(self) -> dict[str, Any] | None:
         """Return the scheduler's workers by address; None if it is gone."""
@@ -295,7 +286,7 @@ class Remote:
         status = info["status"]
         if info["last_seen"] != member.seen and status == "running":
             member.seen, member.heard = info["last_seen"], now
-        silent = now - member.heard > SILENT and self._task.isolated  # else the objective may hold its loop
+        silent = now - member.heard > SILENT and self._isolated  # else the objective may hold its loop
         if member.state == "joined" and (silent or status.startswith("clos")):
             reason = "it is being retired" if not silent else f"it was {_quiet(status)} for {SILENT:g} s"
             member.state = "away"
@@ -328,7 +319,7 @@ class Remote:
         """Try once to reach a scheduler again; a client of the user's tries by itself."""
         if self._mine:
             await _ended(self.client)
-            with contextlib.suppress(OSError, TimeoutError):
+            with contextlib.suppress(Exception):  # whatever it is, the next attempt may do
                 self.client = await _client(self.address, RETRY)
 
     # Greetings; on the loop.
@@ -342,67 +333,26 @@ class Remote:
     async def _introduce(self, member: Member) -> None:
         """Give a worker the task; it joins once a child of its has imported the objective."""
         try:
-            reason, fields = await self._misfit(member.address), {}
-            if not reason:
-                fields = json.loads(await self._send(member))
-                reason = fields.get("error", "")
+            answer = await self._greeter.greet(self.client, member.name, member.address, member.slots)
         except Exception as error:  # noqa: BLE001  # no answer: if the worker is still there, it is greeted again
             count = self._unanswered[member.address] = self._unanswered.get(member.address, 0) + 1
             member.reason = f"it does not answer: {error!r}"
             if self.members.get(member.name) is member and count < GREETINGS:
                 self._drop(member)
                 return
-            reason, fields = member.reason, {}
+            answer = Answer(reason=member.reason)
         if self.members.get(member.name) is not member:
             return  # it has gone meanwhile
-        if not reason:
-            reason = self._recognise(fields)
         self._changed = time.monotonic()
-        if reason:
-            member.state, member.reason, member.objective = "excluded", reason, fields.get("objective", False)
-            self._note(member, f"not used: {reason}")
-            self._post(Left(time.monotonic(), member.name, reason))
+        if answer.reason:
+            member.state, member.reason, member.guilty = "excluded", answer.reason, answer.guilty
+            self._note(member, f"not used: {answer.reason}")
+            self._post(Left(time.monotonic(), member.name, answer.reason))
         else:
             member.state = "joined"
+            self._hello = self._hello or answer.signature
             self._post(Joined(time.monotonic(), member.name, member.slots))
             self._first.set()
-
-    async def _misfit(self, address: str) -> str:
-        from distributed.versions import get_versions  # noqa: PLC0415  # Dask is here by now
-
-        names = [name for name in PACKAGES if name != "python"]  # of which Dask tells unasked
-        question = {"op": "versions", "packages": names}
-        answers = await self.client.scheduler.broadcast(msg=question, workers=[address])
-        there, here = answers[address]["packages"], get_versions(names)["packages"]
-        return misfit(there, here)
-
-    async def _send(self, member: Member) -> str:
-        data = self._data
-        if len(data) <= PIECE:
-            return await self._call("greet", member.address, data, member.name, member.slots)
-        async with self._together:
-            pieces = [data[start : start + PIECE] for start in range(0, len(data), PIECE)]
-            for number, piece in enumerate(pieces):
-                if answer := await self._call("receive", member.address, piece, number):
-                    return answer
-            return await self._call("greet", member.address, b"", member.name, member.slots)
-
-    async def _call(self, name: str, address: str, *arguments: object) -> str:
-        """Call a function of `swath.cluster.worker` on a worker, beside whatever its threads are doing."""
-        answers = await self.client._run(calls.beside(name), self._run, *arguments, workers=[address])  # noqa: SLF001  # the public one blocks the loop it runs on
-        answer: str = answers[address]
-        return answer
-
-    def _recognise(self, fields: dict[str, Any]) -> str:
-        """Keep the first signature; return what is wrong with another."""
-        required, optional = tuple(fields["required"]), tuple(fields["optional"])
-        signature = Signature(required, optional, fields["anything"], fields["place"])
-        if not isinstance(self._hello, Signature):
-            self._hello = signature
-        first = self._hello
-        if (first.required, first.optional, first.anything) == (required, optional, signature.anything):
-            return ""
-        return f"its {self._task.code.objective} takes other arguments"
 
     def _give_up(self) -> None:
         """End the wait for a first worker once none of those that are there is of any use."""
@@ -413,7 +363,7 @@ class Remote:
             return
         shown = "\n".join(f"worker {member.name}: {member.reason}" for member in members[:3])
         more = f"\nand {len(members) - 3} more" if len(members) > 3 else ""
-        if all(member.objective for member in members):
+        if all(member.guilty for member in members):
             self._hello = ObjectiveError(shown + more)
         else:
             self._hello = ClusterLostError(f"no worker of {self.address} can be used\n{shown}{more}")

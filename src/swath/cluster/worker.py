@@ -65,10 +65,10 @@ def serve(worker: Worker, run: str, fields: str) -> bytes:
     return BACK if reply is None else pack(reply)
 
 
-def receive(worker: Worker, run: str, piece: bytes, number: int) -> str:
-    """Take a piece of a large task; the first one begins it anew."""
+def receive(worker: Worker, run: str, piece: bytes, start: int) -> str:
+    """Take a piece of a heavy task; the first one begins it anew."""
     pieces = PIECES.setdefault((run, worker.address), [])
-    if number == 0:
+    if start == 0:
         pieces.clear()
     pieces.append(piece)
     return ""
