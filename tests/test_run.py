@@ -211,14 +211,17 @@ def test_killed_the_same_command_goes_on(napping):  # at any instant: faults/tes
         assert_frame_equal(results.frame.loc[before.index], before, check_categorical=False)
 
 
-def test_swath_stop_from_another_process(napping):
-    with napping.begins() as process:
-        until(lambda: len(ran(napping.folder)) >= 10)
-        ask("stop", "study", folder=napping.folder)
+def test_swath_stop_from_another_process(held):
+    with held.begins() as process:
+        until(lambda: len(ran(held.folder)) == 2)
+        with begun(*command("stop", "study"), folder=held.folder) as asking:
+            reads(asking, "Asked process")
+            reads(process, "stopping")
+            held.lets_go()
+            assert asking.wait(60) == 0
         assert process.wait(60) == 130
-    stopped = napping.open()
-    assert 0 < len(stopped) < NAPS
-    assert squares(napping.run())
+    assert held.open().statuses == {"ok": 2}
+    assert squares(held.run())
 
 
 def test_swath_stop_now_does_not_wait_for_running_points(held):
