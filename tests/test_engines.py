@@ -16,7 +16,7 @@ from swath.engines.dask import Dask
 from swath.engines.inline import Inline
 from swath.engines.simulated import Plan, Simulated
 from swath.errors import ObjectiveError
-from swath.messages import Batch, Finished, Joined, Returned, Tick
+from swath.messages import Batch, Finished, Joined, Returned, StopAsked, Urgency
 from swath.objective import locate
 from swath.run import make_task
 
@@ -193,9 +193,9 @@ def test_a_recall_after_the_end_gives_nothing_back(case):
 
 def test_what_is_posted_comes_out_of_wait(case):
     case.opens("nap")
-    tick = Tick(12.5)
-    case.engine.post(tick)
-    assert case.finds(Tick) is tick
+    asked = StopAsked(12.5, Urgency.DRAIN, "as asked")  # no engine says that of itself
+    case.engine.post(asked)
+    assert case.finds(StopAsked).reason == "as asked"  # its time may be put right
 
 
 def test_close_ends_the_children_and_may_be_repeated(case):

@@ -317,6 +317,17 @@ def test_A07_scalars_mean_what_yaml_1_2_says_and_check_shows_values_and_types(he
     assert re.search(r"p0 +1 +float +1000", table)
 
 
+def test_A07_a_text_that_may_have_been_meant_otherwise_is_shown_in_quotes(here):
+    study(here, GOOD + "parameters: {a: [1, '1'], b: [null, 'null'], c: range(3), d: 'x y'}\n  \n")
+    (here / "list.yaml").write_text(GOOD + "parameters:\n  a: 1, 2\n")
+    table = called("check", "study.yaml").stdout
+    assert re.search(r'a +2 +int, text +1 - "1"\n', table)
+    assert re.search(r'b +2 +null, text +null - "null"\n', table)
+    assert re.search(r'c +1 +text +"range\(3\)"\n', table)
+    assert re.search(r"d +1 +text +x y\n", table)
+    assert re.search(r'a +1 +text +"1, 2"\n', called("check", "list.yaml").stdout)
+
+
 def test_A07_a_word_that_yaml_1_1_took_for_a_truth_is_no_flag(here):
     study(here, GOOD + "parameters: {a: 1}\ncluster: {insecure: yes}")
     assert one("study.yaml") == "study.yaml:3:11: error: cluster.insecure: must be true or false, got 'yes'"

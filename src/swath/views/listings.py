@@ -9,6 +9,7 @@ import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from swath.definition.composer import resolve
 from swath.views.text import NUMERIC, TEXT, count, listed, plain, plural, size, table, value
 
 if TYPE_CHECKING:
@@ -91,8 +92,18 @@ def _said(content: Any) -> str:
     if content is None:
         return "null"
     if isinstance(content, str):
-        return plain(content) if content and content.strip() == content else json.dumps(content)
+        return plain(content) if _is_unmistakable(content) else json.dumps(content)
     return json.dumps(content) if isinstance(content, list | dict) else value(content)
+
+
+def _is_unmistakable(text: str) -> bool:
+    """Tell whether a text needs no quotes to be seen as one: `1, 2` and `range(3)` may have been meant otherwise."""
+    if not text or text.strip() != text or set(text) & set(",()[]{}"):
+        return False
+    try:
+        return isinstance(resolve(text), str)
+    except ValueError:
+        return False
 
 
 def _points(report: Preview) -> list[str]:
