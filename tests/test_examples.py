@@ -222,3 +222,10 @@ def test_file_runs_in_a_small_form(tmp_path, name, overrides, points, columns):
     assert len(frame) == points
     assert list(frame.columns)[: len(columns)] == columns
     assert set(frame["status"]) == {"ok"}
+
+
+def test_the_schema_beside_the_examples_is_today_s():
+    printed = subprocess.run(
+        [sys.executable, "-m", "swath", "schema"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (SWEEPS / "swath.schema.json").read_text() == printed.stdout
