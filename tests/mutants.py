@@ -178,7 +178,7 @@ MUTANTS = (
         "store/disk.py",
         "os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | flags",
         "os.O_RDONLY | os.O_CLOEXEC | flags",
-        "test_store.py::test_links_and_pipes_in_a_run_folder_are_not_followed",
+        "faults/test_f_folders.py::test_F02_links_and_pipes_are_not_followed",
     ),
     Mutant(
         "what another writer published is overwritten",
