@@ -253,7 +253,10 @@ class Remote:
             else:
                 if gone:
                     self._post(Noted(time.monotonic(), f"the scheduler at {self.address} is back"))
-                self._compare(there)
+                try:
+                    self._compare(there)
+                except Exception as error:  # noqa: BLE001  # one odd answer must not end the following
+                    self._post(Noted(time.monotonic(), f"the scheduler's list of workers is odd: {error!r}"))
                 self._give_up()
             gone = there is None
             await asyncio.sleep(POLL * max(1.0, len(self.members) / MANY))
