@@ -270,6 +270,7 @@ class Driver:
         self._wait(refused.attempt, refused.positions)
         self.rows -= refused.rows
         self.failures -= refused.failures
+        self.brake.failed -= refused.failures
         return self._refuse(refused.worker, reason)
 
     def _fall(self, name: str, begun: int, why: str) -> list[Command]:
