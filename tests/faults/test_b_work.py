@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import swath
@@ -75,6 +77,11 @@ PARALLEL = """
         ) as cluster, Client(cluster) as client:
             return sum(client.gather(client.map(abs, range(-10, 0))))
 
+    def shared():
+        from multiprocessing.shared_memory import SharedMemory
+        KEPT.append(SharedMemory(create=True, size=100))
+        return 55
+
     KEPT = []
 
     def kept():
@@ -94,6 +101,18 @@ def test_B36_points_may_compute_in_parallel_as_they_like(opened):
         assert not failures(reply)
         known |= {row["point"]: row["value"] for row in table(reply)}
     assert set(known.values()) == {55}
+
+
+def test_B36_no_shared_memory_is_left_behind(opened):
+    before = set(Path("/dev/shm").iterdir())
+    made = opened(PARALLEL, "kept", "joblib", "shared")
+    done = 0
+    while done < 3:
+        reply = made.evaluate(batch(done, 3))
+        assert not failures(reply)
+        done += reply.rows
+    made.close()
+    assert not set(Path("/dev/shm").iterdir()) - before
 
 
 def test_B36_what_multiprocessing_keeps_stays_for_the_batch(opened):

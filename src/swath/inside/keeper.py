@@ -43,6 +43,9 @@ SHOW = signal.SIGRTMAX - 2 if sys.platform == "linux" else signal.SIGUSR2
 SHOW_TIME, TERM_TIME, KILL_TIME = 0.1, 0.25, 2.0
 """Seconds for writing that down, for ending when asked by SIGTERM, and for dying when killed."""
 
+TRACKER_TIME = 0.5
+"""Seconds for cleaning up behind processes that are dead."""
+
 SUBREAPER, DEATH_SIGNAL = 36, 1
 """Options of prctl(2) on Linux."""
 
@@ -134,25 +137,37 @@ def _within(seconds: float, child: int) -> bool:
 
 
 def _kill(child: int) -> int | None:
-    """Kill the child and its process group; return its status, or None if it does not end."""
+    """Kill the child; return its status, or None if it does not end."""
     with contextlib.suppress(OSError):
-        os.killpg(child, signal.SIGKILL)
+        if not os.path.isdir("/proc"):  # noqa: PTH112  # who else is there cannot be found out
+            os.killpg(child, signal.SIGKILL)
     with contextlib.suppress(OSError):
-        os.kill(child, signal.SIGKILL)  # it may have left its group
+        os.kill(child, signal.SIGKILL)
     return os.waitpid(child, 0)[1] if _within(KILL_TIME, child) else None
 
 
 def kill_rest(spared: frozenset[int] = frozenset()) -> None:
-    """Kill all below this process but the spared; what one of them starts meanwhile is met in the next round."""
-    deadline = time.monotonic() + KILL_TIME
-    while reap() and time.monotonic() < deadline:
+    """Kill all below this process but the spared; what one of them starts meanwhile is met in the next round.
+
+    Trackers are left some time: once those whose semaphores and shared memory they know have ended, they remove
+    these, and end too.
+    """
+    begun = time.monotonic()
+    while reap() and (passed := time.monotonic() - begun) < KILL_TIME:
         left = descendants(os.getpid(), spared)
         if spared and not left:
             return
         for process in left:
             with contextlib.suppress(OSError):
-                os.kill(process, signal.SIGKILL)
+                if passed > TRACKER_TIME or not _is_tracker(process):
+                    os.kill(process, signal.SIGKILL)
         time.sleep(0.002)
+
+
+def _is_tracker(process: int) -> bool:
+    """Tell whether a process cleans up behind others, as Python's `multiprocessing` and joblib start them."""
+    with open(f"/proc/{process}/cmdline", "rb") as file:  # noqa: PTH123  # pathlib is not loaded here
+        return b"resource_tracker" in file.read()
 
 
 def reap() -> bool:
