@@ -75,7 +75,8 @@ def planned(seed):
         retries=random.choice([0, 0, 2]),
         limit=random.choice([None, None, random.randint(1, 100)]),
         max_failures=random.choice([None, None, random.randint(1, 30)]),
-        patience=random.choice([1e9, 1e9, 300.0]),
+        # Where everybody may be left out for good, patience must end some time.
+        patience=300.0 if plan.sick else random.choice([1e9, 1e9, 300.0]),
     )
     behind = random.choice([0.0, 0.0, 0.2])
     return random.choice([0, 1, 7, 40, 150]), plan, policy, behind
