@@ -328,7 +328,7 @@ MUTANTS = (
         "slot/watch.py",
         "self._since += now - self._looked - self.interval",
         "pass",
-        "faults/test_c_time.py",
+        "test_slot.py::test_time_in_which_the_slot_s_own_process_was_stopped_does_not_count",
     ),
     # Slots and what is inside.
     Mutant(

@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 Nothing depends on these files: they are not synced, not checked, and whatever goes wrong with them is kept from the sweep.
-A thread of its own writes them, so that a slow disk holds up nobody; of what does not fit into `ROOM` meanwhile, only the
-sizes are written. ``logs/0001.jsonl`` and so on hold one log a line, as JSON, in which every control character is
+A thread of its own writes them, so that a slow disk holds up nobody; what does not fit into `ROOM` meanwhile is
+dropped. ``logs/0001.jsonl`` and so on hold one log a line, as JSON, in which every control character is
 escaped. The newest `MOST_FILES` files of `LARGEST` are kept.
 
 A log is filed under the content ids of the points that may have printed it, which outlive a change of the definition; where
