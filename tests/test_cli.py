@@ -683,6 +683,9 @@ def test_results_as_a_table(finished, monkeypatch):
     assert head.split() == ["point", "a", "b", "seed", "ratio", "sum", "name", "status", "seconds"]
     assert first.split()[0] == "2"
     assert second.split()[0] == "3"
+    failed = [line for line in ask("results", "total")[0].splitlines() if "no 3" in line]
+    assert failed
+    assert all(line.endswith("ValueError: no 3") for line in failed), "where it was is told by swath show"
 
 
 def test_results_as_csv_are_safe_for_spreadsheets(finished, monkeypatch):

@@ -210,6 +210,7 @@ def test_a_point_that_hangs_is_ended_in_time(opened, fault):
     first, *where = text.splitlines()
     assert first == "the point ran longer than 1 s"
     assert any(f"in {fault}" in line for line in where), "where it hung is kept"
+    assert not any("evaluate.py" in line or "0x" in line for line in where), "and nothing else"
     row = table(reply)[1]
     assert 1.0 <= row["seconds"] < 2.0
     assert abs(row["started"].timestamp() + row["seconds"] - time.time()) < 60

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import tempfile
+from pathlib import Path
 
 MOST_EVIDENCE = 8_192
 """Bytes kept of what a process writes down before its end."""
+
+OURS = (f'  File "{Path(__file__).parents[1]}{os.sep}', '  File "<string>"', "Extension modules:")
+"""Beginnings of lines that say nothing of the objective."""
+
+THREAD = re.compile(
+    r"^(Current thread|Thread) 0x[0-9a-f]+(?: \[[^]]*\])? \(most recent call first\):", re.MULTILINE
+)
 
 
 def cause(code: int) -> str:
@@ -22,8 +31,10 @@ def cause(code: int) -> str:
 
 def written(evidence: int, place: int = 0) -> str:
     """Return what was written into a file from a place on, on lines of their own; it may be empty."""
-    text = os.pread(evidence, MOST_EVIDENCE, place).decode(errors="backslashreplace").rstrip()
-    return f"\n{text}" if text else ""
+    text = os.pread(evidence, MOST_EVIDENCE, place).decode(errors="backslashreplace")
+    lines = [line for line in text.splitlines() if line and not line.startswith(OURS)]
+    shown = THREAD.sub(r"\1 (most recent call first):", "\n".join(lines))
+    return f"\n{shown}" if shown else ""
 
 
 def nameless_file(size: int = 0) -> int:

@@ -72,7 +72,7 @@ def write_failures(found: Failures, form: str, stream: TextIO) -> None:
         stream.write(f'{{"failures": {rows},\n"rates": {rates}}}\n')
     elif form == "table":
         if len(found):
-            _table(found.assign(failure=found["failure"].str.partition("\n")[0]), stream, WIDE)
+            _table(found, stream, WIDE)
         telling = _telling(found.rates)
         if len(telling):
             stream.write("\n")
@@ -170,6 +170,8 @@ def _table(frame: pd.DataFrame, stream: TextIO, limit: int = 48) -> None:
     left_out = {name for name in BACKSTAGE if name in frame}
     if "failure" in frame and frame["failure"].isna().all():
         left_out.add("failure")
+    elif "failure" in frame:  # its first line says what, the others say where
+        frame = frame.assign(failure=frame["failure"].str.partition("\n")[0])
     shown = _columns(_ends(frame, SHOWN) if stream.isatty() else frame)
     shown = {name: column for name, column in shown.items() if name not in left_out}
     sides = "".join(NUMERIC if column.dtype.kind in "iufb" else TEXT for column in shown.values())
