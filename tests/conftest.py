@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 LINUX = sys.platform == "linux"
 SCRATCH = settle()  # before any test module is imported: some of them copy the environment
 BASELINE: dict[str, Traces] = {}
+
+
+def pytest_configure() -> None:
+    """Hear the signals that whoever started us had ignored (nohup, a job in the background): swath respects that."""
+    for number, handler in (
+        (signal.SIGHUP, signal.SIG_DFL),
+        (signal.SIGTERM, signal.SIG_DFL),
+        (signal.SIGINT, signal.default_int_handler),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_unconfigure() -> None:
