@@ -207,6 +207,8 @@ def _decoded(table: pa.Table) -> pa.Table:
 def _changed(before: pa.Table, now: pa.Table, there: np.ndarray) -> int:
     """Count the rows that were there before and differ now in any bit of any column."""
     common = before.filter(pa.array(there[_points(before)]))
+    if not common.num_rows:  # nor are there any metrics in it
+        return 0
     place = np.full(POINTS, -1)
     place[_points(now)] = np.arange(now.num_rows)
     old = _decoded(common)

@@ -27,6 +27,7 @@ def test_the_harness_sees_a_changed_bit():
     assert _changed(before, before.take([3, 1, 0, 2]), there) == 0
     assert _changed(before, _table([5, 6, 7, 8], np.abs(numbers), ["a", "b", None, "d"]), there) == 1
     assert _changed(before, _table([5, 6, 7, 8], numbers, ["a", "b", "c", "e"]), there) == 2
+    assert _changed(pa.table({"point": np.zeros(0, np.int64)}), before, there) == 0, "nothing was there"
 
 
 def _table(points, values, texts):
