@@ -126,10 +126,12 @@ def run(
     """
     with Signals() as signals:
         handle = prepare(definition, Options(**options))
+        words = Words(handle.folder, arguments, filtered=definition.space.where is not None)
+        view = Careful(progress(mode, stream), stream)
+        view.note(words.beginning(handle.snapshot))  # before it moves
         signals.attach(handle.stop)
         handle.go()
-        words = Words(handle.folder, arguments, filtered=definition.space.where is not None)
-        return _attend(handle, signals, Careful(progress(mode, stream), stream), words, as_json=as_json)
+        return _attend(handle, signals, view, words, as_json=as_json)
 
 
 class Careful:
@@ -170,7 +172,6 @@ class Careful:
 
 def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_json: bool) -> int:
     said = noticed = 0
-    view.note(words.beginning(handle.snapshot))
     over = False
     while not over:
         over = handle.wait(view.interval)
