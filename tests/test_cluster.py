@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 from dataclasses import replace
 
@@ -13,6 +15,7 @@ import swath
 from running import HOLD, Cluster, ask, assert_same, ran, until
 from swath.cli import sweep as cli
 from swath.cluster import remote
+from swath.cluster.background import Background
 from swath.objective import locate
 from swath.run import Options, start
 
@@ -223,3 +226,23 @@ def test_no_scheduler_at_the_address_is_exit_75(study, monkeypatch):
 def test_what_is_no_address_is_a_usage_error(study):
     with pytest.raises(swath.UsageError, match="'carrier-pigeon://x' is no scheduler's address"):
         swath.load(study / "study.yaml").run(out=study / "results", scheduler="carrier-pigeon://x")
+
+
+def test_the_last_words_are_said_although_a_coroutine_does_not_hear_that_it_is_to_end():
+    said = []
+
+    async def stubborn():
+        for _ in range(2):
+            with contextlib.suppress(asyncio.CancelledError):
+                said.append("begun")
+                await asyncio.sleep(1000)
+        await asyncio.sleep(1000)
+
+    async def farewell():
+        said.append("farewell")
+
+    background = Background()
+    background.spawn(stubborn())
+    until(lambda: said)
+    background.close(farewell())
+    assert said == ["begun", "begun", "farewell"]

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+TRIES, PAUSE = 6, 0.5
+"""How often a coroutine is cancelled, and the seconds between: Python 3.11's ``wait_for`` may swallow a cancellation."""
+
 
 class Background:
     """A loop, and the coroutines that we have running on it.
@@ -68,11 +71,16 @@ class Background:
         if self._thread is not None:
             self._loop.call_soon_threadsafe(self._over.set)
             self._thread.join(patience)
+        if last is not None:
+            with contextlib.suppress(RuntimeError, ValueError):  # it was said, or is being said still
+                last.close()
 
     async def _finish(self, last: Coroutine[Any, Any, None] | None) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(TRIES):
+            if not (tasks := list(self._tasks)):
+                break
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=PAUSE)
         if last is not None:
             await last
