@@ -116,6 +116,7 @@ class Embedded:
             )
             self.client = Client(self._cluster, set_as_default=False)
         keep_steady(self.client.loop)
+        logging.getLogger("distributed.batched").addFilter(_is_news)
         self._background = Background(self.client.loop.asyncio_loop)
         self.spawn(self._load_dashboard(self._cluster.scheduler))
         return self._cluster
@@ -175,3 +176,8 @@ class Embedded:
         for part in filter(None, (self.client, self._cluster)):
             with contextlib.suppress(Exception):
                 part.close(timeout=5)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a line of Dask's log is more than that a connection within this process has been closed: by us."""
+    return "InProc" not in record.getMessage()
