@@ -19,7 +19,11 @@ BASELINE: dict[str, Traces] = {}
 
 
 def pytest_configure() -> None:
-    """Hear the signals that whoever started us had ignored (nohup, a job in the background): swath respects that."""
+    """Hear what whoever started us had ignored (nohup, a job in the background): swath respects that."""
+    hear_signals()
+
+
+def hear_signals() -> None:
     for number, handler in (
         (signal.SIGHUP, signal.SIG_DFL),
         (signal.SIGTERM, signal.SIG_DFL),
@@ -44,6 +48,13 @@ def nothing_is_left() -> Iterator[None]:
     if found := before.leftovers():
         before.end()
         pytest.fail("the test left behind:\n  " + "\n  ".join(found), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def signals_are_heard() -> Iterator[None]:
+    """A run that was stopped by a signal ignores others from then on; this process is not leaving."""
+    yield
+    hear_signals()
 
 
 @pytest.hookimpl(wrapper=True)

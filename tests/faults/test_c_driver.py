@@ -90,6 +90,7 @@ def test_C02_a_machine_that_wants_us_gone_gives_running_points_a_grace(number):
         signals.attach(lambda *wish: asked.append(wish))
         signal.raise_signal(number)
         signal.raise_signal(number)
+    signal.raise_signal(number)  # too late: it is leaving
     assert asked == [(Urgency.DRAIN, GRACE), (Urgency.NOW, GRACE)]
 
 

@@ -44,7 +44,8 @@ SHOW_CURSOR = b"\x1b[?25h"
 class Signals:
     """While entered, signals stop the sweep that was attached; before one is, they end this process.
 
-    A signal that was ignored stays ignored: ``nohup`` and background jobs of a shell rely on it.
+    A signal that was ignored stays ignored: ``nohup`` and background jobs of a shell rely on it. After one that came, all are: the
+    process is leaving, and another could only change what it leaves with.
 
     Attributes
     ----------
@@ -68,8 +69,11 @@ class Signals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        for (
+            number,
+            handler,
+        ) in self._before.items():  # after one, this process is leaving: others change nothing
+            signal.signal(number, signal.SIG_IGN if self.count else handler)
 
     def attach(self, stop: Callable[[Urgency, float | None], None]) -> None:
         """Let signals call ``stop`` from now on."""
