@@ -166,8 +166,8 @@ def test_batches_are_evaluated_in_the_order_in_which_they_were_submitted(case):
     case.finds(Finished, last)
     order = [int(number) for number in ran(case.folder)]
     assert sorted(order) == list(range(12))
-    # two threads of a worker stand at a slot's door, and one may overtake the other
-    assert max(abs(place - number) for place, number in enumerate(order)) <= 2
+    # two threads of a worker stand at a slot's door, and one may overtake the other, more than once
+    assert max(abs(place - number) for place, number in enumerate(order)) <= 5
 
 
 def test_what_was_given_back_can_be_submitted_again(case):
