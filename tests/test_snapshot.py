@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from math import nan
 
 import pytest
@@ -28,9 +29,10 @@ from swath.messages import (
     Urgency,
     Write,
 )
+from swath.progress import Progress
 from swath.ranges import RangeSet
 from swath.rates import ENOUGH, History
-from swath.snapshot import Progress
+from swath.snapshot import Complaint, Slow, Snapshot, WorkerLoad
 
 
 class Sweep:
@@ -382,3 +384,25 @@ def test_why_a_worker_is_not_used_is_said_once():
         progress.feed(Noted(now, "worker host7: not used: numpy 1.26.4 there, 2.3.1 here"))
         progress.feed(Left(now, "host8", "it is being retired"))
     assert progress.snapshot(3.0).notices == ("worker host7: not used: numpy 1.26.4 there, 2.3.1 here",)
+
+
+def test_a_snapshot_survives_json():
+    first = Snapshot(
+        name="sweep",
+        statuses={"ok": 3, "error": 1},
+        workers=(
+            WorkerLoad(
+                name="w0", slots=2, busy=1, done=3, failed=1, rate=0.5, batch=(4, 2.0), cpu=1.5, point=7
+            ),
+            WorkerLoad(name="w1", slots=2, busy=0, done=0, failed=0, rate=None, batch=None, host="node7"),
+        ),
+        eta=(1.0, 2.0),
+        complaints=(Complaint("error", "ValueError: <b>", 1, 3), Complaint("error", "", 4)),
+        slowest=(Slow(2.0, 3),),
+        best=(1.0, 2),
+        parameters={"lr": 0.1, "model": "a"},
+        notices=("a", "b"),
+    )
+    assert Snapshot.from_json(json.loads(json.dumps(dataclasses.asdict(first)))) == first
+    assert Snapshot.from_json(dataclasses.asdict(first)) == first
+    assert Snapshot.from_json({"name": "sweep", "of a later version": 1}) == Snapshot(name="sweep")

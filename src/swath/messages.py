@@ -141,11 +141,16 @@ def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Repl
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A worker is ready, with room for ``slots`` batches at a time."""
+    """A worker is ready, with room for ``slots`` batches at a time.
+
+    ``host`` is the name of its machine, ``memory`` how many bytes all its slots together may hold, where that is known.
+    """
 
     now: float
     worker: str
     slots: int
+    host: str = ""
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +228,40 @@ class Noted:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the processes of a slot's child take up; what is not known is None.
+
+    Attributes
+    ----------
+    slot : str
+        Which slot, for people.
+    cpu : float or None
+        Cores that the child, and all that it has started, keep busy, on average since the last look.
+    memory : int or None
+        Bytes that they hold.
+    position : int or None
+        The position that is being evaluated.
+    age : float or None
+        Seconds for which it has been.
+    """
+
+    slot: str
+    cpu: float | None = None
+    memory: int | None = None
+    position: int | None = None
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Somebody has looked at the slots of a worker, about once a second; it changes nothing."""
+
+    now: float
+    worker: str
+    loads: tuple[Load, ...]
+
+
 class Urgency(Enum):
     """How a sweep is to be stopped."""
 
@@ -245,7 +284,7 @@ class StopAsked:
     grace: float | None = None
 
 
-Event = Joined | Left | Finished | Returned | Lost | Durable | Crowded | Tick | Noted | StopAsked
+Event = Joined | Left | Finished | Returned | Lost | Durable | Crowded | Tick | Noted | Measured | StopAsked
 
 
 # Commands: what the driver asks for.

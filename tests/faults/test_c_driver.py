@@ -21,8 +21,8 @@ from swath.cli import sweep as cli
 from swath.commands.foreground import GRACE, Signals
 from swath.driver import Driver
 from swath.messages import Finished, Urgency
+from swath.progress import Progress
 from swath.run.journal import MOST, Journal
-from swath.snapshot import Progress
 from swath.views.terminal import Lines
 
 RUN = ("run", "study.yaml", "-n", "2")

@@ -60,6 +60,7 @@ from swath.messages import (
     Joined,
     Left,
     Lost,
+    Measured,
     Noted,
     Recall,
     Reply,
@@ -169,7 +170,7 @@ class Driver:
                 self._stop(event)
             case Crowded():
                 self._crowded = event.full
-            case Tick() | Noted():
+            case Tick() | Noted() | Measured():
                 pass
             case _:
                 raise AssertionError(event)

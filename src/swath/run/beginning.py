@@ -12,8 +12,8 @@ from swath.driver import Policy
 from swath.driver.policy import PATIENCE
 from swath.errors import CodeChangedError, UsageError
 from swath.preflight import check_files
+from swath.progress import Progress
 from swath.ranges import RangeSet
-from swath.snapshot import Progress
 from swath.task import Task
 
 if TYPE_CHECKING:
