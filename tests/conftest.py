@@ -1,9 +1,10 @@
-"""Options that make the same tests longer, and a fixture for what a test leaves behind."""
+"""Options that make the same tests longer, a browser, and a fixture for what a test leaves behind."""
 
 from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from leftovers import Traces, leave, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from browsing import Chromium, Viewer
 
 LINUX = sys.platform == "linux"
 SCRATCH = settle()  # before any test module is imported: some of them copy the environment
@@ -57,6 +60,43 @@ def signals_are_heard() -> Iterator[None]:
     hear_signals()
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """One browser for all tests, started when the first of them asks for it."""
+    import browsing
+
+    if reason := browsing.missing():
+        pytest.skip(reason)
+    program = browsing.Chromium()
+    yield program
+    program.close()
+
+
+@pytest.fixture
+def viewers(chromium: Chromium, request: pytest.FixtureRequest) -> Iterator[Callable[..., Viewer]]:
+    """Make viewers, each with a browser profile of its own; what they complain about fails the test."""
+    import browsing
+
+    shots = Path(request.config.getoption("--shots"))
+    made: list[Viewer] = []
+
+    def arrive(**options: object) -> Viewer:
+        made.append(browsing.Viewer(chromium, shots, **options))
+        return made[-1]
+
+    with chromium.attended():
+        yield arrive
+        for viewer in made:
+            viewer.leave()
+    if complaints := [text for viewer in made for text in viewer.complaints()]:
+        pytest.fail("the browser complains:\n  " + "\n  ".join(complaints), pytrace=False)
+
+
+@pytest.fixture
+def viewer(viewers: Callable[..., Viewer]) -> Viewer:
+    return viewers()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Iterator[None]:
     """Let stay what a fixture made that outlives the test, also where the test asked for it while running."""
@@ -76,4 +116,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--hostile", type=int, default=20, help="hostile points, among a hundred times as many [20]"
     )
+    group.addoption("--shots", default="build/screenshots", help="folder for pictures [build/screenshots]")
     group.addoption("--span", type=float, default=0.01, help="part of a fault's original duration [0.01]")
