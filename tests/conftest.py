@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from browsing import Chromium, Viewer
+    from jupyters import Jupyter
 
 LINUX = sys.platform == "linux"
 SCRATCH = settle()  # before any test module is imported: some of them copy the environment
@@ -95,6 +96,16 @@ def viewers(chromium: Chromium, request: pytest.FixtureRequest) -> Iterator[Call
 @pytest.fixture
 def viewer(viewers: Callable[..., Viewer]) -> Viewer:
     return viewers()
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """A Jupyter server with its proxy, for all tests that ask for it."""
+    from jupyters import Jupyter
+
+    pytest.importorskip("jupyter_server_proxy", reason="needs jupyter-server-proxy: pip install --group test")
+    with Jupyter(tmp_path_factory.mktemp("jupyter")) as server:
+        yield server
 
 
 @pytest.hookimpl(wrapper=True)

@@ -119,10 +119,20 @@ def assert_same(results: swath.Results, expected: swath.Results) -> None:
 
 
 class Cluster:
-    """A scheduler that cannot import swath, and workers, all started by hand in folders of their own."""
+    """A scheduler that cannot import swath, and workers, all started by hand in folders of their own.
 
-    def __init__(self, folder: Path, host: str = "127.0.0.1", before: Sequence[str] = ()) -> None:
+    Dask's pages are loaded where it is told so, with options such as ``--dashboard-prefix /pre``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        host: str = "127.0.0.1",
+        before: Sequence[str] = (),
+        pages: Sequence[str] = ("--no-dashboard",),
+    ) -> None:
         self.folder, self.host, self.before = folder, host, before
+        self._pages = pages
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self._file = folder / "scheduler.json"
         block = folder / "block"
@@ -134,19 +144,21 @@ class Cluster:
     def start(self, port: str = "0") -> None:
         """Start the scheduler, on a port of its own choice or where one was before."""
         self._file.unlink(missing_ok=True)
-        options = ["--port", port]
+        options = ["--port", port, *self._pages]
         self.scheduler = self._start("dask_scheduler", "scheduler", options, PYTHONPATH=self._block)
-        self.address: str = until(self._address)
+        identity = until(self._identity)
+        self.address: str = identity["address"]
+        self.pages = f"http://127.0.0.1:{identity['services'].get('dashboard')}"
 
     def stop(self) -> None:
         """Kill the scheduler as ``kill -9`` does."""
         self.scheduler.kill()
         self.scheduler.wait()
 
-    def _address(self) -> str:
+    def _identity(self) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
-            return str(json.loads(self._file.read_text())["address"])
-        return ""
+            return json.loads(self._file.read_text())
+        return {}
 
     def _start(
         self, program: str, name: str, options: Sequence[str], before: Sequence[str] = (), **environment: str
@@ -165,7 +177,7 @@ class Cluster:
                         "--scheduler-file",
                         str(self._file),
                     ),
-                    *("--host", self.host, "--dashboard-address", "127.0.0.1:0", "--no-dashboard"),
+                    *("--host", self.host, "--dashboard-address", "127.0.0.1:0"),
                     *options,
                 ],
                 cwd=folder,
@@ -183,7 +195,7 @@ class Cluster:
     ) -> Self:
         """Start workers, each with a command ``before`` its own, as ``ip netns exec``."""
         for name in names:
-            words = ["--nthreads", "1", "--name", name, *options]
+            words = ["--nthreads", "1", "--name", name, "--no-dashboard", *options]
             self.workers[name] = self._start("dask_worker", name, words, before, **environment)
         return self
 

@@ -78,6 +78,14 @@ def test_what_is_not_there_is_a_complaint_unless_expected(viewer, served):
     assert any(f"answer 404: GET {served}/nothing" in note for note in viewer.notes)
 
 
+def test_a_page_behind_jupyters_proxy_is_seen_with_the_token_only(jupyter, viewers, served, tmp_path):
+    (tmp_path / "a.html").write_text("<p>a")
+    stranger, user = viewers(), viewers()
+    assert "/login" in stranger.open(jupyter.proxied(f"{served}/a.html")).url
+    user.open(jupyter.entrance)
+    assert user.open(jupyter.proxied(f"{served}/a.html")).inner_text("p") == "a"
+
+
 def test_viewers_share_no_cookies(viewers, served, tmp_path):
     (tmp_path / "a.html").write_text("<p>a")
     first, second = viewers(), viewers()
