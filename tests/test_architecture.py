@@ -97,9 +97,16 @@ def test_the_driver_sees_only_messages_ranges_and_batching():
     assert set().union(*map(ours, room)) - room == {"messages", "ranges", "batching"}
 
 
-def test_only_commands_know_views():
+def test_only_what_a_person_holds_knows_views():
     users = {name for name in MODULES if any(used.startswith("views") for used in ours(name))}
-    assert all(name == "cli" or name.startswith(("views", "commands")) for name in users)
+    users = {name for name in users if not name.startswith(("views", "commands"))}
+    assert users <= {"cli", "results"}  # a frame's figures
+
+
+def test_figures_need_little_of_ours():
+    room = {name for name in MODULES if name.startswith("views.figures")}
+    assert set().union(*map(ours, room)) - room <= {"snapshot", "views.palette", "views.text"}
+    assert not set().union(*map(imports, room)) & {"pandas", "pyarrow"}  # a scheduler may have neither
 
 
 def test_the_loop_does_not_ask_which_engine_it_holds():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from swath.store.history import Archive, Past
     from swath.store.manifest import Damage, Manifest
     from swath.summaries import Failures
+    from swath.views.figures.study import Study
 
 
 class Results:
@@ -145,6 +146,11 @@ class Results:
         from swath.summaries import failures  # noqa: PLC0415
 
         return failures(self.frame, self._parameters)
+
+    @property
+    def study(self) -> Study:
+        """Columns and their description, as figures take them."""
+        return self._look().study
 
     @property
     def _parameters(self) -> tuple[str, ...]:
@@ -321,6 +327,21 @@ class _View:
         frames = [self.frame.assign(definition=self.assembly.rows.definition)]
         frames += [to_frame(item).assign(definition=item.rows.definition) for item in self._work(read)]
         return pd.concat([frame for frame in frames if len(frame)] or frames[:1])
+
+    @cached_property
+    def study(self) -> Study:
+        """What figures draw."""
+        from swath.views.studies import study  # noqa: PLC0415  Bokeh
+
+        space, past = self.definition.space, self.past
+        return study(
+            self.frame,
+            self.definition,
+            tuple(self.assembly.metrics),
+            total=space.size - past.excluded,
+            excluded=past.excluded,
+            folder=self.folder,
+        )
 
     @cached_property
     def numeric(self) -> tuple[str, ...]:

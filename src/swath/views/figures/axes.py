@@ -1,0 +1,258 @@
+"""Axes: what a parameter or a metric can be, where its values lie on a line, and into which cells it is divided.
+
+Theory of operation. Everything that is drawn lies at a *coordinate*, a float: a number is its own coordinate, a value of
+any other type (text, bool, None, list, or several types on one axis) has the place of its category, 0, 1, 2, ... A
+missing value is NaN. So columns of coordinates are all that figures compute with, and an axis turns them into words.
+
+A numeric axis is logarithmic where its values are spread so: evenly in their logarithms rather than in themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from swath.views.text import cut, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+Kind = Literal["linear", "log", "category"]
+
+MANY: Final = 60
+"""Cells of an axis at most."""
+STEPS: Final = 24
+"""Cells of an axis whose numbers are scattered, not a grid's."""
+KNOWN: Final = 4096
+"""Distinct numbers that an axis remembers."""
+LABEL: Final = 24
+"""Columns of a label."""
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """Where the values of one name lie.
+
+    Attributes
+    ----------
+    name : str
+        A parameter, derived value or metric.
+    kind : {"linear", "log", "category"}
+        Numbers, or categories.
+    values : tuple
+        Of a category axis every value, in order: coordinate i is ``values[i]``. Of a numeric axis its distinct
+        numbers, ascending, if they are few; otherwise empty.
+    low, high : float
+        Smallest and largest coordinate; NaN where there is none.
+    whole : bool
+        Whether all are integers.
+    """
+
+    name: str
+    kind: Kind
+    values: tuple[Any, ...]
+    low: float
+    high: float
+    whole: bool = False
+
+    @classmethod
+    def numeric(cls, name: str, numbers: Floats, *, whole: bool = False) -> Axis:
+        """Make an axis that has all of these numbers; NaN and infinities do not count.
+
+        Parameters
+        ----------
+        name : str
+            The parameter or metric.
+        numbers : ndarray of float, shape (n,)
+            In any order, repeated or not.
+        whole : bool
+            Whether they are integers.
+        """
+        finite = numbers[np.isfinite(numbers)]
+        if not len(finite):
+            return cls(name, "linear", (), math.nan, math.nan, whole)
+        low, high = float(finite.min()), float(finite.max())
+        distinct = np.unique(finite)
+        kind: Kind = "log" if _is_geometric(distinct) else "linear"
+        return cls(name, kind, tuple(distinct.tolist()) if len(distinct) <= KNOWN else (), low, high, whole)
+
+    @classmethod
+    def categories(cls, name: str, values: Sequence[Any]) -> Axis:
+        """Make an axis of distinct values of any type, in their order."""
+        return cls(name, "category", tuple(values), 0.0 if values else math.nan, float(len(values) - 1))
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether coordinates are the values themselves."""
+        return self.kind != "category"
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is more than one value."""
+        return self.high > self.low
+
+    def label(self, coordinate: float) -> str:
+        """Write the value at a coordinate, in plain text of some digits."""
+        if math.isnan(coordinate):
+            return "none"
+        if not self.is_numeric:
+            return words(self.values[int(coordinate)])
+        return number(coordinate, whole=self.whole)
+
+    def unit(self, coordinates: Floats) -> Floats:
+        """Map [low, high] to [0, 1], logarithmically where the axis is so; categories evenly, a single value to 0.5."""
+        if not self.varies:
+            return np.where(np.isnan(coordinates), np.nan, 0.5)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled = np.log(coordinates) if self.kind == "log" else coordinates.astype(float)
+        low, high = (math.log(self.low), math.log(self.high)) if self.kind == "log" else (self.low, self.high)
+        return np.clip((scaled - low) / (high - low), 0, 1)
+
+    def cells(self) -> Cells:
+        """Divide the axis: a cell for each value, or for some in a row of a fine grid, or steps of equal width."""
+        if len(self.values) <= MANY and (self.values or not self.varies):
+            return _cells_of_values(self, 1)
+        if not self.is_numeric or (self.values and _is_grid(self)):
+            return _cells_of_values(self, math.ceil(len(self.values) / MANY))
+        if self.kind == "log":
+            edges = np.geomspace(self.low, self.high, STEPS + 1)
+        else:
+            edges = np.linspace(self.low, self.high, STEPS + 1)
+        labels = tuple(f"{number(a)} to {number(b)}" for a, b in pairwise(edges.tolist()))
+        return Cells(edges, labels, tuple(number(a) for a in edges[:-1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """An axis in m cells, in the order of their values.
+
+    Attributes
+    ----------
+    edges : ndarray of float, shape (m + 1,)
+        Coordinates; cell i is [edges[i], edges[i + 1]), the last one closed.
+    labels : tuple of str
+        What each holds, in full.
+    ticks : tuple of str
+        The same in short, for the axis.
+    """
+
+    edges: Floats
+    labels: tuple[str, ...]
+    ticks: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def codes(self, coordinates: Floats) -> NDArray[np.int64]:
+        """Return the cell of each coordinate, -1 where it is missing."""
+        found = np.searchsorted(self.edges[1:-1], coordinates, side="right")
+        return np.where(np.isnan(coordinates), -1, found)
+
+
+def _cells_of_values(axis: Axis, size: int) -> Cells:
+    """Make a cell of every ``size`` values."""
+    places = np.asarray(axis.values if axis.is_numeric else range(len(axis.values)), dtype=float)
+    labels = [axis.label(place) for place in places.tolist()]
+    between = np.sqrt(places[1:] * places[:-1]) if axis.kind == "log" else (places[1:] + places[:-1]) / 2
+    edges = np.concatenate(([-np.inf], between[size - 1 :: size], [np.inf])) if labels else np.empty(0)
+    groups = [labels[i : i + size] for i in range(0, len(labels), size)]
+    told = tuple(group[0] if len(group) == 1 else f"{group[0]} to {group[-1]}" for group in groups)
+    return Cells(edges, told, tuple(cut(group[0], LABEL) for group in groups))
+
+
+def _is_grid(axis: Axis) -> bool:
+    """Tell whether the numbers of an axis are evenly spaced on its scale."""
+    places = np.asarray(axis.values, dtype=float)
+    return _unevenness(np.diff(np.log(places) if axis.kind == "log" else places)) < 0.05
+
+
+def _is_geometric(distinct: Floats) -> bool:
+    """Tell whether ascending numbers are spread evenly on a logarithmic scale rather than on a linear one."""
+    low, high = distinct[0], distinct[-1]
+    if len(distinct) < 3 or low <= 0 or high < 4 * low:
+        return False
+    if len(distinct) <= MANY:
+        plain_steps, log_steps = np.diff(distinct), np.diff(np.log(distinct))
+        return bool(_unevenness(log_steps) < 0.5 * _unevenness(plain_steps))
+    middle = float(np.median(distinct))
+    return bool(high >= 30 * low and (middle - low) < 0.2 * (high - low))
+
+
+def _unevenness(steps: Floats) -> float:
+    return float(np.std(steps) / np.mean(steps))
+
+
+def number(value: float, *, whole: bool = False) -> str:
+    """Write a number for people: four digits, integers in full."""
+    if whole and math.isfinite(value) and abs(value) < 1e15:
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.0f}"
+    return f"{value:.4g}"
+
+
+def words(value: Any) -> str:
+    """Write a value of any type on one line, printable, of at most 80 columns."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        shown = ", ".join(words(part) for part in value[:6])
+        return cut(f"[{shown}{', …' if len(value) > 6 else ''}]", 80)
+    return cut(plain(json.dumps(value, default=str) if isinstance(value, dict) else value), 80)
+
+
+def coded(values: Iterable[Any], known: Sequence[Any] = ()) -> tuple[Floats, tuple[Any, ...]]:
+    """Turn values of any type into coordinates of categories.
+
+    Parameters
+    ----------
+    values : iterable, n of them
+        NaN is a missing value; None is a value like others.
+    known : sequence
+        Categories that come first, in this order.
+
+    Returns
+    -------
+    coordinates : ndarray of float, shape (n,)
+        NaN where missing.
+    categories : tuple
+        The known ones, and the others in the order in which they appear.
+    """
+    places: dict[Any, int] = {}
+    categories: list[Any] = []
+
+    def place(value: Any) -> float:
+        if isinstance(value, float) and math.isnan(value):
+            return math.nan
+        key = value if isinstance(value, str) else (_content(value),)
+        if key not in places:
+            places[key] = len(categories)
+            categories.append(value)
+        return places[key]
+
+    for value in known:
+        place(value)
+    coordinates = np.fromiter(map(place, values), dtype=float)
+    return coordinates, tuple(categories)
+
+
+def _content(value: Any) -> str:
+    """Return a text that is equal for equal content: 1 is 1.0, and not true."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return json.dumps(value, sort_keys=True, default=str)

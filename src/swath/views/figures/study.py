@@ -1,0 +1,270 @@
+"""What figures are made of: columns of a sweep with a description, and the marks that stand for its points.
+
+Theory of operation. A `Study` holds one entry a row in every column, as coordinates (`swath.views.figures.axes`), for as
+many rows as there are; what is aggregated is aggregated over all of them. `Points` are the marks that one document
+draws: all rows, or a sample of them, in one Bokeh source that its figures share, so that whatever is selected in one is
+selected in all. Columns of the source have short names of our own (`Points.key`), because a parameter may have any name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from bokeh.models import ColumnDataSource
+
+from swath.views.figures.axes import Axis, words
+from swath.views.palette import FINE, STATUS
+from swath.views.text import cut, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from swath.snapshot import Direction
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+MOST: Final = 4000
+"""Marks that a document draws at most."""
+STATUSES: Final = tuple(STATUS)
+FAILURE: Final = 600
+"""Columns of a failure's text that travel with a mark; of the most telling ones, more does (`LONG`)."""
+LONG: Final = 8000
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Study:
+    """The rows of a sweep in columns of n, and what the columns are.
+
+    Attributes
+    ----------
+    name : str
+        The sweep's.
+    axes : mapping of str to Axis
+        For every name in ``columns``: parameters first, then derived values, then metrics.
+    columns : mapping of str to ndarray of float, shape (n,)
+        Coordinates on these axes; NaN where a row has no such value.
+    parameters : tuple of str
+        Those that vary, in the order of the definition.
+    constants : mapping of str to str
+        The others, and their value in words.
+    replicates : tuple of str
+        Those of ``parameters`` that tell repetitions apart, such as seeds.
+    derived : tuple of str
+        Derived values that are numbers and vary.
+    metrics : tuple of str
+        Metrics that are numbers.
+    metric : str
+        The one that matters: which the definition optimises, else the first; empty if there is none.
+    direction : {"minimize", "maximize", ""}
+        Whether less or more of it is better; empty where the definition does not say.
+    points : ndarray of int, shape (n,)
+        Index of each row's point.
+    status : ndarray of int, shape (n,)
+        Place in `STATUSES`.
+    seconds : ndarray of float, shape (n,)
+        For which each was evaluated.
+    started : ndarray of float, shape (n,)
+        Seconds since 1970.
+    attempts : ndarray of int, shape (n,)
+        How often each was evaluated.
+    worker : ndarray of int, shape (n,)
+        Place in ``workers``.
+    workers : tuple of str
+        Names.
+    failure : sequence of str or None, n of them
+        Why it failed.
+    texts : mapping of str to sequence, n of them each
+        Metrics that are no numbers.
+    total, excluded : int
+        Points of the definition without those known to be excluded by ``where``, and how many are.
+    pending : mapping of str to ndarray of float, shape (k,)
+        Coordinates of points that have no row yet, of the varying parameters; a sample where they are many.
+    show, again : str
+        Beginnings of the command lines that show a point and evaluate it again; its index follows. May be empty.
+    """
+
+    name: str
+    axes: Mapping[str, Axis]
+    columns: Mapping[str, Floats]
+    parameters: tuple[str, ...]
+    constants: Mapping[str, str] = field(default_factory=dict)
+    replicates: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    metric: str = ""
+    direction: Direction = ""
+    points: Integers
+    status: Integers
+    seconds: Floats
+    started: Floats
+    attempts: Integers
+    worker: Integers
+    workers: tuple[str, ...] = ()
+    failure: Sequence[str | None] = ()
+    texts: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    total: int = 0
+    excluded: int = 0
+    pending: Mapping[str, Floats] = field(default_factory=dict)
+    show: str = ""
+    again: str = ""
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.points)
+
+    @cached_property
+    def failed(self) -> NDArray[np.bool_]:
+        """Which rows failed, shape (n,)."""
+        bad = np.array([status not in FINE for status in STATUSES])
+        return np.take(bad, self.status)
+
+    @cached_property
+    def statuses(self) -> dict[str, int]:
+        """How many rows have which status, without those that do not occur."""
+        counts = np.bincount(self.status, minlength=len(STATUSES)).tolist()
+        return {status: n for status, n in zip(STATUSES, counts, strict=True) if n}
+
+    @property
+    def left(self) -> int:
+        """How many points have no row yet."""
+        return max(0, self.total - len(self))
+
+    @property
+    def sign(self) -> int:
+        """1 where less of the metric is better, or nothing is known; -1 where more is."""
+        return -1 if self.direction == "maximize" else 1
+
+    def ranked(self, metric: str = "") -> Integers:
+        """Return rows from the best to the worst, without those that failed or have no value.
+
+        Parameters
+        ----------
+        metric : str
+            Default: the one that matters. Any other counts as to be minimized.
+        """
+        name = metric or self.metric
+        if not name:
+            return np.empty(0, np.int64)
+        values = self.columns[name] * (self.sign if name == self.metric else 1)
+        rows = np.flatnonzero(np.isfinite(values) & ~self.failed)
+        return rows[np.argsort(values[rows], kind="stable")]
+
+    @cached_property
+    def best(self) -> int | None:
+        """The row of the best point; None where nothing says what is better, or no row has a value."""
+        ranked = self.ranked()
+        return int(ranked[0]) if len(ranked) and self.direction else None
+
+    @cached_property
+    def finished(self) -> Integers:
+        """Rows in the order in which they finished, shape (n,)."""
+        order: Integers = np.argsort(self.started + self.seconds, kind="stable")
+        return order
+
+    def sample(self, most: int = MOST) -> Integers:
+        """Choose rows to draw: all, or a sample with the best and with examples of failures among it.
+
+        Returns
+        -------
+        ndarray of int, shape (at most ``most``,)
+            Ascending; the same every time.
+        """
+        n = len(self)
+        if n <= most:
+            return np.arange(n)
+        chosen = np.zeros(n, dtype=bool)
+        chosen[self.ranked()[: most // 20]] = True
+        bad = np.flatnonzero(self.failed)
+        generator = np.random.default_rng(0)
+        chosen[generator.choice(bad, min(len(bad), most // 20), replace=False)] = True
+        free = most - int(chosen.sum())
+        others = np.flatnonzero(~chosen)
+        chosen[generator.choice(others, min(free, len(others)), replace=False)] = True
+        return np.flatnonzero(chosen)
+
+
+class Points:
+    """The marks of one document.
+
+    Parameters
+    ----------
+    study : Study
+        Whose rows.
+    rows : ndarray of int, shape (m,), optional
+        Which of them; default: `Study.sample`.
+
+    Attributes
+    ----------
+    source : ColumnDataSource
+        A column `key(name)` for each of the study's columns with coordinates, and ``w`` and the key where these are
+        categories, with their words; further ``point status seconds started attempts worker failure``, ``order``
+        (the place among all finished rows, from 1) and ``bad`` (1 where the row failed).
+    note : str
+        ``4,000 of 1,000,000 points`` where it is a sample; otherwise empty.
+    """
+
+    def __init__(self, study: Study, rows: Integers | None = None) -> None:
+        self.study = study
+        self.rows = study.sample() if rows is None else rows
+        self._keys = {name: f"c{i}" for i, name in enumerate((*study.columns, *study.texts))}
+        self.source = ColumnDataSource(self._data())
+        some, every = len(self.rows), len(study)
+        self.note = f"{some:,} of {every:,} points" if some < every else ""
+
+    def key(self, name: str) -> str:
+        """Return the column of the source that holds a parameter, derived value or metric."""
+        return self._keys[name]
+
+    def wordy(self, name: str) -> str:
+        """Return the column of the source that people can read: of categories and texts, the words."""
+        key = self._keys[name]
+        return f"w{key}" if name in self.study.texts or not self.study.axes[name].is_numeric else key
+
+    def _data(self) -> dict[str, Any]:
+        study, rows = self.study, self.rows
+        data: dict[str, Any] = {"point": study.points[rows]}
+        for name, column in study.columns.items():
+            axis, part = study.axes[name], np.asarray(column[rows], dtype=float)
+            data[self.key(name)] = part
+            if not axis.is_numeric:
+                data[self.wordy(name)] = [axis.label(place) for place in part.tolist()]
+        for name, contents in study.texts.items():
+            data[self.wordy(name)] = [_said(contents[row]) for row in rows.tolist()]
+        order = np.empty(len(study), np.int64)
+        order[study.finished] = np.arange(1, len(study) + 1)
+        workers = [plain(name) for name in study.workers]
+        return {
+            **data,
+            "status": [STATUSES[code] for code in study.status[rows].tolist()],
+            "bad": study.failed[rows].astype(np.int8),
+            "seconds": study.seconds[rows],
+            "started": study.started[rows] * 1000,  # Bokeh's unit of time
+            "attempts": study.attempts[rows],
+            "worker": [workers[code] for code in study.worker[rows].tolist()],
+            "failure": self._failures(),
+            "order": order[rows],
+        }
+
+    def _failures(self) -> list[str]:
+        """Return the texts of failures: the first of each kind at length, the others shorter."""
+        texts = []
+        seen: set[str] = set()
+        for row in self.rows.tolist():
+            text = (self.study.failure[row] if len(self.study.failure) else None) or ""
+            head = text.partition("\n")[0]
+            texts.append(cut(plain(text, lines=True), FAILURE if head in seen else LONG))
+            if len(seen) < 20:
+                seen.add(head)
+        return texts
+
+
+def _said(content: Any) -> str:
+    """Write what a metric that is no number is; nothing where it is missing."""
+    missing = content is None or (isinstance(content, float) and content != content)  # noqa: PLR0124  NaN
+    return "" if missing else words(content)

@@ -1,0 +1,182 @@
+"""From a frame and its definition to the columns that figures draw."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from swath.views.figures.axes import Axis, coded
+from swath.views.figures.study import Study
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from swath.definition import Definition
+    from swath.space import Space
+    from swath.space.expressions import Column
+
+    Floats = NDArray[np.float64]
+
+ASKED: Final = 2**17
+"""Points without a row that are looked at; beyond, they are a sample."""
+
+
+def study(
+    frame: pd.DataFrame,
+    definition: Definition,
+    metrics: Sequence[str],
+    *,
+    total: int,
+    excluded: int,
+    folder: Path,
+) -> Study:
+    """Describe a run to figures.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n, columns)
+        As `swath.results.Results.frame`.
+    definition : Definition
+        Of its points.
+    metrics : sequence of str
+        Those among the columns.
+    total, excluded : int
+        Points, and how many others ``where`` is known to have left out.
+    folder : Path
+        The run's, for command lines.
+    """
+    space = definition.space
+    axes: dict[str, Axis] = {}
+    columns: dict[str, Floats] = {}
+    seeds = _seeds(space)
+    for name in (*space.names, *space.derived):
+        column = frame[name].astype(object) if name in seeds else frame[name]
+        axes[name], columns[name] = _parameter(name, column, _defined(space, name))
+    numbers = [name for name in metrics if frame[name].dtype.kind in "iufb"]
+    for name in numbers:
+        columns[name] = _floats(frame[name])
+        axes[name] = Axis.numeric(name, columns[name], whole=frame[name].dtype.kind in "iu")
+    varying = tuple(name for name in space.names if axes[name].varies)
+    shown = {*varying, *space.derived, *numbers}
+    optimised = definition.minimize or definition.maximize or ""
+    known = optimised in numbers
+    return Study(
+        name=definition.name,
+        axes={name: axis for name, axis in axes.items() if name in shown},
+        columns={name: column for name, column in columns.items() if name in shown},
+        parameters=varying,
+        constants={name: _only(axes[name]) for name in space.names if name not in varying},
+        replicates=tuple(name for name in varying if name in seeds or name == "seed"),
+        derived=tuple(name for name in space.derived if axes[name].varies),
+        metrics=tuple(numbers),
+        metric=optimised if known else next(iter(numbers), ""),
+        direction=("maximize" if definition.maximize else "minimize") if known else "",
+        points=frame.index.to_numpy(np.int64),
+        status=frame["status"].cat.codes.to_numpy().astype(np.int64),
+        seconds=frame["seconds"].to_numpy(float),
+        started=_epoch(frame["started"]),
+        attempts=frame["attempts"].to_numpy(np.int64),
+        worker=frame["worker"].cat.codes.to_numpy().astype(np.int64),
+        workers=tuple(map(str, frame["worker"].cat.categories)),
+        failure=_failures(frame),
+        texts={name: frame[name].to_numpy(dtype=object).tolist() for name in metrics if name not in numbers},
+        total=total,
+        excluded=excluded,
+        pending=_pending(space, frame, total, {name: axes[name] for name in varying}),
+        show=f"swath show {shlex.quote(str(folder))}",
+    )
+
+
+def _defined(space: Space, name: str) -> list[Any]:
+    """Return the values that a definition gives a parameter, in its order; none for a derived value."""
+    return [
+        value
+        for block in space.blocks
+        for axis in block
+        if name in axis.names
+        for value in axis.values[axis.names.index(name)]  # noqa: PD011  an Axis of ours
+    ]
+
+
+def _seeds(space: Space) -> set[str]:
+    """Return the parameters that are seeds: their numbers mean nothing."""
+    return {
+        name
+        for block in space.blocks
+        for axis in block
+        if axis.form is not None and axis.form[0] == "seeds"
+        for name in axis.names
+    }
+
+
+def _parameter(name: str, column: pd.Series[Any], defined: Sequence[Any]) -> tuple[Axis, Floats]:
+    """Make the axis of a parameter or derived value, and coordinates on it."""
+    if column.dtype.kind in "iuf" and all(type(value) in (int, float) for value in defined):
+        numbers = _floats(column)
+        every = np.concatenate([np.array(defined, dtype=float), numbers])
+        whole = column.dtype.kind in "iu" and all(type(value) is int for value in defined)
+        return Axis.numeric(name, every, whole=whole), numbers
+    coordinates, values = _coordinates(column, defined)
+    return Axis.categories(name, values), coordinates
+
+
+def _coordinates(column: pd.Series[Any], defined: Sequence[Any]) -> tuple[Floats, tuple[Any, ...]]:
+    if column.dtype != object:  # texts, or truth values: compare each different one only
+        codes, distinct = column.factorize()
+        places, values = coded(np.asarray(distinct, dtype=object).tolist(), defined)
+        return np.append(places, np.nan)[codes], values
+    return coded(column.tolist(), defined)
+
+
+def _floats(column: pd.Series[Any]) -> Floats:
+    made: Floats = column.to_numpy(dtype=float, na_value=math.nan)
+    return made
+
+
+def _only(axis: Axis) -> str:
+    """Write the value of a parameter that has one."""
+    return "" if math.isnan(axis.low) else axis.label(axis.low)
+
+
+def _epoch(column: pd.Series[Any]) -> Floats:
+    microseconds = column.dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64)
+    made: Floats = microseconds / 1e6
+    return made
+
+
+def _failures(frame: pd.DataFrame) -> Sequence[str | None]:
+    """Return texts, None where a point did not fail."""
+    texts = np.full(len(frame), None, dtype=object)
+    there = np.flatnonzero(frame["failure"].notna().to_numpy())
+    texts[there] = frame["failure"].iloc[there].tolist()
+    made: Sequence[str | None] = texts  # type: ignore[assignment]  # an array of objects
+    return made
+
+
+def _pending(space: Space, frame: pd.DataFrame, total: int, axes: dict[str, Axis]) -> dict[str, Floats]:
+    """Return coordinates of points that have no row yet; of a sample where there are many candidates."""
+    if len(frame) >= total:
+        return {}
+    if space.size <= ASKED:
+        asked = np.arange(space.size)
+    else:
+        asked = np.random.default_rng(0).integers(space.size, size=ASKED)
+    points = space.take(asked[~np.isin(asked, frame.index.to_numpy())])
+    kept = space.keep(points)
+    return {name: _places(points.column(name), axis)[kept] for name, axis in axes.items()}
+
+
+def _places(column: Column, axis: Axis) -> Floats:
+    values, present = column.values, column.present  # noqa: PD011  a Column of ours
+    if axis.is_numeric:
+        places = values.astype(float)
+    else:
+        places, _ = coded(values.tolist(), axis.values)
+    return places if present is None else np.where(present, places, np.nan)
