@@ -1,7 +1,7 @@
 """Run folders from outside: find them, list them, see how they go, ask one to stop.
 
 Everything here only reads, except `stop`, which leaves a wish in the folder; who writes to a run is known by its
-lock. Whatever a folder contains is data from anybody, and may be damaged: then it is named, not hidden.
+lock, and how fast it goes by its bulletin (`swath.bulletin`). Whatever a folder contains is data from anybody, and may be damaged: then it is named, not hidden.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from swath import bulletin
 from swath.errors import SwathError, UsageError
 from swath.rates import History
 from swath.results import Results
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from swath.views.terminal import View
 
 PAUSE = 0.2  # seconds between looks at a lock; a person who waits does not notice
-LOOK = 1.0  # seconds between looks at a run that is followed; it commits no oftener than a few times a second
+LOOK = 0.5  # seconds between looks at a run that is followed; it tells how it goes about once a second
 SHARE = 5  # a look that takes long is taken at most this part of the time
 STOP = "stop"
 
@@ -43,10 +44,11 @@ class Listed(TypedDict):
     updated: str
     bytes: int
     note: str
+    live: Snapshot | None
 
 
 class Looked(TypedDict):
-    """How one run goes."""
+    """How one run goes; ``live`` is what a run in progress tells of itself, ``silent`` the seconds since it did."""
 
     name: str
     folder: str
@@ -63,6 +65,8 @@ class Looked(TypedDict):
     segments: int
     bytes: int
     damage: list[str]
+    live: Snapshot | None
+    silent: float | None
 
 
 def find(name: str, out: Path) -> Path:
@@ -127,7 +131,7 @@ def _written(folder: Path) -> float:
 
 
 def listing(out: Path) -> list[Listed]:
-    """Describe every run in a folder, from its manifest alone."""
+    """Describe every run in a folder, from its manifest and, while it is under way, from what it tells."""
     return [_listed(folder) for folder in folders(out)]
 
 
@@ -136,9 +140,17 @@ def _listed(folder: Path) -> Listed:
         manifest = read_manifest(Disk(), folder)
     except SwathError as error:
         return Listed(
-            name=folder.name, state="damaged", rows=0, failed=0, updated="", bytes=0, note=str(error)
+            name=folder.name,
+            state="damaged",
+            rows=0,
+            failed=0,
+            updated="",
+            bytes=0,
+            note=str(error),
+            live=None,
         )
     counts = _counts(manifest)
+    told = bulletin.read(folder)
     return Listed(
         name=folder.name,
         state=state_of(manifest, holder(folder)),
@@ -147,6 +159,7 @@ def _listed(folder: Path) -> Listed:
         updated=manifest.updated,
         bytes=sum(entry.bytes for entry in manifest.segments),
         note="; ".join(map(str, manifest.damage)),
+        live=told.snapshot if told and not told.late else None,
     )
 
 
@@ -158,6 +171,7 @@ def look(folder: Path) -> Looked:
     DamageError
         The manifest or the newest definition cannot be read.
     """
+    told = bulletin.read(folder)
     results = Results(folder)
     writer = holder(folder)
     manifest = read_manifest(Disk(), folder)
@@ -177,42 +191,67 @@ def look(folder: Path) -> Looked:
         segments=len(manifest.segments),
         bytes=sum(entry.bytes for entry in manifest.segments),
         damage=[str(damage) for damage in manifest.damage],
+        live=told.snapshot if told and not told.late else None,
+        silent=round(told.age, 1) if told else None,
     )
 
 
 def follow(folder: Path, view: View) -> None:
-    """Show how a run goes until nobody writes to it any more."""
-    begun = time.monotonic()
-    history = last = None
-    while holder(folder) is not None:
-        now = time.monotonic()
-        looked = look(folder)
-        if history is None or last is None:
-            history = History(now)
+    """Show how a run goes until nobody writes to it any more.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    view : View
+        What shows it; it is closed however this ends.
+    """
+    guess, noticed = _Guess(folder), 0
+    try:
+        while holder(folder) is not None:
+            now = time.monotonic()
+            told = bulletin.read(folder)
+            snapshot = told.snapshot if told and not told.late else guess.snapshot(now)
+            for notice in snapshot.notices[noticed:]:
+                view.note(notice)
+            noticed = max(noticed, len(snapshot.notices))
+            view.show(snapshot)
+            time.sleep(max(LOOK, SHARE * (time.monotonic() - now)))
+    finally:
+        view.close()
+
+
+class _Guess:
+    """How a run that tells nothing goes, from two looks at its manifest."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._begun = time.monotonic()
+        self._history: History | None = None
+        self._last: Looked | None = None
+
+    def snapshot(self, now: float) -> Snapshot:
+        looked, last = look(self._folder), self._last
+        if self._history is None or last is None:
+            self._history = History(now)
         elif looked["done"] > last["done"]:
             new = looked["done"] - last["done"]
-            history.add(now, 1, new + looked["excluded"] - last["excluded"], new)
-        last = looked
-        view.show(_snapshot(looked, history, now - begun, now))
-        time.sleep(max(LOOK, SHARE * (time.monotonic() - now)))
-    view.close()
-
-
-def _snapshot(looked: Looked, history: History, elapsed: float, now: float) -> Snapshot:
-    slope = history.slope(now, RECENT)
-    left = looked["total"] - looked["done"]
-    return Snapshot(
-        name=looked["name"],
-        state="running",
-        total=looked["total"],
-        done=looked["done"],
-        saved=looked["done"],
-        excluded=looked["excluded"],
-        statuses=looked["statuses"],
-        rate=slope and slope[1],
-        eta=(0.8 * left / slope[1], 1.25 * left / slope[1]) if slope and slope[1] > 0 else None,
-        elapsed=elapsed,
-    )
+            self._history.add(now, 1, new + looked["excluded"] - last["excluded"], new)
+        self._last = looked
+        slope = self._history.slope(now, RECENT)
+        left = looked["total"] - looked["done"]
+        return Snapshot(
+            name=looked["name"],
+            state="running",
+            total=looked["total"],
+            done=looked["done"],
+            saved=looked["done"],
+            excluded=looked["excluded"],
+            statuses=looked["statuses"],
+            rate=slope and slope[1],
+            eta=(0.8 * left / slope[1], 1.25 * left / slope[1]) if slope and slope[1] > 0 else None,
+            elapsed=now - self._begun,
+        )
 
 
 def _counts(manifest: Manifest) -> dict[str, int]:

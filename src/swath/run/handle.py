@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from swath.agreement import check_arguments
+from swath.bulletin import Bulletin
 from swath.driver import Driver
 from swath.errors import ClusterLostError, ObjectiveError, SwathError
 from swath.loop import drive
@@ -104,6 +105,7 @@ class Handle:
             to_do=todo,
             engine=options.engine,
         )
+        self._bulletin = Bulletin(self.folder, lambda error: self._journal.trouble("bulletin", error))
 
     def go(self) -> None:
         """Begin; to be called once."""
@@ -201,6 +203,7 @@ class Handle:
             self._engine.close()
         except BaseException as error:  # noqa: BLE001  # the store must be closed whatever happens
             self.error = self.error or self._told(error)
+        self._bulletin.close()
         try:
             self._logbook.close()
             self._store.close()
@@ -262,6 +265,7 @@ class Handle:
         self._recall_best()
         asked = ""
         while not self._ended.wait(STOP_POLL):
+            self._bulletin.offer(lambda: self.snapshot)
             request = self._store.stop_request()
             if request and request != asked:
                 asked = request

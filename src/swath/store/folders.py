@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 PARQUET: Final = "results.parquet"
 STOP: Final = "stop"
+STATUS: Final = "status.json"
 OURS: Final = frozenset(
-    {LOCK, RUN, MANIFEST, BEFORE, DEFINITIONS, SEGMENTS, PARQUET, STOP, "events.jsonl", "logs"}
+    {LOCK, RUN, MANIFEST, BEFORE, DEFINITIONS, SEGMENTS, PARQUET, STOP, STATUS, "events.jsonl", "logs"}
 )
 
 

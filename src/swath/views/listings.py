@@ -10,7 +10,10 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from swath.definition.composer import resolve
-from swath.views.text import NUMERIC, TEXT, count, listed, plain, plural, size, table, value
+from swath.snapshot import Snapshot
+from swath.transcript import mapping_of
+from swath.views.terminal import best, machines, pace
+from swath.views.text import NUMERIC, TEXT, count, duration, listed, plain, plural, size, table, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +27,12 @@ if TYPE_CHECKING:
 
 
 def as_json(content: Any) -> str:
-    """Write anything JSON-able, indented; what JSON has no word for becomes text."""
-    return json.dumps(content, indent=2, default=str)
+    """Write anything JSON-able, indented; a snapshot becomes a mapping, what JSON has no word for becomes text."""
+    return json.dumps(content, indent=2, default=_data)
+
+
+def _data(item: Any) -> Any:
+    return mapping_of(item) if isinstance(item, Snapshot) else str(item)
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> list[str]:
@@ -136,13 +143,20 @@ def runs(found: Sequence[Listed]) -> str:
             count(run["failed"]),
             size(run["bytes"]),
             _when(run["updated"]),
-            run["note"],
+            _remark(run),
         ]
         for run in found
     ]
-    if not any(run["note"] for run in found):
+    if not any(row[-1] for row in rows):
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     return "\n".join(table(heads, rows, TEXT + TEXT + NUMERIC * 3))
+
+
+def _remark(run: Listed) -> str:
+    """Say what is wrong with a run, or how one in progress goes."""
+    if run["note"] or run["live"] is None:
+        return run["note"]
+    return ", ".join(pace(run["live"]))
 
 
 def _when(iso: str) -> str:
@@ -161,12 +175,31 @@ def status(run: Looked) -> str:
         ("objective", plain(run["objective"])),
         ("state", run["state"] + (f", written by {plain(run['writer'])}" if run["writer"] else "")),
         ("done", f"{count(run['done'])} of {count(run['total'])}{share}{failures}{excluded}"),
+        *_live(run),
         ("updated", f"{_when(run['updated'])} UTC" if run["updated"] else ""),
         ("sessions", count(run["sessions"])),
         ("on disk", f"{count(run['rows'])} rows in {count(run['segments'])} segments, {size(run['bytes'])}"),
         *(("damage", plain(damage)) for damage in run["damage"]),
     ]
     return "\n".join(_facts(facts))
+
+
+def _live(run: Looked) -> list[tuple[str, str]]:
+    """Say what a run in progress tells of itself, or that it tells nothing."""
+    live = run["live"]
+    if live is None:
+        silent = run["silent"] is not None and run["writer"]
+        return (
+            [("silent", f"for {duration(run['silent'] or 0.0)}: its process is suspended, or cannot write")]
+            if silent
+            else []
+        )
+    return [
+        ("pace", ", ".join([*pace(live), f"{duration(live.elapsed)} so far"])),
+        ("load", machines(live)),
+        ("best", best(live).removeprefix("best ") if live.best else ""),
+        ("page", plain(live.dashboard)),
+    ]
 
 
 def show(point: Shown) -> str:

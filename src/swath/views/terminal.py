@@ -13,15 +13,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict
-from math import isfinite
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, cast
 
+from swath.transcript import mapping_of
 from swath.views.text import cells, count, cut, duration, guess, listed, plain, plural, rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TextIO
+    from typing import TextIO
 
     from rich.live import Live
     from rich.text import Text
@@ -100,13 +99,14 @@ def pieces(snapshot: Snapshot) -> list[str]:
         said.append(f"{count(snapshot.failed)} failed")
     if snapshot.excluded:
         said.append(f"{count(snapshot.excluded)} excluded")
-    said += _pace(snapshot)
+    said += pace(snapshot)
     if snapshot.best:
-        said.append(_best(snapshot))
+        said.append(best(snapshot))
     return said
 
 
-def _pace(snapshot: Snapshot) -> list[str]:
+def pace(snapshot: Snapshot) -> list[str]:
+    """Say how fast it goes and how long it will take, or how it ended."""
     if snapshot.over:
         return [f"{snapshot.state} after {duration(snapshot.elapsed)}"]
     said = [rate(snapshot.rate)] if snapshot.rate else []
@@ -117,9 +117,19 @@ def _pace(snapshot: Snapshot) -> list[str]:
     return said
 
 
-def _best(snapshot: Snapshot) -> str:
+def best(snapshot: Snapshot) -> str:
+    """Say what is best so far."""
     number, point = snapshot.best or (0.0, 0)
     return f"best {plain(snapshot.metric)} {number:.4g} (point {point})"
+
+
+def machines(snapshot: Snapshot) -> str:
+    """Say how busy the slots are; empty if there is none."""
+    if not snapshot.slots:
+        return ""
+    workers = sum(1 for worker in snapshot.workers if worker.slots)
+    slots = f"{snapshot.busy}/{plural(snapshot.slots, 'slot')} busy"
+    return slots + (f" on {plural(workers, 'worker')}" if workers > 1 else "")
 
 
 class _Outlet:
@@ -228,22 +238,11 @@ class Objects(Silence):
         last = self._last
         if last is None or snapshot.state != last.state or snapshot.elapsed - last.elapsed >= STEP:
             self._last = snapshot
-            self._outlet.line(json.dumps(finite(asdict(snapshot)), ensure_ascii=True))
+            self._outlet.line(json.dumps(mapping_of(snapshot), default=str))
 
     def note(self, text: str) -> None:
         """Say something to the user, once."""
         self._outlet.line(json.dumps({"note": text}))
-
-
-def finite(content: Any) -> Any:
-    """Replace the numbers for which JSON has no name (nan, inf) by null, at any depth."""
-    if isinstance(content, float):
-        return content if isfinite(content) else None
-    if isinstance(content, dict):
-        return {key: finite(item) for key, item in content.items()}
-    if isinstance(content, list | tuple):
-        return [finite(item) for item in content]
-    return content
 
 
 class Block(Silence):
@@ -346,21 +345,15 @@ def _facts(snapshot: Snapshot) -> list[Piece]:
         facts.append((f"{count(snapshot.failed)} failed{by_status}", "red"))
     if snapshot.excluded:
         facts.append((f"{count(snapshot.excluded)} excluded", "dim"))
-    facts += [(text, "") for text in _pace(snapshot)]
+    facts += [(text, "") for text in pace(snapshot)]
     if snapshot.best:
-        facts.append((_best(snapshot), "cyan"))
+        facts.append((best(snapshot), "cyan"))
     return facts
 
 
 def _machines(snapshot: Snapshot) -> list[Piece]:
-    machines: list[Piece] = []
-    if snapshot.slots:
-        workers = sum(1 for worker in snapshot.workers if worker.slots)
-        slots = f"{snapshot.busy}/{plural(snapshot.slots, 'slot')} busy"
-        machines.append((slots + (f" on {plural(workers, 'worker')}" if workers > 1 else ""), "dim"))
-    if snapshot.dashboard:
-        machines.append((plain(snapshot.dashboard), "dim"))
-    return machines
+    facts = [(machines(snapshot), "dim"), (plain(snapshot.dashboard), "dim")]
+    return [fact for fact in facts if fact[0]]
 
 
 def _wrapped(facts: list[Piece], room: int, glyphs: Glyphs) -> list[list[Piece]]:
