@@ -2,6 +2,7 @@
 
 What comes back may have been written by anybody, and by another version of swath: `decode` builds a snapshot of exactly the
 types that `Snapshot` declares or refuses, leaves out what it does not know, and takes defaults for what is not there.
+(`Snapshot.from_json` does the same between ends that trust each other, and believes what it is given.)
 """
 
 from __future__ import annotations
