@@ -6,7 +6,6 @@ serves a run in progress, from any process. pandas is imported when the first fr
 
 from __future__ import annotations
 
-import difflib
 import html
 import warnings
 from dataclasses import dataclass, field
@@ -14,12 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swath.errors import DamageError, UsageError
+from swath.analysis import Analysis, numeric
+from swath.errors import DamageError
 from swath.store.disk import Disk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     import pyarrow as pa
 
@@ -27,11 +25,10 @@ if TYPE_CHECKING:
     from swath.store.assembly import Assembly
     from swath.store.history import Archive, Past
     from swath.store.manifest import Damage, Manifest
-    from swath.summaries import Failures
     from swath.views.figures.study import Study
 
 
-class Results:
+class Results(Analysis):
     """The rows of a run.
 
     Parameters
@@ -62,24 +59,8 @@ class Results:
             self._view = _View(self._disk, self.folder, manifest)
         return self._view
 
-    @property
-    def definition(self) -> Definition:
-        """The newest definition of the run."""
-        return self._look().definition
-
-    @property
-    def name(self) -> str:
-        """The sweep's name."""
-        return self.definition.name
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """One row a point of the current definition, in the order of the points.
-
-        The index is ``point``; the columns are the parameters, derived values, metrics, then ``status``,
-        ``seconds``, ``attempts``, ``worker``, ``started`` (UTC) and ``failure``.
-        """
-        return self._look().frame
+    def _table(self) -> _View:
+        return self._look()
 
     @property
     def all(self) -> pd.DataFrame:
@@ -91,19 +72,9 @@ class Results:
         return self._look().all
 
     @property
-    def arrow(self) -> pa.Table:
-        """As ``frame``, with ``point`` as a column, and with NaN and missing values kept apart."""
-        return self._look().assembly.arrow
-
-    @property
     def fingerprints(self) -> frozenset[str]:
         """Those of the code that made the rows; more than one where a change of code was accepted."""
         return frozenset(entry.code for entry in self._look().manifest.segments)
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of the metrics."""
-        return tuple(self._look().assembly.metrics)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -137,87 +108,9 @@ class Results:
         return sum(self.statuses.values())
 
     @property
-    def failures(self) -> Failures:
-        """One row a point that failed: parameters, ``status``, ``failure``, ``seconds``, ``worker``, ``attempts``.
-
-        It is a frame; its ``rates`` are another, which tells how often points failed by the value of each parameter and
-        by worker.
-        """
-        from swath.summaries import failures  # noqa: PLC0415
-
-        return failures(self.frame, self._parameters)
-
-    @property
     def study(self) -> Study:
         """Columns and their description, as figures take them."""
         return self._look().study
-
-    @property
-    def _parameters(self) -> tuple[str, ...]:
-        return self.definition.space.names
-
-    def best(self, n: int = 1, by: str | None = None) -> pd.DataFrame:
-        """Return the best points.
-
-        Parameters
-        ----------
-        n : int
-            At most so many rows.
-        by : str, optional
-            A metric. Default: the one that the definition minimizes or maximizes. Any other metric counts as to be
-            minimized.
-
-        Returns
-        -------
-        DataFrame
-            Rows of ``frame``, the best first, equals in the order of their points. Points that failed, or have no
-            value or NaN, are left out.
-
-        Raises
-        ------
-        UsageError
-            There is no such metric, or it is not a number.
-        """
-        view = self._look()
-        definition = view.definition
-        name = by or definition.minimize or definition.maximize
-        if name is None:
-            raise UsageError(
-                "the definition has neither minimize nor maximize, so best needs a metric: "
-                f"best(by=...), one of {_listed(view.numeric)}"
-            )
-        _demand(name, view.numeric, "metric that is a number")
-        rows = view.frame[(view.frame["status"] == "ok") & view.frame[name].notna()]
-        return rows.sort_values(name, ascending=name != definition.maximize, kind="stable").head(n)
-
-    def mean(self, over: str | Sequence[str] = "seed") -> pd.DataFrame:
-        """Average over replicates.
-
-        Parameters
-        ----------
-        over : str or sequence of str
-            The parameters that tell replicates apart.
-
-        Returns
-        -------
-        DataFrame
-            A row for each combination of the other parameters, in the order of their first points: those parameters,
-            then for each metric that is a number the mean and, as ``<metric>_se``, its standard error (sample standard
-            deviation, ddof=1, over the root of the number of values; NaN for a single one), and at last ``n``, the
-            number of ``ok`` points. Missing values and NaN do not count.
-
-        Raises
-        ------
-        UsageError
-            There is no such parameter.
-        """
-        view = self._look()
-        over = (over,) if isinstance(over, str) else tuple(over)
-        for name in over:
-            _demand(name, self._parameters, "parameter")
-        from swath.summaries import mean  # noqa: PLC0415
-
-        return mean(view.frame, [name for name in self._parameters if name not in over], view.numeric)
 
     def __repr__(self) -> str:
         said = ", ".join(f"{count:,} {status}" for status, count in self.statuses.items()) or "no rows yet"
@@ -231,7 +124,7 @@ class Results:
             return head
         definition = self.definition
         metric = definition.minimize or definition.maximize
-        if metric in self._look().numeric:
+        if metric in numeric(self._look()):
             return f"{head}<p>Best by {html.escape(str(metric))}:</p>{self.best(5).to_html(notebook=True)}"
         return head + self.frame.head().to_html(notebook=True)
 
@@ -302,6 +195,16 @@ class _View:
         return self._read[0]
 
     @property
+    def arrow(self) -> pa.Table:
+        """The rows, with NaN and missing values kept apart."""
+        return self.assembly.arrow
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return tuple(self.assembly.metrics)
+
+    @property
     def damage(self) -> tuple[Damage, ...]:
         """What could not be read."""
         return self._read[1]
@@ -342,22 +245,3 @@ class _View:
             excluded=past.excluded,
             folder=self.folder,
         )
-
-    @cached_property
-    def numeric(self) -> tuple[str, ...]:
-        """The metrics that are numbers."""
-        from pandas.api.types import is_numeric_dtype  # noqa: PLC0415
-
-        return tuple(name for name in self.assembly.metrics if is_numeric_dtype(self.frame[name].dtype))
-
-
-def _demand(name: str, there: Sequence[str], what: str) -> None:
-    """Raise UsageError unless a name is among those that are there."""
-    if name not in there:
-        close = difflib.get_close_matches(name, there, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise UsageError(f"there is no {what} named {name!r}, there is {_listed(there)}{hint}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"

@@ -16,7 +16,6 @@ from swath.definition.documents import parse
 from swath.errors import UsageError
 from swath.results import Results
 from swath.space import canonical
-from swath.space.expressions import Column, Expression, column
 from swath.store.disk import Disk
 from swath.store.logbook import logs_of
 from swath.store.manifest import read_manifest
@@ -28,9 +27,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from swath.analysis.failing import Failures
     from swath.space import Space
+    from swath.space.expressions import Column
     from swath.store.logbook import Line
-    from swath.summaries import Failures
 
 SHORTEST = 4  # digits of a content id; fewer name too many points
 MOST = 1_000_000  # points whose content ids are computed to find one, about 10 s
@@ -105,10 +105,8 @@ def failures(folder: Path, *, where: str | None, **others: object) -> Failures:
     """
     if wish := next((name for name, given in others.items() if given), None):
         raise UsageError(f"--failures cannot be combined with --{wish.replace('_', '-')}; leave one out")
-    from swath.summaries import failures as failed  # noqa: PLC0415  # pandas, which other questions do without
-
     results = Results(folder)
-    return failed(_filtered(results.frame, where), results.definition.space.names)
+    return results.failures if where is None else results.where(where).failures
 
 
 def _consistent(*, best: int | None, by: str | None, mean_over: str | None, every: bool) -> None:
@@ -133,26 +131,9 @@ def _ranked(results: Results, by: str | None, mean_over: str | None) -> pd.DataF
 def _filtered(frame: pd.DataFrame, where: str | None) -> pd.DataFrame:
     if where is None:
         return frame
-    expression = Expression(where)
-    whole = frame.reset_index() if frame.index.name else frame
-    unknown = sorted(expression.names - set(whole.columns))
-    if unknown:
-        raise UsageError(f"--where reads {unknown[0]!r}, there is {', '.join(map(str, whole.columns))}")
-    columns = {name: _column(whole[name]) for name in expression.names}
-    found = expression.evaluate(columns, len(whole))
-    holds = found.values.astype(bool)
-    return frame[holds if found.present is None else holds & found.present]
+    from swath.analysis.selecting import holds  # noqa: PLC0415  # pandas, which other questions do without
 
-
-def _column(series: pd.Series[Any]) -> Column:
-    """Make a column that expressions can read; NaN stays a number, everything else that is missing is absent."""
-    if series.dtype.kind in "biuf":
-        return Column(series.to_numpy(), None)
-    present = series.notna().to_numpy()
-    values = [str(item) if hasattr(item, "isoformat") else item for item in series.astype(object).tolist()]
-    return Column(
-        column([item if there else None for item, there in zip(values, present, strict=True)]), present
-    )
+    return frame[holds(frame, where)]
 
 
 def show(folder: Path, words: Sequence[str]) -> Shown:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from swath.summaries import Failures
+    from swath.analysis.failing import Failures
 
 FORMULA = ("=", "+", "-", "@")
 BACKSTAGE = ("attempts", "worker", "started")  # columns that a table leaves to the other formats

@@ -1,19 +1,18 @@
-"""Many rows in few: averages over replicates, and how often points fail, by the value of each parameter and by worker."""
+"""Points that failed, and how often they do, by the value of each parameter and by worker."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from swath.space import canonical
+from swath.analysis.levels import groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
 
 FINE = ("ok", "pruned")
 """Statuses that are no failure."""
@@ -40,7 +39,7 @@ class Failures(pd.DataFrame):
 
 
 def failures(frame: pd.DataFrame, parameters: Sequence[str]) -> Failures:
-    """Select the rows of points that failed; see `Results.failures`."""
+    """Select the rows of points that failed; see `Analysis.failures`."""
     names = [*parameters, "status", "failure", "seconds", "worker", "attempts"]
     found = Failures(frame.loc[~frame["status"].isin(FINE), names])
     object.__setattr__(found, "_of", (frame, parameters))  # pandas would take it for a column
@@ -61,42 +60,3 @@ def failure_rates(frame: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFram
         parts.append(pd.DataFrame({"parameter": name, "value": values, "points": points, "failed": bad}))
     made = pd.concat(parts, ignore_index=True)
     return made.assign(rate=made["failed"] / made["points"])
-
-
-def mean(frame: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
-    """Average metrics over groups of ``ok`` rows that have equal values in some columns; see `Results.mean`."""
-    frame = frame[frame["status"] == "ok"]
-    group, first = groups(frame, by)
-    grouped = frame[list(metrics)].astype(float).groupby(group, sort=True)
-    means, errors = grouped.mean(), grouped.sem(ddof=1)
-    columns: dict[str, Any] = {name: frame[name].iloc[first].array for name in by}
-    for name in metrics:
-        columns[name] = means[name].array
-        columns[f"{name}_se"] = errors[name].array
-    columns["n"] = np.bincount(group, minlength=len(first))
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(first)))
-
-
-def groups(frame: pd.DataFrame, by: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give each combination of some columns a number, in the order of appearance.
-
-    Returns
-    -------
-    group : NDArray[int64], shape (rows,)
-        The number of each row's combination.
-    first : NDArray[int64], shape (combinations,)
-        The first row of each.
-    """
-    group = np.zeros(len(frame), np.int64)
-    for name in by:
-        values = frame[name]
-        if values.dtype == object:  # lists and mappings cannot be hashed, True and 1 are different values
-            values = values.map(_key)
-        codes, _ = pd.factorize(values, use_na_sentinel=False)
-        group, _ = pd.factorize(group * (int(codes.max(initial=0)) + 1) + codes)
-    first = np.unique(group, return_index=True)[1]
-    return group, first
-
-
-def _key(value: Any) -> str:
-    return "" if isinstance(value, float) and value != value else canonical(value)  # noqa: PLR0124  NaN: absent

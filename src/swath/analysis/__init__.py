@@ -1,0 +1,347 @@
+"""Questions to rows: the best, averages, tables, arrays, differences; of a whole run or of some of its rows.
+
+Theory of operation
+-------------------
+`Analysis` holds the questions; what they are about is a `Table`, the rows at one instant. `swath.results.Results` reads it
+from a run folder, `Selection` is a part of another one. Every question works on whole columns (`swath.analysis.levels` turns
+them into codes), so a million rows take less than a second. pandas is imported when the first question is asked.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from swath.analysis.names import demand, enumerated
+from swath.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from swath.analysis.failing import Failures
+    from swath.definition import Definition
+
+
+class Table(Protocol):
+    """Rows at one instant."""
+
+    @property
+    def definition(self) -> Definition:
+        """What the points are indices of."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a point."""
+
+    @property
+    def arrow(self) -> pa.Table:
+        """The same rows, with NaN and missing values kept apart."""
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        """Names of the metrics."""
+
+
+class Analysis(ABC):
+    """The questions that can be asked of rows."""
+
+    @abstractmethod
+    def _table(self) -> Table:
+        """Return the rows as they are now."""
+
+    @property
+    def definition(self) -> Definition:
+        """The newest definition of the run."""
+        return self._table().definition
+
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return self.definition.name
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a point of the current definition, in the order of the points.
+
+        The index is ``point``; the columns are the parameters, derived values, metrics, then ``status``,
+        ``seconds``, ``attempts``, ``worker``, ``started`` (UTC) and ``failure``. Changes to it stay in it.
+        """
+        return self._table().frame.copy(deep=False)
+
+    @property
+    def arrow(self) -> pa.Table:
+        """As ``frame``, with ``point`` as a column, and with NaN and missing values kept apart."""
+        return self._table().arrow
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return tuple(self._table().metrics)
+
+    @property
+    def failures(self) -> Failures:
+        """One row a point that failed: parameters, ``status``, ``failure``, ``seconds``, ``worker``, ``attempts``.
+
+        It is a frame; its ``rates`` are another, which tells how often points failed by the value of each parameter and
+        by worker.
+        """
+        from swath.analysis.failing import failures  # noqa: PLC0415  start-up: pandas, as for all below
+
+        table = self._table()
+        return failures(table.frame, table.definition.space.names)
+
+    def where(self, expression: str | None = None, /, **values: Any) -> Selection:
+        """Select rows.
+
+        Parameters
+        ----------
+        expression : str, optional
+            What must hold, in the language of a definition's ``where``, over all columns of ``frame`` and ``point``:
+            ``"beta > gamma and status == 'ok'"``. Names that are no identifiers stand in backticks. A row that lacks a
+            value that is needed is left out.
+        **values
+            Columns, each with the value that a row must have, or a list of those of which it may have any:
+            ``beta=0.3, seed=[1, 2]``.
+
+        Returns
+        -------
+        Selection
+            The rows as they are now, to which the same questions can be put, ``where`` included.
+
+        Raises
+        ------
+        UsageError
+            There is no such column, or no point of the definition has such a value of a parameter.
+        ExpressionError
+            The expression cannot be read, or not be evaluated for a row.
+
+        Examples
+        --------
+        >>> results.where("beta > gamma", seed=[1, 2]).best(3)  # doctest: +SKIP
+        """
+        import numpy as np  # noqa: PLC0415
+
+        from swath.analysis.selecting import have, holds  # noqa: PLC0415
+
+        table = self._table()
+        space = table.definition.space
+        chosen = have(table.frame, space, values)
+        said = [f"{name} = {value!r}" for name, value in values.items()]
+        if expression is not None:
+            chosen &= holds(table.frame, expression, (*space.names, *space.derived))
+            said.insert(0, expression)
+        return Selection(Part(table, np.flatnonzero(chosen)), " and ".join(said))
+
+    def best(self, n: int = 1, by: str | None = None) -> pd.DataFrame:
+        """Return the best points.
+
+        Parameters
+        ----------
+        n : int
+            At most so many rows.
+        by : str, optional
+            A metric. Default: the one that the definition minimizes or maximizes. Any other metric counts as to be
+            minimized.
+
+        Returns
+        -------
+        DataFrame
+            Rows of ``frame``, the best first, equals in the order of their points. Points that failed, or have no
+            value or NaN, are left out.
+
+        Raises
+        ------
+        UsageError
+            There is no such metric, or it is not a number.
+        """
+        from swath.analysis.averages import best  # noqa: PLC0415
+
+        table = self._table()
+        definition, there = table.definition, numeric(table)
+        name = by or definition.minimize or definition.maximize
+        if name is None:
+            raise UsageError(
+                "the definition has neither minimize nor maximize, so best needs a metric: "
+                f"best(by=...), one of {enumerated(there)}"
+            )
+        demand(name, there, "metric that is a number")
+        return best(table.frame, name, n, largest=name == definition.maximize)
+
+    def mean(self, over: str | Sequence[str] = "seed") -> pd.DataFrame:
+        """Average over replicates.
+
+        Parameters
+        ----------
+        over : str or sequence of str
+            The parameters that tell replicates apart.
+
+        Returns
+        -------
+        DataFrame
+            A row for each combination of the other parameters, in the order of their first points: those parameters,
+            then for each metric that is a number the mean and, as ``<metric>_se``, its standard error (sample standard
+            deviation, ddof=1, over the root of the number of values; NaN for a single one), and at last ``n``, the
+            number of ``ok`` points. Missing values and NaN do not count. A name that is taken gets an underscore
+            behind it.
+
+        Raises
+        ------
+        UsageError
+            There is no such parameter.
+        """
+        from swath.analysis.averages import mean  # noqa: PLC0415
+
+        table = self._table()
+        over = _parameters(table, over)
+        by = [name for name in table.definition.space.names if name not in over]
+        return mean(table.frame, by, numeric(table))
+
+    def pivot(
+        self, rows: str, columns: str, metric: str | None = None, *, over: str | Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Make a table of a metric over two parameters, as for a heat map.
+
+        Parameters
+        ----------
+        rows, columns : str
+            Two different parameters or derived values.
+        metric : str, optional
+            A metric that is a number, or ``seconds``. Default: the one that the definition minimizes or maximizes, or
+            the only one there is.
+        over : str or sequence of str, optional
+            The parameters to average over. Default: all others. If given, no other may vary.
+
+        Returns
+        -------
+        DataFrame
+            The mean over the ``ok`` points of each pair of values; NaN where there is none. Numbers ascend, other
+            values stand as in the definition. Points that lack one of the two (see ``when``) are left out.
+
+        Raises
+        ------
+        UsageError
+            A name is unknown, a parameter varies that is not to be averaged over, or the table has more than 10^7 cells.
+        """
+        from swath.analysis.averages import pivot  # noqa: PLC0415
+
+        table = self._table()
+        space = table.definition.space
+        for name in (rows, columns):
+            demand(name, (*space.names, *space.derived), "parameter")
+        if rows == columns:
+            raise UsageError(f"rows and columns of a table are two parameters, not twice {rows}")
+        if over is not None:
+            _settled(table, (rows, columns, *_parameters(table, over)))
+        return pivot(table.frame, rows, columns, target(table, metric), space)
+
+
+class Selection(Analysis):
+    """Some rows of a run, as they were when they were selected; made by `Analysis.where`."""
+
+    def __init__(self, part: Part, said: str) -> None:
+        self._part = part
+        self._said = said
+
+    def _table(self) -> Part:
+        return self._part
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How many points ended how; statuses that do not occur are left out."""
+        found = self._part.frame["status"].value_counts(sort=False)
+        return {str(status): int(n) for status, n in found.items() if n}
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self._part.places)
+
+    def __repr__(self) -> str:
+        whole = len(self._part.whole.frame)
+        return f"<Selection of {self.name}: {len(self):,} of {whole:,} rows, where {self._said or 'nothing is asked'}>"
+
+
+@dataclass(eq=False)
+class Part:
+    """Some rows of a table.
+
+    Attributes
+    ----------
+    whole : Table
+        Those that there were.
+    places : NDArray[int64]
+        Which rows of it, ascending.
+    """
+
+    whole: Table
+    places: NDArray[np.intp]
+
+    @property
+    def definition(self) -> Definition:
+        """What the points are indices of."""
+        return self.whole.definition
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        """Names of the metrics."""
+        return self.whole.metrics
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row a point."""
+        return self.whole.frame.iloc[self.places]
+
+    @cached_property
+    def arrow(self) -> pa.Table:
+        """The same rows, with NaN and missing values kept apart."""
+        return self.whole.arrow.take(self.places)
+
+
+def numeric(table: Table) -> tuple[str, ...]:
+    """Return the metrics that are numbers."""
+    from pandas.api.types import is_numeric_dtype  # noqa: PLC0415
+
+    return tuple(name for name in table.metrics if is_numeric_dtype(table.frame[name].dtype))
+
+
+def target(table: Table, metric: str | None) -> str:
+    """Return the metric that is meant: as given, or what the definition optimises, or the only one there is.
+
+    Raises
+    ------
+    UsageError
+        There is no such metric, or it is not a number, or several might be meant.
+    """
+    definition, there = table.definition, numeric(table)
+    name = metric or definition.minimize or definition.maximize or (there[0] if len(there) == 1 else None)
+    if name is None:
+        raise UsageError(
+            f"the definition has neither minimize nor maximize, so say which metric: {enumerated(there)}"
+        )
+    demand(name, (*there, "seconds"), "metric that is a number")
+    return name
+
+
+def _parameters(table: Table, over: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names of parameters, which there must be."""
+    over = (over,) if isinstance(over, str) else tuple(over)
+    for name in over:
+        demand(name, table.definition.space.names, "parameter")
+    return over
+
+
+def _settled(table: Table, known: Sequence[str]) -> None:
+    """Raise UsageError if a parameter varies that nobody has spoken of."""
+    from swath.analysis.levels import coded  # noqa: PLC0415
+
+    for name in table.definition.space.names:
+        if name not in known and (count := len(coded(table.frame[name])[1])) > 1:
+            raise UsageError(
+                f"{name} has {count:,} values here: add it to over, or choose one with where({name}=...)"
+            )
