@@ -95,7 +95,7 @@ def test_a_run_without_rows_has_an_empty_frame(folder):
         assert results.arrow.num_rows == 0
         assert results.metrics == ()
         assert repr(results).startswith("<Results study: no rows yet; 24 to do; in ")
-        assert results._repr_html_().startswith("<p>")
+        assert "24 to do" in results._repr_html_()
         assert len(results.failures) == len(results.mean()) == len(results.all) == 0
 
 
@@ -485,7 +485,7 @@ def test_a_results_object_shows_itself_and_escapes_what_it_shows(folder):
     shown = results._repr_html_()
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
-    assert "Best by error" in shown
+    assert "best by error" in shown
 
 
 def test_the_export_says_the_same_as_the_frame(folder):

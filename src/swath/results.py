@@ -6,14 +6,13 @@ serves a run in progress, from any process. pandas is imported when the first fr
 
 from __future__ import annotations
 
-import html
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swath.analysis import Analysis, numeric
+from swath.analysis import Analysis
 from swath.errors import DamageError
 from swath.store.disk import Disk
 
@@ -118,15 +117,13 @@ class Results(Analysis):
         rest = "complete" if self.complete else f"{missing:,} to do"
         return f"<Results {self.name}: {said}; {rest}; in {self.folder}>"
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from swath.views.notebook.results import results  # noqa: PLC0415  # only who looks at it needs it
+
+        return results(self).bundle
+
     def _repr_html_(self) -> str:
-        head = f"<p>{html.escape(repr(self)[1:-1])}</p>"
-        if not len(self):
-            return head
-        definition = self.definition
-        metric = definition.minimize or definition.maximize
-        if metric in numeric(self._look()):
-            return f"{head}<p>Best by {html.escape(str(metric))}:</p>{self.best(5).to_html(notebook=True)}"
-        return head + self.frame.head().to_html(notebook=True)
+        return self._repr_mimebundle_()["text/html"]
 
 
 @dataclass(eq=False)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swath.capture import capture
 from swath.definition import define
-from swath.run import Options, start
+from swath.errors import RunInUseError
+from swath.run import Handle, Options, prepare
+from swath.store.lock import held_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from swath.objective import Code
     from swath.results import Results
-    from swath.run import Handle
     from swath.verification import Verification
 
 
@@ -69,8 +71,16 @@ class Sweep:
         space = self.definition.space
         return f"Sweep({self.definition.name!r}, {space.size:,} points, {', '.join(space.names)})"
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from swath.views.notebook.sweep import sweep  # noqa: PLC0415  # only who looks at it needs it
+
+        return sweep(self.definition).bundle
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_()["text/html"]
+
     def start(self, **options: Any) -> Handle:
-        """Start and return at once.
+        """Start and return at once; in a notebook, a block below the cell shows how it goes.
 
         Parameters
         ----------
@@ -87,12 +97,26 @@ class Sweep:
             options["out"] = Path(options["out"])
         if isinstance(options.get("retry"), str):
             options["retry"] = (options["retry"],)
-        return start(self.definition, Options(**options), code=self._code)
+        handle = self._prepared(Options(**options))
+        _show(handle)
+        handle.go()
+        return handle
+
+    def _prepared(self, options: Options) -> Handle:
+        """Prepare a run; where this very process holds its folder, say which handle does."""
+        try:
+            return prepare(self.definition, options, code=self._code)
+        except RunInUseError:
+            folder = options.out / self.definition.name
+            if not held_here(folder):
+                raise
+            raise RunInUseError(_in_use_here(folder)) from None
 
     def run(self, **options: Any) -> Results:
         """Run to the end and return the results, whether or not points failed; takes what `start` takes.
 
-        Ctrl-C once lets the points that are running finish, twice stops at once; the same call goes on later.
+        Ctrl-C, or interrupting the cell, once lets the points that are running finish, twice stops at once; the same
+        call goes on later. In a notebook, a block below the cell shows how it goes.
 
         Raises
         ------
@@ -102,16 +126,19 @@ class Sweep:
             If it was interrupted; what is finished is saved.
         """
         handle = self.start(**options)
-        interrupted = 0
+        interrupts = 0
         while True:
             try:
                 if handle.wait(1.0):
                     break
             except KeyboardInterrupt:
-                interrupted += 1
-                handle.interrupt(interrupted)
-        if interrupted and not handle.snapshot.over:
-            raise KeyboardInterrupt
+                interrupts += 1
+                handle.interrupt(interrupts)
+        if interrupts and not handle.complete and handle.error is None:
+            seen = handle.snapshot
+            raise KeyboardInterrupt(
+                f"{seen.name}: {seen.saved:,} of {seen.total:,} points are done and saved; the same call goes on"
+            )
         return handle.finished()
 
     def verify(self, *, points: int = 50, rtol: float = 0.0, out: str | Path = "results") -> Verification:
@@ -163,6 +190,33 @@ def load(path: str | Path, *overrides: str) -> Sweep:
     sweep = Sweep.__new__(Sweep)
     sweep._code, sweep.definition = None, read(path, overrides)  # noqa: SLF001  # the other way to make one
     return sweep
+
+
+def _show(handle: Handle) -> None:
+    """Show a sweep in the notebook that starts it, if it is one."""
+    if "IPython" in sys.modules:
+        from swath.views.notebook.cell import show  # noqa: PLC0415  # nothing else draws
+
+        show(handle)
+
+
+def _in_use_here(folder: Path) -> str:
+    """Say who in this process writes to a folder, by the name under which a script or notebook knows it."""
+    names = [
+        name
+        for name, thing in vars(sys.modules["__main__"]).items()
+        if isinstance(thing, Handle) and thing.folder.resolve() == folder.resolve() and not thing.wait(0)
+    ]
+    handles = [name for name in names if not name.startswith("_")]  # a notebook's last outputs are no names
+    if handles:
+        return (
+            f"{folder} is in use by this process: the sweep of `{handles[0]}` is still running; wait for it with "
+            f"{handles[0]}.wait(), or stop it with {handles[0]}.stop()"
+        )
+    return (
+        f"{folder} is in use by this process: a sweep that was started here is still running; "
+        f"wait for it, or stop it: swath stop {folder}"
+    )
 
 
 def _folder_name(objective: str) -> str:

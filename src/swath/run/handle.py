@@ -6,6 +6,7 @@ import atexit
 import os
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ from swath.run.beginning import known_signature, make_task, policy_of, progress_
 from swath.run.journal import Journal
 from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
 from swath.run.report import reported
+from swath.run.viewing import Viewer
 from swath.store.logbook import FOLDER, Logbook, Naming
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from swath.definition import Definition
     from swath.engines import Engine
@@ -40,6 +42,9 @@ LEAVING = 5.0
 STOP_POLL = 0.5
 """Seconds between two looks for a request to stop."""
 
+INTERRUPTED = "interrupted"
+"""The reason for which a sweep stops whose caller was interrupted."""
+
 
 class Handle:
     """A sweep under way; made by `start`.
@@ -50,6 +55,8 @@ class Handle:
         The run folder.
     error : SwathError or None
         What stopped the sweep, if it was an error; known once `wait` returns True.
+    shown_in : str
+        The cell of a notebook that shows it last; for views.
     """
 
     def __init__(
@@ -63,9 +70,12 @@ class Handle:
     ) -> None:
         self.folder = store.folder
         self.error: SwathError | None = None
+        self.shown_in = ""
         self._definition, self._engine, self._store = definition, engine, store
         self._ended = threading.Event()
         self._lock = threading.Lock()
+        self._viewers: list[Viewer] = []
+        self._waiting: list[Callable[[], object]] = []
         self._broken: SwathError | None = None
         self._conclusion = Conclude(Ending.ASKED)  # until it is known better
         task = make_task(definition, code)
@@ -158,28 +168,78 @@ class Handle:
 
     def stop(self, urgency: Urgency = Urgency.DRAIN, grace: float | None = None) -> None:
         """Ask it to stop, and to wait for running points no longer than ``grace`` seconds; it can be resumed."""
-        self._engine.post(StopAsked(self._engine.now(), urgency, "as asked", grace))
+        self._ask(urgency, "as asked", grace)
 
     def interrupt(self, times: int) -> None:
         """Do what Ctrl-C asks for: finish what is running, and from the second time on wait for the disk only."""
-        self.stop(Urgency.DRAIN if times == 1 else Urgency.NOW)
+        self._ask(Urgency.DRAIN if times == 1 else Urgency.NOW, INTERRUPTED, None)
+
+    def _ask(self, urgency: Urgency, reason: str, grace: float | None) -> None:
+        self._engine.post(StopAsked(self._engine.now(), urgency, reason, grace))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended, at most ``timeout`` seconds; tell whether it has."""
         return self._ended.wait(timeout)
 
     def __await__(self) -> Generator[Any, None, Results]:
-        """Wait without blocking the event loop; gives the results, raises what stopped the sweep."""
+        """Wait without blocking the event loop; gives the results, raises what stopped the sweep.
+
+        Who is cancelled while waiting leaves the sweep running.
+        """
         import asyncio  # noqa: PLC0415  # only who awaits needs it
 
-        yield from asyncio.get_running_loop().run_in_executor(None, self.wait).__await__()
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def settle() -> None:
+            if not ended.done():  # cancelled
+                ended.set_result(None)
+
+        # Not in a thread of the loop's executor: an interpreter that ends would wait for that thread.
+        self._once_ended(lambda: loop.call_soon_threadsafe(settle))
+        yield from ended.__await__()
         return self.finished()
+
+    def _once_ended(self, call: Callable[[], object]) -> None:
+        with self._lock:
+            if not self._ended.is_set():
+                self._waiting.append(call)
+                return
+        call()
+
+    def follow(self, show: Callable[[], None]) -> None:
+        """Call a function twice a second while it runs, in a thread of its own, and once when it has ended.
+
+        Whoever waits for the end goes on after the last call. If it raises, it is not called again.
+        """
+        viewer = Viewer(show, lambda error: self._journal.trouble("view", error))
+        self._viewers.append(viewer)
+        threading.Thread(target=viewer.follow, args=(self._ended,), name="swath-view", daemon=True).start()
 
     def finished(self) -> Results:
         """Return the results of a sweep that has ended, or raise what stopped it."""
         if self.error is not None:
             raise self.error
         return self.results
+
+    def __repr__(self) -> str:
+        seen = self.snapshot
+        failed = f", {seen.failed:,} failed" if seen.failed else ""
+        return f"<Handle {seen.name}: {seen.state}, {seen.saved:,} of {seen.total:,} done{failed}; in {self.folder}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from swath.views.notebook.cell import block  # noqa: PLC0415  # only who looks at it needs it
+
+        return block(self).bundle
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_()["text/html"]
+
+    def _ipython_display_(self) -> None:
+        """Show it, and keep it up to date while it runs, unless this cell does so already."""
+        from swath.views.notebook.cell import present  # noqa: PLC0415  # only who looks at it needs it
+
+        present(self)
 
     # The loop's thread.
 
@@ -213,9 +273,18 @@ class Handle:
             self.error = self.error or self._broken  # an error of the disk after the loop had ended
             if self.error is not None:
                 self._journal.note("error", kind=type(self.error).__name__, text=str(self.error))
+            for viewer in self._viewers:
+                viewer.finish()
             self._journal.close()
             atexit.unregister(self._leave)
+            self._announce()
+
+    def _announce(self) -> None:
+        with self._lock:  # whoever asks from now on finds that it has ended
             self._ended.set()
+        for call in self._waiting:
+            with suppress(RuntimeError):  # an event loop that is closed waits for nothing
+                call()
 
     def _told(self, error: BaseException) -> SwathError:
         """Return an error for the user; a mistake of ours comes with a report."""

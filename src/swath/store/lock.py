@@ -104,6 +104,12 @@ def holder(folder: Path) -> Holder | None:
         os.close(handle)
 
 
+def held_here(folder: Path) -> bool:
+    """Tell whether this very process writes to a run folder."""
+    who = holder(folder)
+    return who is not None and (who.pid, who.host) == (os.getpid(), socket.gethostname())
+
+
 def _take(path: Path) -> int:
     """Lock the file of this name, which may be replaced or moved meanwhile; return the open descriptor."""
     tries = 0

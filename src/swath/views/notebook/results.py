@@ -1,0 +1,160 @@
+"""What a run has given so far: how points ended, the best of them, what failed, and where to go from here."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from swath.snapshot import GOOD
+from swath.store.lock import holder
+from swath.views.notebook import Block, code, framed, titled
+from swath.views.notebook.markup import FAINT, Html, bar, dot, join, row, table, tag
+from swath.views.palette import FAILED, STATUS
+from swath.views.text import count, cut, plain, plural, value
+from swath.views.text import table as text_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from swath.results import Results
+
+ROWS = 5
+KINDS = 5  # of failures
+COLUMNS = 10  # of the table of points
+LONGEST = 90  # characters of a failure
+
+
+def results(found: Results) -> Block:
+    """Show the results of a run."""
+    head, state = found.name, _state(found)
+    done = f"{count(len(found))} of {plural(found.total, 'point')}"
+    title, names, cells = _points(found)
+    failures = _failures(found) if _failed(found) else []
+    ways = list(_ways(found))
+    counts = list(_counts(found))
+    html = framed(
+        titled(head, state, done),
+        bar([(number / max(1, found.total), colour) for _, number, colour in counts[: len(found.statuses)]]),
+        join(
+            [
+                tag(
+                    "span",
+                    dot(colour),
+                    f"{count(number)} {word}",
+                    style="margin-right:16px;white-space:nowrap",
+                )
+                for word, number, colour in counts
+            ]
+        ),
+        row(row(title, style="opacity:0.7"), table(names, cells, ">" * len(names))) if cells else Html(),
+        table(["points", "status", "such as", "what it says"], failures, "><>") if failures else Html(),
+        join([row(note, style="opacity:0.8") for note in found.notes]),
+        join([tag("span", f"{what} ", code(call), style="margin-right:18px") for what, call in ways]),
+    )
+    lines = [
+        ", ".join(f"{count(number)} {plain(word)}" for word, number, _ in counts),
+        *([title, *text_table(names, cells, ">" * len(names))] if cells else []),
+        *(
+            ", ".join([f"{number} {status}", f"such as point {point}: {said}"])
+            for number, status, point, said in failures
+        ),
+        *map(plain, found.notes),
+        *(f"{what} {plain(call)}" for what, call in ways),
+    ]
+    return Block(html, "\n".join([f"{plain(head)}  {state}  {done}", *(f"  {line}" for line in lines)]))
+
+
+def _counts(found: Results) -> Iterator[tuple[str, int, str]]:
+    statuses = found.statuses
+    known = [status for status in STATUS if status in statuses]
+    for status in [*known, *(other for other in statuses if other not in STATUS)]:
+        yield status, statuses[status], STATUS.get(status, FAILED)
+    if to_do := found.total - len(found):
+        yield "to do", to_do, FAINT
+
+
+def _failed(found: Results) -> list[str]:
+    return [status for status in found.statuses if status not in GOOD]
+
+
+def _points(found: Results) -> tuple[str, list[str], list[list[str]]]:
+    """Return a title, and titles and cells of a table of the best points, or of the first where none is best."""
+    if not len(found):
+        return "", [], []
+    definition = found.definition
+    metric = definition.minimize or definition.maximize
+    if metric in found.metrics and found.statuses.get("ok"):
+        frame, title = found.best(ROWS), f"best by {metric}"
+    else:
+        frame, title = found.frame.head(ROWS), "first points"
+    return title, *_cells(found, frame)
+
+
+def _cells(found: Results, frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Take what tells points apart: parameters that vary, derived values and metrics; constants are left out."""
+    space = found.definition.space
+    constant = {name for block in space.blocks for axis in block if len(axis) == 1 for name in axis.names}
+    names = [name for name in space.names if name not in constant or len(space.blocks) > 1]
+    every = [name for name in (*names, *space.derived, *found.metrics) if name in frame]
+    shown = every[:COLUMNS]
+    more = ["…"] if every[COLUMNS:] else []
+    columns = [frame[name].tolist() for name in shown]
+    cells = [
+        [str(point), *map(_written, line), *more]
+        for point, line in zip(frame.index.tolist(), zip(*columns, strict=True), strict=True)
+    ]
+    return ["point", *shown, *more], cells
+
+
+def _written(content: Any) -> str:
+    if isinstance(content, list | dict):
+        return cut(json.dumps(content, default=str), 24)
+    if isinstance(content, float) and content != content:  # noqa: PLR0124  # NaN, also where pandas means missing
+        return ""
+    return cut(value(content), 24)
+
+
+def _failures(found: Results) -> list[list[str]]:
+    """Count failures by their first line, the most frequent first."""
+    import pyarrow.compute as pc  # noqa: PLC0415  # only where something failed
+
+    rows = found.arrow.select(["point", "status", "failure"])
+    rows = rows.filter(pc.is_in(rows["status"], value_set=_failed_set(found)))
+    lines = pc.list_element(pc.split_pattern(pc.fill_null(rows["failure"], ""), "\n", max_splits=1), 0)
+    kinds = rows.set_column(2, "failure", lines).group_by(["status", "failure"])
+    counted = kinds.aggregate([("point", "count"), ("point", "min")]).sort_by([("point_count", "descending")])
+    shown = [
+        [
+            count(kind["point_count"]),
+            kind["status"],
+            str(kind["point_min"]),
+            cut(plain(kind["failure"]), LONGEST),
+        ]
+        for kind in counted.slice(0, KINDS).to_pylist()
+    ]
+    if rest := counted.num_rows - KINDS if counted.num_rows > KINDS else 0:
+        left = pc.sum(counted.slice(KINDS)["point_count"]).as_py()
+        shown.append([count(left), "", "", f"{plural(rest, 'other kind')}"])
+    return shown
+
+
+def _failed_set(found: Results) -> Any:
+    import pyarrow as pa  # noqa: PLC0415  # as above
+
+    return pa.array(_failed(found), pa.string())
+
+
+def _ways(found: Results) -> Iterator[tuple[str, str]]:
+    """Pair what people may want next with the call for it."""
+    yield "saved in", str(found.folder)
+    yield "all rows:", ".frame"
+    if _failed(found):
+        yield "what failed:", ".failures"
+
+
+def _state(found: Results) -> str:
+    if found.complete:
+        return "complete"
+    return "running" if holder(found.folder) else "not complete: the same sweep, run again, does the rest"
