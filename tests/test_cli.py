@@ -539,7 +539,9 @@ def started(folder, *arguments):
 def test_a_signal_stops_a_run_that_can_be_resumed(here, number):
     child, _ = started(here)
     child.send_signal(number)
-    rest = [json.loads(line) for line in child.stderr]
+    said = child.stderr.readlines()
+    assert [line for line in said if not line.startswith("{")] == []
+    rest = [json.loads(line) for line in said]
     assert child.wait(30) == 128 + number
     assert any("swath run total.yaml" in line.get("note", "") for line in rest)
     saved = rest[-2]["saved"]
