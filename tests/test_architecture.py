@@ -14,7 +14,7 @@ import swath
 
 ROOT = Path(swath.__file__).parent
 PURE = {
-    *("ranges", "messages", "batching", "snapshot", "progress", "rates"),
+    *("ranges", "messages", "batching", "snapshot", "progress", "rates", "effort", "complaints", "workers"),
     *(
         "driver",
         "driver.brake",

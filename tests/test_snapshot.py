@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
+import timeit
 from math import nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swath.complaints import KEPT, SHOWN
 from swath.driver import Driver
 from swath.messages import (
     Batch,
@@ -19,7 +22,9 @@ from swath.messages import (
     Finished,
     Joined,
     Left,
+    Load,
     Lost,
+    Measured,
     Noted,
     Reply,
     Returned,
@@ -52,17 +57,22 @@ class Sweep:
         self.now += seconds
         return self
 
-    def joined(self, worker="w0", slots=2):
-        return self.feed(Joined(self.now, worker, slots))
+    def joined(self, worker="w0", slots=2, **more):
+        return self.feed(Joined(self.now, worker, slots, **more))
 
-    def offered(self, points=10, worker="w0"):
-        batch = Batch(self.next_id, worker, self.at, self.at + points, 1, 0.5)
+    def offered(self, points=10, worker="w0", attempt=1):
+        batch = Batch(self.next_id, worker, self.at, self.at + points, attempt, 0.5)
         self.next_id += 1
         self.at += points
         self.feed(Submit((batch,)))
         return batch
 
-    def answered(self, batch, *, failed=(), excluded=0, best=None, took=0.5, accepted=None, rows=None):
+    def measured(self, worker="w0", *loads):
+        return self.feed(Measured(self.now, worker, loads))
+
+    def answered(
+        self, batch, *, failed=(), excluded=0, best=None, took=0.5, accepted=None, rows=None, **more
+    ):
         size = batch.stop - batch.start
         reply = Reply(
             done=((batch.start, batch.stop),),
@@ -70,6 +80,7 @@ class Sweep:
             failed=failed,
             seconds=took,
             best=best,
+            **more,
         )
         self.feed(Finished(self.now, batch.id, reply))
         whole = accepted is None
@@ -406,3 +417,204 @@ def test_a_snapshot_survives_json():
     assert Snapshot.from_json(json.loads(json.dumps(dataclasses.asdict(first)))) == first
     assert Snapshot.from_json(dataclasses.asdict(first)) == first
     assert Snapshot.from_json({"name": "sweep", "of a later version": 1}) == Snapshot(name="sweep")
+
+
+# What slots take up, and how busy they are.
+
+
+def test_the_loads_of_its_slots_are_summed_up_and_the_oldest_point_is_named():
+    sweep = Sweep(points=lambda positions: [1000 - position for position in positions])
+    sweep.joined(slots=3, host="node7", memory=10**9)
+    seen = sweep.measured(
+        "w0", Load("w0/0", 0.5, 100, 4, 2.0), Load("w0/1", 1.0, 200, 7, 9.0), Load("w0/2")
+    ).seen()
+    (load,) = seen.workers
+    assert (load.cpu, load.memory, load.memory_limit, load.host) == (1.5, 300, 10**9, "node7")
+    assert (load.point, load.age) == (993, 9.0)
+    assert sweep.after(1.5).seen().workers[0].age == 10.5
+
+
+def test_what_is_not_known_is_none():
+    sweep = Sweep().joined().measured("w0", Load("w0/0"), Load("w0/1")).measured("nobody", Load("x", 1.0, 5))
+    (load,) = sweep.seen().workers
+    assert (load.cpu, load.memory, load.point, load.age, load.straggler) == (None, None, None, None, False)
+
+
+def test_a_worker_is_at_its_point_until_that_is_answered():
+    sweep = Sweep().joined()
+    first, second = sweep.offered(10), sweep.offered(10)
+    sweep.measured("w0", Load("w0", 1.0, 5, 3, 1.0)).answered(second)
+    assert sweep.seen().workers[0].point == 3
+    assert sweep.answered(first).seen().workers[0].point is None
+
+
+@pytest.mark.parametrize(
+    "ends", [Left(100.0, "w0"), StopAsked(100.0, Urgency.NOW, ""), Conclude(Ending.ASKED)], ids=type
+)
+def test_nobody_is_anywhere_once_it_is_over(ends):
+    sweep = Sweep().joined().worked().measured("w0", Load("w0", 1.0, 5, 3, 1.0)).feed(ends)
+    (load,) = sweep.seen().workers
+    assert (load.cpu, load.memory, load.point) == (None, None, None)
+    sweep.measured("w0", Load("w0", 1.0, 5, 3, 1.0))  # the last look may come late
+    assert not isinstance(ends, Left) or sweep.seen().workers[0].cpu is None
+
+
+def test_a_straggler_has_taken_three_times_as_long_as_others_take():
+    sweep = Sweep().joined("w0").joined("w1").joined("w2")
+    for worker, seconds in (("w0", 20.0), ("w1", 2.0), ("w2", 30.0)):
+        sweep.worked(10, worker=worker, took=seconds)
+    at = {"w0": 5.9, "w1": 6.1, "w2": 2.5}
+    for worker, age in at.items():
+        sweep.offered(10, worker)
+        sweep.measured(worker, Load(worker, 1.0, 5, sweep.at - 5, age))
+    assert [load.straggler for load in sweep.seen().workers] == [False, True, False]
+
+
+def test_quick_points_make_no_straggler_within_seconds_and_without_a_measure_there_is_none():
+    sweep = Sweep().joined()
+    sweep.offered(10)
+    assert not sweep.measured("w0", Load("w0", 1.0, 5, 3, 1000.0)).seen().workers[0].straggler
+    sweep.worked(10, took=0.001).measured("w0", Load("w0", 1.0, 5, 3, 4.9))
+    assert not sweep.seen().workers[0].straggler
+    assert sweep.after(0.2).seen().workers[0].straggler
+
+
+def test_utilisation_is_the_share_of_the_slots_time_that_went_into_points():
+    sweep = Sweep().joined("w0", 1).joined("w1", 1)
+    assert sweep.seen().utilisation is None
+    sweep.worked(10, 4.0, took=3.0)
+    assert sweep.seen().utilisation == pytest.approx(3 / 8)
+    sweep.offered(10)
+    seen = sweep.after(4.0).seen()
+    assert seen.utilisation == pytest.approx(7 / 16)  # what runs counts, too
+    assert [load.utilisation for load in seen.workers] == [pytest.approx(7 / 8), 0.0]
+    sweep.feed(Left(sweep.now, "w1"))
+    assert sweep.after(8.0).seen().utilisation == pytest.approx(15 / 24)
+
+
+def test_utilisation_of_a_worker_is_that_of_late():
+    sweep = Sweep(total=10**6).joined(slots=1)
+    for _ in range(30):
+        sweep.worked(10, 1.0, took=1.0)
+    for _ in range(30):
+        sweep.worked(10, 1.0, took=0.25)
+    assert sweep.seen().workers[0].utilisation == pytest.approx(0.25, abs=0.01)
+    assert sweep.seen().utilisation == pytest.approx(0.625)
+
+
+def test_an_offer_that_waits_takes_no_time_until_its_turn_has_come():
+    sweep = Sweep().joined(slots=1)
+    first, second = sweep.offered(), sweep.offered()
+    sweep.after(2.0).answered(first, took=2.0).after(2.0)
+    assert sweep.seen().utilisation == pytest.approx(1.0)
+    sweep.feed(Returned(sweep.now, second.id, second.start, second.stop))
+    assert sweep.seen().utilisation == pytest.approx(0.5)
+
+
+def test_the_cost_counts_cores_of_slots_whether_busy_or_not():
+    sweep = Sweep(cores=4).joined("w0", 2).after(1800)
+    assert sweep.seen().cost == pytest.approx(4.0)
+    sweep.feed(Left(sweep.now, "w0")).after(1800)
+    assert sweep.seen().cost == pytest.approx(4.0)
+    sweep.joined("w0", 1).after(900).feed(Tick(sweep.now)).feed(Conclude(Ending.ASKED)).after(900)
+    assert sweep.seen().cost == pytest.approx(5.0)
+
+
+def test_the_overall_rate_is_that_since_the_first_worker():
+    sweep = Sweep(total=10**6).joined()
+    for _ in range(60):
+        sweep.worked(10, 1.0)
+    for _ in range(60):
+        sweep.worked(40, 1.0)
+    assert sweep.seen().overall == pytest.approx(25.0)
+
+
+# Failures, retries, slow points.
+
+
+def test_complaints_are_counted_by_status_and_first_line():
+    sweep = Sweep().joined()
+    said = (("error", "ValueError: x", 2, 0), ("timeout", "too long", 1, 5))
+    failed = (("error", ((0, 3),)), ("timeout", ((5, 6),)))
+    sweep.worked(10, failed=failed, complaints=said)
+    sweep.worked(10, failed=(("error", ((10, 14),)),), complaints=(("error", "ValueError: x", 4, 10),))
+    assert sweep.seen().complaints == (
+        Complaint("error", "ValueError: x", 6, 0),
+        Complaint("timeout", "too long", 1, 5),
+        Complaint("error", "", 1),
+    )
+
+
+def test_what_all_failures_of_a_reply_share_is_enough():
+    sweep = Sweep().joined().worked(10, failed=(("error", ((4, 7),)),), complaint="no such file")
+    assert sweep.seen().complaints == (Complaint("error", "no such file", 3, 4),)
+
+
+def test_only_what_was_accepted_is_complained_about_and_a_refused_write_is_taken_back():
+    sweep = Sweep().joined()
+    batch = sweep.offered(10)
+    failed, said = (("error", ((0, 6),)),), (("error", "x", 6, 0),)
+    sweep.answered(batch, failed=failed, complaints=said, accepted=[(0, 4)])
+    assert sweep.seen().complaints == (Complaint("error", "x", 4, 0),)
+    assert sweep.feed(Lost(sweep.now, batch.id, "bad checksum")).seen().complaints == ()
+
+
+def test_complaints_stay_few_and_the_frequent_ones_are_told_however_many_there_are():
+    sweep = Sweep(total=10**9).joined()
+    for number in range(20 * KEPT):
+        here = sweep.at
+        said = (("error", f"only here: {number}", 1, here), ("error", "everywhere", 2, here + 1))
+        sweep.worked(10, failed=(("error", ((here, here + 3),)),), complaints=said)
+    seen = sweep.seen()
+    assert len(seen.complaints) == SHOWN
+    assert seen.complaints[0] == Complaint("error", "everywhere", 40 * KEPT, 1)
+    assert seen.complaints[-1].text == ""
+    assert sum(complaint.count for complaint in seen.complaints) == seen.failed == 60 * KEPT
+    assert len(sweep.progress._complaints._counts) <= KEPT
+
+
+def test_rows_of_later_attempts_are_retries():
+    sweep = Sweep().joined().worked(10)
+    batch = sweep.offered(3, attempt=2)
+    assert sweep.answered(batch).seen().retried == 3
+    assert sweep.feed(Lost(sweep.now, batch.id, "bad checksum")).seen().retried == 0
+
+
+def test_the_slowest_points_are_told_slowest_first():
+    sweep = Sweep().joined()
+    for point, seconds in enumerate((3.0, 9.0, 1.0, 7.0, 5.0, 2.0, 8.0)):
+        sweep.worked(1, slowest=(seconds, point))
+    slow = sweep.seen().slowest
+    assert [(each.seconds, each.point) for each in slow] == [(9.0, 1), (8.0, 6), (7.0, 3), (5.0, 4), (3.0, 0)]
+
+
+def test_the_parameters_of_the_best_point_are_looked_up_once():
+    asked = []
+
+    def parameters(point):
+        asked.append(point)
+        return {"lr": point / 10}
+
+    sweep = Sweep(metric="loss", direction="minimize", parameters=parameters).joined()
+    assert sweep.seen().parameters == {}
+    sweep.worked(best=(1.0, 3))
+    assert (sweep.seen().parameters, sweep.seen().parameters, asked) == ({"lr": 0.3}, {"lr": 0.3}, [3])
+    assert (sweep.worked(best=(0.5, 4)).seen().parameters, asked) == ({"lr": 0.4}, [3, 4])
+
+
+def test_a_snapshot_of_many_workers_is_quick_and_what_is_kept_is_little():
+    sweep = Sweep(total=10**7)
+    workers = [f"w{number}" for number in range(500)]
+    for worker in workers:
+        sweep.joined(worker, 1)
+    for _ in range(20):
+        sweep.after(1.0)
+        for worker in workers:
+            sweep.worked(100, 0.0, worker, took=0.9, slowest=(0.1, sweep.at))
+            sweep.offered(1, worker)
+            sweep.measured(worker, Load(worker, 1.0, 10**8, sweep.at - 1, 0.5))
+            sweep.feed(Returned(sweep.now, sweep.next_id - 1, sweep.at - 1, sweep.at))
+    seconds = min(timeit.repeat(sweep.seen, number=1, repeat=20))
+    assert seconds < 0.005 * 2  # twice the target: this is a test, not a measurement
+    size = len(pickle.dumps(sweep.progress.__dict__ | {"_takes": None, "_points": None, "_parameters": None}))
+    assert size < 500 * 4_000

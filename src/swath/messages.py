@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 STATUSES = ("ok", "error", "crash", "timeout", "oom", "invalid", "pruned")
 """What can become of a point; a row stores the place in this tuple."""
 
+MOST_COMPLAINTS = 5
+"""Different first lines of failures of which a reply tells; what else failed is only counted."""
+
+LONGEST_COMPLAINT = 200
+"""Characters of each."""
+
 Ranges = tuple[tuple[int, int], ...]
 """Disjoint half-open ranges of positions, ascending."""
 
@@ -100,6 +106,11 @@ class Reply:
         What the points have printed, in that order.
     complaint : str
         First line of the text that all failures here share; empty if nothing failed, or not all alike.
+    complaints : tuple of (str, str, int, int)
+        Status, first line, how many failures say it, and the position of one of them; `MOST_COMPLAINTS` of them, the
+        most frequent ones, each cut at `LONGEST_COMPLAINT`.
+    slowest : tuple of (float, int) or None
+        Seconds and index of the point that took longest, where something was evaluated.
     """
 
     done: Ranges
@@ -112,6 +123,8 @@ class Reply:
     slot: str = ""
     complaint: str = ""
     logs: tuple[Log, ...] = ()
+    complaints: tuple[tuple[str, str, int, int], ...] = ()
+    slowest: tuple[float, int] | None = None
 
 
 def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Reply:
@@ -133,7 +146,18 @@ def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Repl
         fatal=next((part.fatal for part in parts if part.fatal), ""),
         complaint=complaints.pop() if len(complaints) == 1 else "",
         logs=tuple(log for part in parts for log in part.logs),
+        complaints=most_frequent(each for part in parts for each in part.complaints),
+        slowest=max((part.slowest for part in parts if part.slowest), default=None),
     )
+
+
+def most_frequent(complaints: Iterable[tuple[str, str, int, int]]) -> tuple[tuple[str, str, int, int], ...]:
+    """Put together those that say the same, and keep the few most frequent ones."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for status, text, count, position in complaints:
+        found.setdefault((status, text[:LONGEST_COMPLAINT]), [0, position])[0] += count
+    most = sorted(found.items(), key=lambda item: -item[1][0])[:MOST_COMPLAINTS]
+    return tuple((status, text, count, position) for (status, text), (count, position) in most)
 
 
 # Events: what the driver is told.

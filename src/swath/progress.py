@@ -8,7 +8,6 @@ What is counted when. A position counts as *done* when the driver accepted it (a
 when the store reported it (`Durable`). Rates and workers go by the first; what people are told has been
 achieved, rows by status included, goes by the second. A `Write` that is followed by `Lost` (the store refused
 the payload) is taken back.
-
 The remaining time is a range: the extremes of what the last quarter of a minute, the last minute and the whole
 session would predict, and at the beginning what all slots together could do, widened by the relative error
 1/sqrt(n) of a count of n batches.
@@ -16,9 +15,13 @@ session would predict, and at the beginning what all slots together could do, wi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, isnan, sqrt
-from typing import TYPE_CHECKING, Any, Literal
+from statistics import median
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from swath.complaints import Complaints, share_of
+from swath.effort import share
 from swath.messages import (
     Command,
     Conclude,
@@ -30,6 +33,7 @@ from swath.messages import (
     Joined,
     Left,
     Lost,
+    Measured,
     Noted,
     Returned,
     StopAsked,
@@ -38,37 +42,28 @@ from swath.messages import (
     Write,
 )
 from swath.rates import History
-from swath.snapshot import GOOD, RECENT, Direction, Snapshot, State, WorkerLoad
+from swath.snapshot import GOOD, RECENT, Complaint, Direction, Slow, Snapshot, State, WorkerLoad
 from swath.tally import Tally
+from swath.workers import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from swath.complaints import Share
 
 MINUTE = 60.0  # seconds
 WARM = 16  # batches; before, work that no batch has brought back yet weighs, so what the slots could do counts too
 NOTICES = 100  # texts; a cluster of thousands may have thousands of sick workers
+SLOWEST = 5  # points that are remembered
 
 
-class _Worker:
-    """Counts of one worker."""
+class _Written(NamedTuple):
+    """What a write has added."""
 
-    def __init__(self, name: str, slots: int, now: float) -> None:
-        self.name, self.slots = name, slots
-        self.done = self.failed = 0
-        self.batch: tuple[int, float] | None = None
-        self.history = History(now, span=RECENT, gap=1.0)
-
-    def load(self, now: float, held: int) -> WorkerLoad:
-        slope = self.history.slope(now, RECENT)
-        return WorkerLoad(
-            name=self.name,
-            slots=self.slots,
-            busy=min(self.slots, held),
-            done=self.done,
-            failed=self.failed,
-            rate=slope and slope[1],
-            batch=self.batch,
-        )
+    worker: str
+    tally: Tally
+    said: Share
+    again: bool
 
 
 class Progress:
@@ -91,6 +86,12 @@ class Progress:
         What the definition optimises, and whether less or more is better.
     best : tuple of (float, int), optional
         Best value of earlier sessions, and its point.
+    cores : int
+        That a slot may use.
+    points : callable
+        Takes positions, gives the indices of their points.
+    parameters : callable
+        Takes the index of a point, gives its parameters.
     """
 
     dashboard: str = ""
@@ -108,6 +109,9 @@ class Progress:
         metric: str = "",
         direction: Direction = "",
         best: tuple[float, int] | None = None,
+        cores: int = 1,
+        points: Callable[[Sequence[int]], Sequence[int]] = list,
+        parameters: Callable[[int], Mapping[str, object]] = lambda _: {},
     ) -> None:
         self._name, self._total, self._begun, self._now = name, total, now, now
         self._done = self._saved = done
@@ -118,16 +122,23 @@ class Progress:
         self._state: State = "starting"
         self._reason = ""
         self._ended: float | None = None
-        self._workers: dict[str, _Worker] = {}
+        self._workers: dict[str, Worker] = {}
         self._held: dict[int, tuple[str, int]] = {}  # batch id -> worker, first position
-        self._writing: dict[int, tuple[str, Tally]] = {}  # batch id -> worker, what it added
+        self._writing: dict[int, _Written] = {}  # by batch
         self._history = History(now)
         self._notices: dict[str, None] = {}  # in order, without repetitions
         self._seconds = 0.0  # that slots spent on what is done
+        self._gone = (0.0, 0.0)  # seconds spent, and of slots, of workers that are forgotten
+        self._cores, self._points, self._parameters = cores, points, parameters
+        self._described: tuple[int, Mapping[str, object]] = (-1, {})  # a point and its parameters
+        self._retried = 0
+        self._complaints = Complaints()
+        self._slowest: list[tuple[float, int]] = []  # descending
         self._takes: dict[type, Callable[[Any], None]] = {
             Joined: self._joined,
             Left: self._left,
             Noted: self._noted,
+            Measured: self._measured,
             Submit: self._submitted,
             Finished: self._finished,
             Returned: self._returned,
@@ -147,32 +158,58 @@ class Progress:
             take(message)
 
     def _submitted(self, command: Submit) -> None:
-        self._held.update((batch.id, (batch.worker, batch.start)) for batch in command.batches)
+        for batch in command.batches:
+            self._held[batch.id] = batch.worker, batch.start
+            if batch.worker in self._workers:
+                self._workers[batch.worker].effort.add(self._now, batch.id)
 
     def _finished(self, event: Finished) -> None:
-        self._held.pop(event.batch_id, None)
+        worker = self._landed(event.batch_id, event.reply.seconds)
+        if worker is not None:
+            worker.left(event.reply.done)
 
     def _returned(self, event: Returned) -> None:
         if self._held.get(event.batch_id, ("", -1))[1] == event.start:
-            del self._held[event.batch_id]  # none of it had begun
+            self._landed(event.batch_id, 0.0)  # none of it had begun
+
+    def _landed(self, batch_id: int, seconds: float | None = None) -> Worker | None:
+        """Take in that a batch is not out any more; return the worker that had it."""
+        name, _ = self._held.pop(batch_id, ("", -1))
+        worker = self._workers.get(name)
+        if worker is not None:
+            worker.effort.end(self._now, batch_id, seconds)
+        return worker
+
+    def _measured(self, event: Measured) -> None:
+        worker = self._workers.get(event.worker)
+        if worker is not None and worker.effort.slots:
+            worker.measured(event)
 
     def _settled(self, event: Durable) -> None:
         for batch_id in event.batch_ids:
             if batch_id in self._writing:
-                self._save(self._writing.pop(batch_id)[1])
+                self._save(self._writing.pop(batch_id).tally)
 
     def _concluded(self, command: Conclude) -> None:
         complete = command.ending is Ending.COMPLETE
         self._state, self._reason = ("complete" if complete else "stopped"), command.reason
-        self._held.clear()
+        self._abandon()
         self._ended = self._now
+
+    def _abandon(self) -> None:
+        """Wait for no batch any more."""
+        self._held.clear()
+        for worker in self._workers.values():
+            worker.effort.drop(self._now)
+            worker.forget()
 
     def _joined(self, event: Joined) -> None:
         if self._state == "starting":
             self._state = "running"
             self._history = History(event.now)  # before, nothing could be done
-        worker = self._workers.setdefault(event.worker, _Worker(event.worker, event.slots, event.now))
-        worker.slots = event.slots
+        worker = self._workers.setdefault(event.worker, Worker(event))
+        worker.host, worker.limit = event.host, event.memory
+        worker.effort.resize(self._now, event.slots)
 
     def _left(self, event: Left) -> None:
         name = event.worker
@@ -180,8 +217,10 @@ class Progress:
         worker = self._workers.get(name)
         if worker is None:
             return
-        worker.slots = 0
+        worker.effort.resize(self._now, 0)
         if not worker.done:
+            spent, room = worker.effort.totals(self._now)
+            self._gone = self._gone[0] + spent, self._gone[1] + room
             del self._workers[name]  # nothing to tell about it
 
     def _excluded_worker(self, command: Exclude) -> None:
@@ -196,6 +235,9 @@ class Progress:
     def _let_go(self, name: str) -> None:
         """Forget the batches of a worker of which nothing is expected."""
         self._held = {batch_id: held for batch_id, held in self._held.items() if held[0] != name}
+        if name in self._workers:
+            self._workers[name].effort.drop(self._now)
+            self._workers[name].forget()
 
     def _noted(self, event: Noted) -> None:
         self._notice(event.text)
@@ -204,31 +246,39 @@ class Progress:
         self._reason = self._reason or event.reason
         self._state = "draining"
         if event.urgency is Urgency.NOW:
-            self._held.clear()  # nobody waits for them any more
+            self._abandon()
 
     def _wrote(self, command: Write) -> None:
-        count = Tally.of(command.reply, command.accepted, whole=command.whole)
-        worker = command.batch.worker
-        self._writing[command.batch.id] = (worker, count)
-        self._count(worker, count, +1)
-        self.improve(command.reply.best)
-        self._seconds += command.reply.seconds
-        if worker in self._workers:
-            self._workers[worker].batch = (command.reply.rows, command.reply.seconds)
+        reply, batch = command.reply, command.batch
+        tally = Tally.of(reply, command.accepted, whole=command.whole)
+        written = _Written(batch.worker, tally, share_of(reply, tally), again=batch.attempt > 1)
+        self._writing[batch.id] = written
+        self._count(written, +1)
+        self.improve(reply.best)
+        self._seconds += reply.seconds
+        if batch.worker in self._workers:
+            self._workers[batch.worker].batch = (reply.rows, reply.seconds)
+        if reply.slowest and (len(self._slowest) < SLOWEST or reply.slowest > self._slowest[-1]):
+            self._slowest = sorted({*self._slowest, reply.slowest}, reverse=True)[:SLOWEST]
 
     def _lost(self, event: Lost) -> None:
-        self._held.pop(event.batch_id, None)
+        self._landed(event.batch_id)
         if event.batch_id in self._writing:
-            self._count(*self._writing.pop(event.batch_id), -1)
+            self._count(self._writing.pop(event.batch_id), -1)
 
-    def _count(self, name: str, count: Tally, sign: Literal[1, -1]) -> None:
-        positions, rows = sign * count.positions, sign * count.rows
+    def _count(self, written: _Written, sign: Literal[1, -1]) -> None:
+        tally = written.tally
+        positions, rows = sign * tally.positions, sign * tally.rows
         self._done += positions
         self._history.add(self._now, sign, positions, rows)
-        if name in self._workers:
-            worker = self._workers[name]
+        if written.again:
+            self._retried += rows
+        if written.said:
+            self._complaints.add(written.said, sign)
+        if written.worker in self._workers:
+            worker = self._workers[written.worker]
             worker.done += rows
-            worker.failed += sign * sum(n for status, n in count.failed.items() if status not in GOOD)
+            worker.failed += sign * sum(n for status, n in tally.failed.items() if status not in GOOD)
             worker.history.add(self._now, sign, positions, rows)
 
     def _save(self, count: Tally) -> None:
@@ -249,8 +299,10 @@ class Progress:
 
     def snapshot(self, now: float) -> Snapshot:
         """Say how it goes at ``now`` (monotonic seconds, not before the last event); changes nothing."""
-        now = max(now, self._now)
-        slope = self._history.slope(now, RECENT)
+        now = max(now, self._now) if self._ended is None else self._ended
+        slope, overall = self._history.slope(now, RECENT), self._history.overall(now)
+        spent, room = self._totals(now)
+        loads, complaints = self._placed(now)
         return Snapshot(
             name=self._name,
             state=self._state,
@@ -262,23 +314,57 @@ class Progress:
             statuses=dict(self._statuses),
             rows_before=self._rows_before,
             running=len(self._held),
-            slots=sum(worker.slots for worker in self._workers.values()),
-            workers=self._loads(now),
+            slots=sum(load.slots for load in loads),
+            workers=loads,
             rate=slope and slope[1],
+            overall=overall and overall[1],
             eta=self._eta(now),
-            elapsed=(now if self._ended is None else self._ended) - self._begun,
+            elapsed=now - self._begun,
+            utilisation=share(spent, room),
+            cost=room * self._cores / 3600,
+            retried=self._retried,
+            complaints=complaints,
+            slowest=tuple(Slow(seconds, point) for seconds, point in self._slowest),
             best=self._best,
             metric=self._metric,
             direction=self._direction,
+            parameters=self._of_the_best(),
             dashboard=self.dashboard,
             notices=tuple(self._notices),
         )
 
-    def _loads(self, now: float) -> tuple[WorkerLoad, ...]:
-        held: dict[str, int] = {}
-        for name, _ in self._held.values():
-            held[name] = held.get(name, 0) + 1
-        return tuple(worker.load(now, held.get(worker.name, 0)) for worker in self._workers.values())
+    def _totals(self, now: float) -> tuple[float, float]:
+        """Seconds that slots have spent on points, and seconds for which there were slots."""
+        spent, room = self._gone
+        for worker in self._workers.values():
+            its_spent, its_room = worker.effort.totals(now)
+            spent, room = spent + its_spent, room + its_room
+        return spent, room
+
+    def _placed(self, now: float) -> tuple[tuple[WorkerLoad, ...], tuple[Complaint, ...]]:
+        """Put together what names points of which only positions are known, which are looked up together."""
+        workers, complaints = list(self._workers.values()), self._complaints.most()
+        places = [worker.at[1] if worker.at else -1 for worker in workers]
+        places += [position for _, position in complaints]
+        known = [place for place in places if place >= 0]
+        points = dict(zip(known, map(int, self._points(known)), strict=True)) if known else {}
+        usual = [seconds for worker in workers if (seconds := worker.usual()) is not None]
+        middle = median(usual) if usual else inf
+        loads = (
+            worker.load(now, points.get(place), middle)
+            for worker, place in zip(workers, places, strict=False)
+        )
+        named = (replace(complaint, point=points.get(position)) for complaint, position in complaints)
+        return tuple(loads), tuple(named)
+
+    def _of_the_best(self) -> Mapping[str, object]:
+        """Parameters of the best point, looked up once."""
+        if self._best is None:
+            return {}
+        point = self._best[1]
+        if self._described[0] != point:
+            self._described = point, self._parameters(point)
+        return self._described[1]
 
     def _eta(self, now: float) -> tuple[float, float] | None:
         slopes = (
@@ -298,4 +384,4 @@ class Progress:
 
     @property
     def _slots(self) -> int:
-        return max(1, sum(worker.slots for worker in self._workers.values()))
+        return max(1, sum(worker.effort.slots for worker in self._workers.values()))

@@ -53,9 +53,11 @@ class History:
 
     def slope(self, now: float, span: float) -> tuple[float, float] | None:
         """Positions and rows per second, over the last ``span`` seconds or more; None if nothing came."""
-        base = next(
-            (mark for mark in reversed(self._marks) if self._reaches(mark, now, span)), self._marks[0]
-        )
+        base = self._marks[0]
+        for mark in self._marks:  # seldom more than one: those that are too old are gone
+            if not self._reaches(mark, now, span):
+                break
+            base = mark
         return self._since(base, now)
 
     def overall(self, now: float) -> tuple[float, float] | None:

@@ -151,7 +151,7 @@ class Snapshot:
     cost : float
         Core-hours for which slots were held in this session, whether they were busy or not.
     retried : int
-        Attempts of this session that failed and led to another one.
+        Rows of this session that are not of a first attempt.
     complaints : tuple of Complaint
         Failures of this session by what they say, the most frequent first; those that are too rare to be told
         apart are summed up by an entry without a text.

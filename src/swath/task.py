@@ -34,6 +34,8 @@ class Task:
         The run's id.
     space : mapping
         What `Space.spec` gave.
+    size : int
+        How many candidates the space has.
     code : Code
         The objective.
     constants : mapping of str to bytes
@@ -65,6 +67,7 @@ class Task:
     fresh: bool = False
     folder: str = ""
     goal: tuple[str, int] | None = None
+    size: int = 0
 
     def encode(self) -> bytes:
         """Write the task as JSON; pickles are in it as text."""
@@ -131,6 +134,8 @@ def unpack(data: bytes) -> Reply:
     header["failed"] = tuple((status, _ranges(ranges)) for status, ranges in header["failed"])
     header["best"] = header["best"] and tuple(header["best"])
     header["logs"] = tuple(Log(*log) for log in header["logs"])
+    header["complaints"] = tuple(map(tuple, header["complaints"]))
+    header["slowest"] = header["slowest"] and tuple(header["slowest"])
     return Reply(**header)
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from swath.cluster.background import Background
 from swath.cluster.clock import keep_steady
 from swath.cluster.handshake import shortfall
-from swath.cluster.worker import POOLS
+from swath.cluster.worker import LOOK, POOLS, admit
 from swath.errors import UsageError
+from swath.messages import Measured
 from swath.slot.pool import Pool
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
     from distributed import LocalCluster, Scheduler
 
-    from swath.messages import Batch
+    from swath.messages import Batch, Event
     from swath.objective import Signature
     from swath.task import Task
 
@@ -79,13 +82,15 @@ class Embedded:
         self._cluster: LocalCluster | None = None
         self.client: Any = None  # a Client, once there is one
         self._closed = False
+        self._over = threading.Event()
+        self._follower: threading.Thread | None = None
         try:
             for number in range(size):
                 self.pools[f"worker-{number}"] = Pool(task, f"worker-{number}", 1)
             cluster = self._start()
             for (name, pool), worker in zip(self.pools.items(), cluster.workers.values(), strict=True):
                 self._addresses[name] = worker.address
-                POOLS[run, worker.address] = pool
+                admit(worker, run, pool)
         except BaseException:
             self.close()
             raise
@@ -136,6 +141,16 @@ class Embedded:
         signatures = [pool.open() for pool in self.pools.values()]
         return signatures[0]
 
+    def follow(self, post: Callable[[Event], None]) -> None:
+        """Look at the slots from time to time, in a thread of its own, and tell what they take up."""
+        self._follower = threading.Thread(target=self._look, args=(post,), name="swath-gauge", daemon=True)
+        self._follower.start()
+
+    def _look(self, post: Callable[[Event], None]) -> None:
+        while not self._over.wait(LOOK):
+            for name, pool in self.pools.items():
+                post(Measured(time.monotonic(), name, pool.measure()))
+
     def address_of(self, worker: str) -> str | None:
         """Return a worker's address."""
         return self._addresses.get(worker)
@@ -168,6 +183,9 @@ class Embedded:
         if self._closed:
             return
         self._closed = True
+        self._over.set()
+        if self._follower is not None:
+            self._follower.join(LOOK)
         if self._background is not None:
             self._background.close()
         for name, pool in self.pools.items():

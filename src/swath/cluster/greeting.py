@@ -41,12 +41,15 @@ TOGETHER = 2
 class Answer:
     """What a worker said: how the objective may be called there, or why the worker cannot be used.
 
-    ``guilty`` tells whether the reason is the objective rather than the worker.
+    ``guilty`` tells whether the reason is the objective rather than the worker; ``host`` is the name of its machine, and
+    ``memory`` how many bytes its slots may hold together.
     """
 
     signature: Signature | None = None
     reason: str = ""
     guilty: bool = False
+    host: str = ""
+    memory: int | None = None
 
 
 class Greeter:
@@ -107,4 +110,4 @@ class Greeter:
         first = self._first = self._first or signature
         if (first.required, first.optional, first.anything) != (required, optional, signature.anything):
             return Answer(reason=f"its {self._objective} takes other arguments", guilty=True)
-        return Answer(signature)
+        return Answer(signature, host=fields["host"], memory=fields["memory"])

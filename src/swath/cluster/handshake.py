@@ -53,6 +53,17 @@ def shortfall(task: Task) -> str:
     return ""
 
 
+def memory_of(task: Task, slots: int, limit: int | None, share: int = 1) -> int:
+    """Say how many bytes the slots of a worker may hold together.
+
+    That is what points are held to, no more than the worker's own limit, and else than its share of this machine's.
+    """
+    from distributed.system import MEMORY_LIMIT  # noqa: PLC0415  # Dask knows what a container may use
+
+    most = limit or int(MEMORY_LIMIT) // share
+    return most if task.memory is None else min(most, slots * task.memory)
+
+
 def cores() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -32,8 +32,9 @@ from swath.cluster import calls
 from swath.cluster.background import Background
 from swath.cluster.clock import keep_steady
 from swath.cluster.greeting import Answer, Greeter
+from swath.cluster.heartbeat import loads_in
 from swath.errors import ClusterLostError, ObjectiveError, SwathError, UsageError
-from swath.messages import Joined, Left, Noted
+from swath.messages import Joined, Left, Measured, Noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -289,6 +290,8 @@ class Remote:
         status = info["status"]
         if info["last_seen"] != member.seen and status == "running":
             member.seen, member.heard = info["last_seen"], now
+            if member.state == "joined" and (loads := loads_in(info["metrics"], self._run)):
+                self._post(Measured(now, member.name, loads))
         silent = now - member.heard > SILENT and self._isolated  # else the objective may hold its loop
         if member.state == "joined" and (silent or status.startswith("clos")):
             reason = "it is being retired" if not silent else f"it was {_quiet(status)} for {SILENT:g} s"
@@ -354,7 +357,7 @@ class Remote:
         else:
             member.state = "joined"
             self._hello = self._hello or answer.signature
-            self._post(Joined(time.monotonic(), member.name, member.slots))
+            self._post(Joined(time.monotonic(), member.name, member.slots, answer.host, answer.memory))
             self._first.set()
 
     def _give_up(self) -> None:

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from swath.cluster.handshake import shortfall
+from swath.cluster.handshake import memory_of, shortfall
+from swath.cluster.heartbeat import OURS, metrics_of
 from swath.errors import ObjectiveError
 from swath.messages import Batch
 from swath.slot.pool import Pool
@@ -84,14 +86,26 @@ async def greet(worker: Worker, run: str, task: bytes, name: str, slots: int) ->
             if lacking := shortfall(decoded):
                 return json.dumps({"error": lacking})
             await asyncio.to_thread(decoded.code.verify)
-            POOLS[known] = await asyncio.to_thread(Pool, decoded, name, slots)
+            admit(worker, run, await asyncio.to_thread(Pool, decoded, name, slots))
             threading.Thread(target=_mind, args=(worker, *known), daemon=True).start()
         signature = await asyncio.to_thread(POOLS[known].open)
     except BaseException as error:  # noqa: BLE001  # nothing may cross Dask but text
-        _forget(known)
+        _forget(known, worker)
         guilty = isinstance(error, ObjectiveError)
         return json.dumps({"error": str(error) or repr(error), "objective": guilty})
-    return json.dumps(asdict(signature))
+    memory = memory_of(POOLS[known].task, slots, getattr(worker.memory_manager, "memory_limit", None))
+    return json.dumps({**asdict(signature), "host": socket.gethostname(), "memory": memory})
+
+
+def admit(worker: Worker, run: str, pool: Pool) -> None:
+    """Remember a pool, and let the worker's heartbeats tell of it."""
+    address = worker.address
+    POOLS[run, address] = pool
+
+    def pools() -> dict[str, Pool]:
+        return {run: pool for (run, where), pool in list(POOLS.items()) if where == address}
+
+    worker.metrics.update(metrics_of(pools))
 
 
 def recall(worker: Worker, run: str, fields: str) -> str:
@@ -104,20 +118,24 @@ def recall(worker: Worker, run: str, fields: str) -> str:
 def forget(worker: Worker, run: str) -> None:
     """End the pool of a run, in the background."""
     PIECES.pop((run, worker.address), None)
-    threading.Thread(target=_forget, args=((run, worker.address),), daemon=True).start()
+    threading.Thread(target=_forget, args=((run, worker.address), worker), daemon=True).start()
 
 
-def _forget(known: Known) -> None:
+def _forget(known: Known, worker: Worker | None = None) -> None:
     pool = POOLS.pop(known, None)
     if pool is not None:
         pool.close()
+    if worker is not None and known[1] not in {address for _, address in POOLS}:
+        for name in [name for name in worker.metrics if name.startswith(OURS)]:
+            worker.metrics.pop(name, None)
 
 
 def _mind(worker: Worker, run: str, address: str) -> None:
     """Watch a pool from a thread of its own, and end it when nobody wants it any more."""
     while (pool := POOLS.get((run, address))) is not None:
         if pool.idle_seconds() > IDLE or _abandoned(worker, f"swath-{run}-"):
-            _forget((run, address))
+            _forget((run, address), worker)
+        pool.measure()
         time.sleep(LOOK)
 
 

@@ -151,7 +151,13 @@ class Driver:
         AssertionError
             If the event is of no known kind; never for its content.
         """
+        if isinstance(event, Measured):  # for people; there may be hundreds a second
+            return []
         self._pass_time(event.now)
+        commands = self._take(event)
+        return commands + self._proceed()
+
+    def _take(self, event: Event) -> list[Command]:
         commands: list[Command] = []
         match event:
             case Joined():
@@ -170,11 +176,11 @@ class Driver:
                 self._stop(event)
             case Crowded():
                 self._crowded = event.full
-            case Tick() | Noted() | Measured():
+            case Tick() | Noted():
                 pass
             case _:
                 raise AssertionError(event)
-        return commands + self._proceed()
+        return commands
 
     def _pass_time(self, now: float) -> None:
         self._events += 1

@@ -17,13 +17,14 @@ A lost scheduler cancels every future at once. None of these is a lost batch: th
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from swath.cluster import calls
 from swath.cluster.embedded import Embedded
-from swath.cluster.handshake import cores
+from swath.cluster.handshake import cores, memory_of
 from swath.cluster.remote import Remote
 from swath.cluster.worker import BACK, UNKNOWN, key
 from swath.engines import Inbox
@@ -82,8 +83,10 @@ class Dask:
         if self._where is None:
             self._cluster = embedded = Embedded(task, self._run, self._size, self._show)
             signature = embedded.open()
+            host, memory = socket.gethostname(), memory_of(task, 1, None, self._size)
             for name in embedded.pools:
-                self.post(Joined(self.now(), name, 1))
+                self.post(Joined(self.now(), name, 1, host, memory))
+            embedded.follow(self.post)
             return signature
         self._cluster = remote = Remote(self._where, task, self._run, post=self.post, release=self._release)
         self._show(remote.client.dashboard_link or "")

@@ -22,7 +22,9 @@ from swath.messages import (
     Finished,
     Joined,
     Left,
+    Load,
     Lost,
+    Measured,
     Reply,
     Returned,
     StopAsked,
@@ -80,6 +82,8 @@ class Plan:
         When somebody asks to stop, how, and with what grace.
     calm : float
         From when on no misfortune happens any more.
+    measured : float
+        Chance that somebody looks at a worker when a batch of its ends.
     """
 
     seed: int
@@ -100,6 +104,7 @@ class Plan:
     suspended: float = 0.0
     stops: tuple[tuple[float, Urgency, float | None], ...] = ()
     calm: float = float("inf")
+    measured: float = 0.1
 
 
 @dataclass(slots=True)
@@ -162,6 +167,7 @@ class Simulated:
         self._serials: dict[int, int] = {}
         self._sick: set[str] = set()
         self._replaced_within = 1.0
+        self._looks = Random(f"{plan.seed} looks")  # of its own: whoever looks changes nothing
 
     def open(self, task: Task | None = None) -> Signature:  # noqa: ARG002  # nothing is evaluated
         """Let the workers join."""
@@ -355,6 +361,19 @@ class Simulated:
         self._post_soon(event)
         if self._chance(self.plan.twice):
             self._post_soon(event)
+        if self._looks.random() < self.plan.measured:
+            self._at(self._now, self._measure(ready.worker, host))
+
+    def _measure(self, name: str, host: _Host) -> Measured:
+        loads = []
+        for slot in range(host.slots):
+            work = host.works[slot] if slot < len(host.works) else None
+            if work is None or work.begun is None:
+                loads.append(Load(f"{name}/{slot}", 0.0, 50_000_000))
+            else:
+                age = self._now - work.begun
+                loads.append(Load(f"{name}/{slot}", 1.0, 80_000_000, self._reached(work), age))
+        return Measured(self._now, name, tuple(loads))
 
     def _chance(self, chance: float) -> bool:
         return self._now < self.plan.calm and self._random.random() < chance

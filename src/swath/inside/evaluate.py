@@ -30,7 +30,7 @@ from swath.inside.crumb import AFTER, EVERYTHING, HERE, LIMIT, NOWHERE
 from swath.inside.kinds import name_of
 from swath.inside.metrics import MISSING, MOST_METRICS, PLAIN, TooManyError, settle, to_columns
 from swath.inside.own import own
-from swath.inside.rows import COLUMNS, encode, shared_line
+from swath.inside.rows import COLUMNS, encode, first_lines, shared_line
 from swath.messages import STATUSES, Reply
 from swath.objective import signature_of
 from swath.ranges import RangeSet
@@ -228,7 +228,9 @@ class Evaluator:
         statuses = np.zeros(len(positions), dtype=np.uint8)
         for row, (status, _) in rows.failures.items():
             statuses[row] = STATUSES.index(status)
-        payload = encode(indices, statuses, _joined(rows.seconds, np.float64), started, rows.failures, fields)
+        seconds = _joined(rows.seconds, np.float64)
+        slowest = int(seconds.argmax())
+        payload = encode(indices, statuses, seconds, started, rows.failures, fields)
         return Reply(
             done=((start, reached),),
             rows=len(positions),
@@ -237,6 +239,8 @@ class Evaluator:
             payload=(payload,),
             best=self._best(fields, indices),
             complaint=shared_line(text for _, text in rows.failures.values()),
+            complaints=first_lines(rows.failures, positions) if rows.failures else (),
+            slowest=(float(seconds[slowest]), int(indices[slowest])),
         )
 
     def _fields(self, rows: _Rows) -> tuple[list[Field], str]:

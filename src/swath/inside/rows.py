@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from swath.inside.metrics import to_columns
-from swath.messages import STATUSES, Reply
+from swath.messages import STATUSES, Reply, most_frequent
 from swath.space import Space
 
 if TYPE_CHECKING:
@@ -61,12 +61,14 @@ def encode(
 
 def verdict(task: Task, position: int, status: str, text: str, started: float, seconds: float) -> Reply:
     """Make the row of a point that cannot speak for itself any more; times are in seconds."""
+    indices = Space.from_spec(task.space).indices(position, position + 1)
+    failures = {0: (status, text)}
     payload = encode(
-        Space.from_spec(task.space).indices(position, position + 1),
+        indices,
         np.array([STATUSES.index(status)], dtype=np.uint8),
         np.array([seconds]),
         np.array([int(started * 1e6)]),
-        {0: (status, text)},
+        failures,
     )
     here = ((position, position + 1),)
     return Reply(
@@ -76,6 +78,8 @@ def verdict(task: Task, position: int, status: str, text: str, started: float, s
         seconds=seconds,
         payload=(payload,),
         complaint=shared_line([text]),
+        complaints=first_lines(failures, [position]),
+        slowest=(seconds, int(indices[0])),
     )
 
 
@@ -83,6 +87,15 @@ def shared_line(texts: Iterable[str]) -> str:
     """Return the first line of some texts if it is the same in all of them, else the empty text."""
     lines = {text.partition("\n")[0] for text in texts}
     return lines.pop() if len(lines) == 1 else ""
+
+
+def first_lines(
+    failures: Mapping[int, tuple[str, str]], positions: Sequence[int] | NDArray[np.int64]
+) -> tuple[tuple[str, str, int, int], ...]:
+    """Count failures (status and text, by row) by what they say first; see `Reply.complaints`."""
+    return most_frequent(
+        (status, text.partition("\n")[0], 1, int(positions[row])) for row, (status, text) in failures.items()
+    )
 
 
 def _buffer(kind: pa.DataType, values: NDArray[Any]) -> pa.Array:

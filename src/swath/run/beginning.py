@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import numpy as np
+
 from swath.cluster.handshake import cores
 from swath.driver import Policy
 from swath.driver.policy import PATIENCE
@@ -40,6 +42,7 @@ def make_task(definition: Definition, code: Code) -> Task:
     return Task(
         run=uuid4().hex[:12],
         space=definition.space.spec(),
+        size=definition.space.size,
         code=code,
         constants=constants,
         timeout=definition.point.timeout,
@@ -150,13 +153,22 @@ def progress_of(definition: Definition, past: Past, again: Mapping[int, RangeSet
             for failed in attempts.values():
                 common = sum(len(failed.intersection(start, stop)) for start, stop in positions)
                 statuses[status] = statuses.get(status, 0) - common
+    space = definition.space
     return Progress(
         definition.name,
-        definition.space.size,
+        space.size,
         now=now,
         done=len(past.done) - sum(map(len, again.values())),
         excluded=past.excluded,
         statuses={status: count for status, count in statuses.items() if count > 0},
         metric=definition.minimize or definition.maximize or "",
         direction="minimize" if definition.minimize else "maximize" if definition.maximize else "",
+        cores=definition.point.cores,
+        points=lambda positions: space.at(np.array(positions, dtype=np.int64)).tolist(),
+        parameters=lambda point: {name: _plain(value) for name, value in space[point].items()},
     )
+
+
+def _plain(value: object) -> object:
+    """Return a value that JSON can hold as it is, others as text."""
+    return value if value is None or isinstance(value, bool | int | float | str | list) else str(value)

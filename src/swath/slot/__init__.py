@@ -27,12 +27,13 @@ from swath.errors import ObjectiveError
 from swath.inside.crumb import AFTER, HERE, LIMIT
 from swath.messages import Reply, merge
 from swath.slot.child import Child, Death
+from swath.slot.meter import Meter
 from swath.slot.place import Place, SlotBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence
 
-    from swath.messages import Batch
+    from swath.messages import Batch, Load
     from swath.objective import Signature
     from swath.task import Task
 
@@ -54,7 +55,7 @@ class Slot:
 
     Notes
     -----
-    `evaluate` belongs to one thread at a time; `take_back` and `close` may be called from any other.
+    `evaluate` belongs to one thread at a time, `measure` to another; `take_back` and `close` may be called from any.
     """
 
     def __init__(self, task: Task, name: str) -> None:
@@ -64,6 +65,7 @@ class Slot:
         self._closed = self._imported = False
         self._running: Batch | None = None
         self._child = self._fresh()
+        self._meter = Meter(name)
 
     def _fresh(self) -> Child:
         if self._closed:
@@ -107,6 +109,11 @@ class Slot:
             return batch.stop
         return cut_short(self._child.crumb, batch)
 
+    def measure(self) -> Load:
+        """Tell what the child and all that it has started take up, and where it is; from one thread only."""
+        child = self._child
+        return self._meter.read(child.process.pid, child.crumb)
+
     def close(self) -> None:
         """End the child, whatever it is doing; a thread in `evaluate` meets `SlotBrokenError`."""
         self._closed = True
@@ -139,6 +146,7 @@ class Slot:
         raise SlotBrokenError(f"slot {self.name}: {failure}")
 
     def _replace_child(self) -> None:
+        self._meter.change(self._child.process.pid)
         self._child.end()
         self._child = self._fresh()
 

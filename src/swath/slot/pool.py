@@ -13,11 +13,16 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from swath.inside.crumb import blank
+from swath.messages import Load
+from swath.rates import History
 from swath.slot import Slot, cut_short
+from swath.slot.meter import Stay
+from swath.snapshot import RECENT
 
 if TYPE_CHECKING:
     from swath.messages import Batch, Reply
     from swath.objective import Signature
+    from swath.space.ordering import Permutation
     from swath.task import Task
 
 
@@ -35,6 +40,9 @@ class Evaluates(Protocol):
     def take_back(self, batch: Batch) -> int:
         """Begin no further point of a running batch; return the first of those."""
 
+    def measure(self) -> Load:
+        """Tell what it takes up, and where it is."""
+
     def close(self) -> None:
         """End."""
 
@@ -47,6 +55,7 @@ class Bare:
 
         self.name = name
         self._crumb = blank()
+        self._stay = Stay()
         self._evaluator = Evaluator(task, self._crumb)
 
     def open(self) -> Signature:
@@ -61,6 +70,10 @@ class Bare:
     def take_back(self, batch: Batch) -> int:
         """Begin no further point of a running batch; return the first of those."""
         return cut_short(self._crumb, batch)
+
+    def measure(self) -> Load:
+        """Tell where it is; what this process takes up is not its slots' alone."""
+        return Load(self.name, None, None, *self._stay.look(self._crumb))
 
     def close(self) -> None:
         """Do nothing: there is no child."""
@@ -77,6 +90,15 @@ class Pool:
         The worker's name, for people.
     count : int
         Number of slots. Their children start at once, side by side.
+
+    Attributes
+    ----------
+    loads : tuple of Load
+        What the slots took up when they were last looked at.
+    at : tuple of (int, float) or None
+        Of the points at which they were then, the index of the one that ran for longest, and for how many seconds.
+    done, failed : int
+        Points that were evaluated, and those of them that failed.
     """
 
     def __init__(self, task: Task, worker: str, count: int) -> None:
@@ -87,6 +109,11 @@ class Pool:
         self._given_back: set[int] = set()
         self._answered: set[int] = set()
         self._last = time.monotonic()
+        self.loads: tuple[Load, ...] = ()
+        self.at: tuple[int, float] | None = None
+        self._order: Permutation | None = None
+        self.done = self.failed = 0
+        self._history = History(self._last, span=RECENT, gap=1.0)
         make = Slot if task.isolated else Bare
         self.slots: list[Evaluates] = []
         for number in range(count):
@@ -112,15 +139,31 @@ class Pool:
                 if batch.id in self._given_back:
                     return None
                 self._running[batch.id] = slot
+            reply = None
             try:
-                return slot.evaluate(batch)
+                reply = slot.evaluate(batch)
             finally:
                 with self._lock:
                     del self._running[batch.id]
                     self._answered.add(batch.id)
                     self._last = time.monotonic()
+                    if reply is not None:
+                        self._count(reply)
+            return reply
         finally:
             self._free.put(slot)
+
+    def _count(self, reply: Reply) -> None:
+        self.done += reply.rows
+        self.failed += sum(b - a for _, ranges in reply.failed for a, b in ranges)
+        self._history.add(self._last, 1, reply.rows, reply.rows)
+
+    @property
+    def rate(self) -> float | None:
+        """Points per second, lately; None before the first batch."""
+        with self._lock:
+            slope = self._history.slope(time.monotonic(), RECENT)
+        return slope and slope[1]
 
     def recall(self, batch: Batch) -> tuple[int, int]:
         """Give back the part [start, stop) of a batch that has not begun, and never begin it; it may be empty."""
@@ -137,6 +180,31 @@ class Pool:
         """Tell how long there has been nothing to evaluate, in seconds."""
         with self._lock:
             return 0.0 if self._running or self._waiting else time.monotonic() - self._last
+
+    def measure(self) -> tuple[Load, ...]:
+        """Look at every slot, and remember it in `loads` and `at`; from one thread only."""
+        self.loads = loads = tuple(slot.measure() for slot in self.slots)
+        ages = [
+            (load.age, load.position) for load in loads if load.position is not None and load.age is not None
+        ]
+        self.at = None
+        if ages:
+            age, position = max(ages)
+            self.at = self._index(position), age
+        return loads
+
+    def _index(self, position: int) -> int:
+        """Return the index of the point at a position."""
+        space = self.task.space
+        if self._order is None and space["order"] == "shuffle":
+            from swath.space.ordering import arrangement  # noqa: PLC0415  # not before there is something to tell
+
+            self._order = arrangement(space["order"], self.task.size, space["root"])
+        if self._order is None:
+            return position
+        import numpy as np  # noqa: PLC0415  # a supervisor does without, where positions are indices
+
+        return int(self._order.forward(np.array(position)))
 
     def close(self) -> None:
         """End every slot."""

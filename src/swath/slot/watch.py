@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from swath.inside.crumb import HERE, NOWHERE, TURN
 from swath.inside.keeper import descendants
+from swath.slot.meter import TICK, owned, resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableSequence
@@ -38,12 +39,6 @@ SOON = 0.05
 
 SHARE = 100
 """Looking for the child's descendants may take this part of the time, one out of so many."""
-
-TICK = os.sysconf("SC_CLK_TCK")
-"""Ticks in a second, in which the kernel tells when a thread began."""
-
-PAGE = os.sysconf("SC_PAGE_SIZE")
-"""Bytes of a page of memory."""
 
 
 class Watch:
@@ -112,9 +107,9 @@ class Watch:
         if (now := time.monotonic()) >= self._search_at:
             self._family = descendants(self._keeper)
             self._search_at = now + max(SOON, SHARE * (time.monotonic() - now))
-        held = sum(map(_resident, self._family))
+        held = sum(map(resident, self._family))
         if held > cap:
-            held = sum(map(_owned, self._family))
+            held = sum(map(owned, self._family))
         self.interval = min(self._slowest, SELDOM, max(OFTEN, (cap - held) / RUSH))
         return held
 
@@ -125,23 +120,3 @@ def _thread_starts(process: int) -> Iterator[int]:
         for thread in os.listdir(f"/proc/{process}/task"):  # noqa: PTH208
             stat = Path(f"/proc/{process}/task/{thread}/stat").read_bytes()
             yield int(stat.rpartition(b")")[2].split()[19])
-
-
-def _resident(process: int) -> int:
-    """Return the bytes of a process that are in memory, whoever shares them."""
-    try:
-        with open(f"/proc/{process}/statm", "rb") as file:  # noqa: PTH123  # often, quickly
-            return int(file.read().split()[1]) * PAGE
-    except (OSError, IndexError):
-        return 0
-
-
-def _owned(process: int) -> int:
-    """Return the bytes that only this process keeps in memory, and its part of those it shares; files left out."""
-    owned = 0
-    with contextlib.suppress(OSError), open(f"/proc/{process}/smaps_rollup", "rb") as file:  # noqa: PTH123
-        for line in file:
-            if line.startswith((b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")):
-                owned += int(line.split()[1]) * 1024
-        return owned
-    return _resident(process)

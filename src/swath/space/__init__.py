@@ -25,7 +25,7 @@ from swath.space.candidates import Candidates, Points
 from swath.space.expressions import Expression
 from swath.space.matching import Matching
 from swath.space.operations import truth
-from swath.space.ordering import Permutation, subkey
+from swath.space.ordering import Permutation, arrangement, subkey
 from swath.space.values import (
     ABSENT,
     Opaque,
@@ -129,11 +129,15 @@ class Space:
 
     @cached_property
     def _permutation(self) -> Permutation | None:
-        return Permutation(self.size, subkey("order", self.root)) if self.order == "shuffle" else None
+        return arrangement(self.order, self.size, self.root)
 
     def indices(self, start: int, stop: int) -> Integers:
         """Return the indices at positions [start, stop)."""
-        positions = np.arange(start, stop, dtype=np.int64)
+        return self.at(np.arange(start, stop, dtype=np.int64))
+
+    def at(self, positions: Integers) -> Integers:
+        """Return the indices at some positions."""
+        positions = np.asarray(positions, dtype=np.int64)
         return positions if self._permutation is None else self._permutation.forward(positions)
 
     def positions(self, indices: Integers) -> Integers:

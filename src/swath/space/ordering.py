@@ -80,6 +80,11 @@ class Permutation:
         return (high << self._low) | low
 
 
+def arrangement(order: str, size: int, root: int) -> Permutation | None:
+    """Return the map from positions to indices of a space of this size; None if they are the same."""
+    return Permutation(size, subkey("order", root)) if order == "shuffle" else None
+
+
 def _hash(numbers: NDArray[np.uint64], key: np.uint64) -> NDArray[np.uint64]:
     """Mix 64 bits: the finaliser of splitmix64 (Steele et al. 2014, doi:10.1145/2660193.2660195)."""
     x = numbers + key
