@@ -241,6 +241,71 @@ class Analysis(ABC):
             _settled(table, (rows, columns, *_parameters(table, over)))
         return pivot(table.frame, rows, columns, target(table, metric), space)
 
+    def difference(
+        self,
+        parameter: str,
+        over: str | Sequence[str] = "seed",
+        metric: str | None = None,
+        *,
+        baseline: Any = None,
+        confidence: float = 0.95,
+    ) -> pd.DataFrame:
+        """Compare the values of a parameter, pair by pair.
+
+        Two points are a pair if they differ in this parameter only; so both have the same seed, and whatever a seed does to a
+        result cancels.
+
+        Parameters
+        ----------
+        parameter : str
+            Whose values are compared.
+        over : str or sequence of str
+            The parameters that tell pairs apart. Every combination of the others gets a row of its own.
+        metric : str, optional
+            A metric that is a number, or ``seconds``. Default: the one that the definition minimizes or maximizes, or
+            the only one there is.
+        baseline : value, optional
+            What the other values are compared with. Default: the first that the definition lists.
+        confidence : float
+            In (0, 1).
+
+        Returns
+        -------
+        DataFrame
+            A row for each combination of the other parameters and each value but the baseline: these, the mean
+            ``difference`` of the pairs (this value less the baseline), the ends ``low`` and ``high`` of its confidence
+            interval, its standard error ``se``, the number ``n`` of pairs, and how many were ``dropped`` because one of
+            the two has failed, has no value or has no row. The interval is Student's: mean +- t s / sqrt(n) with the
+            standard deviation s of the differences (ddof=1) and n - 1 degrees of freedom; NaN for a single pair. A
+            name that is taken gets an underscore behind it.
+
+        Raises
+        ------
+        UsageError
+            A name is unknown, ``parameter`` is among ``over``, or no row has the baseline.
+        """
+        from swath.analysis.pairing import differences  # noqa: PLC0415
+
+        table = self._table()
+        space, over = table.definition.space, _parameters(table, over)
+        demand(parameter, space.names, "parameter")
+        if parameter in over:
+            raise UsageError(
+                f"{parameter} is compared, so pairs cannot be told apart by it; leave it out of over"
+            )
+        if not 0 < confidence < 1:
+            raise UsageError(f"confidence is between 0 and 1, not {confidence}")
+        return differences(
+            table.frame,
+            parameter,
+            [name for name in space.names if name not in (parameter, *over)],
+            over,
+            target(table, metric),
+            space,
+            baseline=baseline,
+            confidence=confidence,
+        )
+
 
 class Selection(Analysis):
     """Some rows of a run, as they were when they were selected; made by `Analysis.where`."""
