@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-`Analysis` holds the questions; what they are about is a `Table`, the rows at one instant. `swath.results.Results` reads it
+`Analysis` holds the questions; what they are about is a table (`swath.analysis.tables`), the rows at one instant. `swath.results.Results` reads it
 from a run folder, `Selection` is a part of another one. Every question works on whole columns (`swath.analysis.levels` turns
 them into codes), so a million rows take less than a second. pandas is imported when the first question is asked.
 """
@@ -10,43 +10,23 @@ them into codes), so a million rows take less than a second. pandas is imported 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from swath.analysis.names import demand, enumerated
+from swath.analysis.names import demand, enumerated, needed
+from swath.analysis.tables import Part, numeric, target
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     import pandas as pd
     import pyarrow as pa
-    from numpy.typing import NDArray
+    import xarray as xr
 
     from swath.analysis.failing import Failures
+    from swath.analysis.tables import Table
     from swath.definition import Definition
-
-
-class Table(Protocol):
-    """Rows at one instant."""
-
-    @property
-    def definition(self) -> Definition:
-        """What the points are indices of."""
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """One row a point."""
-
-    @property
-    def arrow(self) -> pa.Table:
-        """The same rows, with NaN and missing values kept apart."""
-
-    @property
-    def metrics(self) -> Sequence[str]:
-        """Names of the metrics."""
 
 
 class Analysis(ABC):
@@ -306,6 +286,66 @@ class Analysis(ABC):
             confidence=confidence,
         )
 
+    def to_xarray(self, metrics: Sequence[str] | None = None, *, layout: str | None = None) -> xr.Dataset:
+        """Make a labelled array.
+
+        Each parameter that varies is a dimension with its values as coordinates: numbers ascend, others stand as in the
+        definition. Parameters that vary together (``zip``, ``table``) share one, which is called by their names, or
+        ``case`` where these are more than three. Derived values, metrics, ``status`` and ``seconds`` are variables; a
+        derived value has only the dimensions that it follows from. Arrays get dimensions ``<metric>_0``, ``<metric>_1``
+        and so on. Parameters with one value are attributes.
+
+        A cell without a row, or whose point failed, is NaN; so integers and False and True become floats where any is
+        missing.
+
+        Parameters
+        ----------
+        metrics : sequence of str, optional
+            Those to be variables. Default: all.
+        layout : {"grid", "points"}, optional
+            With ``points`` the only dimension is ``point``, and parameters are coordinates along it. Default: ``grid``,
+            unless a parameter is absent from some rows or fewer than one cell in twenty would have a row.
+
+        Returns
+        -------
+        xarray.Dataset
+
+        Raises
+        ------
+        UsageError
+            xarray is not installed; a name is unknown; a grid is asked for that there is not, or that has more than
+            10^8 cells; arrays of a metric differ in length.
+        """
+        xarray = needed("xarray", "to_xarray", extra="xarray")
+        from swath.analysis.arrays import parts  # noqa: PLC0415
+
+        table = self._table()
+        metrics = table.metrics if metrics is None else metrics
+        for name in metrics:
+            demand(name, table.metrics, "metric")
+        made = parts(table, metrics, layout)
+        dataset: xr.Dataset = xarray.Dataset(made.variables, made.coordinates, made.attributes)
+        return dataset
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the rows to a Parquet file, which is complete or not there at every instant.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; one of that name is replaced. Its columns are those of ``arrow``: ``point`` first, arrays as
+            lists, parameters with values of several types as text. Its metadata say under ``swath``, in JSON, which
+            columns are ``parameters``, ``derived`` and ``metrics``, and the name of the ``sweep``.
+
+        Raises
+        ------
+        CannotWriteError
+            The system refuses, and says why.
+        """
+        from swath.analysis.files import write_parquet  # noqa: PLC0415
+
+        write_parquet(self._table(), Path(path))
+
 
 class Selection(Analysis):
     """Some rows of a run, as they were when they were selected; made by `Analysis.where`."""
@@ -330,67 +370,6 @@ class Selection(Analysis):
     def __repr__(self) -> str:
         whole = len(self._part.whole.frame)
         return f"<Selection of {self.name}: {len(self):,} of {whole:,} rows, where {self._said or 'nothing is asked'}>"
-
-
-@dataclass(eq=False)
-class Part:
-    """Some rows of a table.
-
-    Attributes
-    ----------
-    whole : Table
-        Those that there were.
-    places : NDArray[int64]
-        Which rows of it, ascending.
-    """
-
-    whole: Table
-    places: NDArray[np.intp]
-
-    @property
-    def definition(self) -> Definition:
-        """What the points are indices of."""
-        return self.whole.definition
-
-    @property
-    def metrics(self) -> Sequence[str]:
-        """Names of the metrics."""
-        return self.whole.metrics
-
-    @cached_property
-    def frame(self) -> pd.DataFrame:
-        """One row a point."""
-        return self.whole.frame.iloc[self.places]
-
-    @cached_property
-    def arrow(self) -> pa.Table:
-        """The same rows, with NaN and missing values kept apart."""
-        return self.whole.arrow.take(self.places)
-
-
-def numeric(table: Table) -> tuple[str, ...]:
-    """Return the metrics that are numbers."""
-    from pandas.api.types import is_numeric_dtype  # noqa: PLC0415
-
-    return tuple(name for name in table.metrics if is_numeric_dtype(table.frame[name].dtype))
-
-
-def target(table: Table, metric: str | None) -> str:
-    """Return the metric that is meant: as given, or what the definition optimises, or the only one there is.
-
-    Raises
-    ------
-    UsageError
-        There is no such metric, or it is not a number, or several might be meant.
-    """
-    definition, there = table.definition, numeric(table)
-    name = metric or definition.minimize or definition.maximize or (there[0] if len(there) == 1 else None)
-    if name is None:
-        raise UsageError(
-            f"the definition has neither minimize nor maximize, so say which metric: {enumerated(there)}"
-        )
-    demand(name, (*there, "seconds"), "metric that is a number")
-    return name
 
 
 def _parameters(table: Table, over: str | Sequence[str]) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
-"""Names that a user gives, checked against those that there are."""
+"""Names that a user gives, checked against those that there are, and packages that there may be."""
 
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from swath.errors import UsageError
 
@@ -22,3 +23,21 @@ def demand(name: str, there: Sequence[str], what: str) -> None:
 def enumerated(names: Sequence[str]) -> str:
     """List names in a sentence."""
     return ", ".join(names) or "none"
+
+
+def needed(package: str, what: str, extra: str) -> Any:
+    """Import a package of an extra.
+
+    Raises
+    ------
+    UsageError
+        It is not installed.
+    """
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise UsageError(
+            f"{what} needs {package}, which is not installed: pip install 'swath[{extra}]'"
+        ) from error

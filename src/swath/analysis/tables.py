@@ -1,0 +1,101 @@
+"""What questions are about: the rows of a run at one instant, or a part of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from swath.analysis.names import demand, enumerated
+from swath.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from swath.definition import Definition
+
+
+class Table(Protocol):
+    """Rows at one instant."""
+
+    @property
+    def definition(self) -> Definition:
+        """What the points are indices of."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a point."""
+
+    @property
+    def arrow(self) -> pa.Table:
+        """The same rows, with NaN and missing values kept apart."""
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        """Names of the metrics."""
+
+
+@dataclass(eq=False)
+class Part:
+    """Some rows of a table.
+
+    Attributes
+    ----------
+    whole : Table
+        Those that there were.
+    places : NDArray[int64]
+        Which rows of it, ascending.
+    """
+
+    whole: Table
+    places: NDArray[np.intp]
+
+    @property
+    def definition(self) -> Definition:
+        """What the points are indices of."""
+        return self.whole.definition
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        """Names of the metrics."""
+        return self.whole.metrics
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row a point."""
+        return self.whole.frame.iloc[self.places]
+
+    @cached_property
+    def arrow(self) -> pa.Table:
+        """The same rows, with NaN and missing values kept apart."""
+        return self.whole.arrow.take(self.places)
+
+
+def numeric(table: Table) -> tuple[str, ...]:
+    """Return the metrics that are numbers."""
+    from pandas.api.types import is_numeric_dtype  # noqa: PLC0415
+
+    return tuple(name for name in table.metrics if is_numeric_dtype(table.frame[name].dtype))
+
+
+def target(table: Table, metric: str | None) -> str:
+    """Return the metric that is meant: as given, or what the definition optimises, or the only one there is.
+
+    Raises
+    ------
+    UsageError
+        There is no such metric, or it is not a number, or several might be meant.
+    """
+    definition, there = table.definition, numeric(table)
+    name = metric or definition.minimize or definition.maximize or (there[0] if len(there) == 1 else None)
+    if name is None:
+        raise UsageError(
+            f"the definition has neither minimize nor maximize, so say which metric: {enumerated(there)}"
+        )
+    demand(name, (*there, "seconds"), "metric that is a number")
+    return name
