@@ -42,6 +42,9 @@ LEAVING = 5.0
 STOP_POLL = 0.5
 """Seconds between two looks for a request to stop."""
 
+WAKE = 0.5
+"""Seconds between two looks of an event loop that awaits a handle."""
+
 INTERRUPTED = "interrupted"
 """The reason for which a sweep stops whose caller was interrupted."""
 
@@ -186,18 +189,19 @@ class Handle:
 
         Who is cancelled while waiting leaves the sweep running.
         """
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Results:
         import asyncio  # noqa: PLC0415  # only who awaits needs it
 
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
-
-        def settle() -> None:
-            if not ended.done():  # cancelled
-                ended.set_result(None)
-
+        ended = asyncio.Event()
         # Not in a thread of the loop's executor: an interpreter that ends would wait for that thread.
-        self._once_ended(lambda: loop.call_soon_threadsafe(settle))
-        yield from ended.__await__()
+        self._once_ended(lambda: loop.call_soon_threadsafe(ended.set))
+        while not ended.is_set():
+            # The loop of a notebook's kernel sees that a cell was interrupted only when something wakes it.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), WAKE)
         return self.finished()
 
     def _once_ended(self, call: Callable[[], object]) -> None:
