@@ -29,6 +29,7 @@ TIMESTAMPS = {
     "cluster/clock.py",  # once, as a zero
     "slot/watch.py",  # likewise, of a point that did not live to tell
     "run/journal.py",
+    "bulletin.py",  # how old one is, for a reader on another machine
     "run/report.py",
     "views/terminal.py",  # the hour before a line
 }

@@ -36,7 +36,6 @@ LIBRARIES = (
     "bokeh",
     "click",
     "pydantic",
-    "rich",
     "psutil",
     "cloudpickle",
 )

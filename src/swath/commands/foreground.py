@@ -38,8 +38,6 @@ WIDEST = 200  # columns of a failure that is shown
 GRACE = 20.0
 """Seconds that a machine which wants us gone leaves to running points; a person has Ctrl-C for that."""
 
-SHOW_CURSOR = b"\x1b[?25h"
-
 
 class Signals:
     """While entered, signals stop the sweep that was attached; before one is, they end this process.
@@ -87,14 +85,9 @@ class Signals:
         if self._stop is None:
             raise SystemExit(128 + number)
         if self.count > 2:
-            self._leave()
+            os._exit(128 + self.first)
         grace = None if self.first == signal.SIGINT else GRACE
         self._stop(Urgency.DRAIN if self.count == 1 else Urgency.NOW, grace)
-
-    def _leave(self) -> None:
-        if os.isatty(2):
-            os.write(2, SHOW_CURSOR)  # the live block had hidden it
-        os._exit(128 + self.first)
 
 
 def run(

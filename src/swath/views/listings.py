@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from swath.definition.composer import resolve
 from swath.snapshot import Snapshot
 from swath.transcript import mapping_of
-from swath.views.terminal import best, machines, pace
+from swath.views.phrases import best, complaint, effort, idle, machines, pace, setting, straggler
 from swath.views.text import NUMERIC, TEXT, count, duration, listed, plain, plural, size, table, value
 
 if TYPE_CHECKING:
@@ -195,9 +195,15 @@ def _live(run: Looked) -> list[tuple[str, str]]:
             else []
         )
     return [
-        ("pace", ", ".join([*pace(live), f"{duration(live.elapsed)} so far"])),
-        ("load", machines(live)),
-        ("best", best(live).removeprefix("best ") if live.best else ""),
+        ("pace", ", ".join([*pace(live), *effort(live)])),
+        ("best", ", ".join([best(live), *setting(live.parameters)]).rstrip(", ")),
+        ("load", ", ".join(machines(live))),
+        ("slow", straggler(live)),
+        ("unused", idle(live)),
+        *(
+            ("failures" if i == 0 else "", " ".join(complaint(found)))
+            for i, found in enumerate(live.complaints[:3])
+        ),
         ("page", plain(live.dashboard)),
     ]
 

@@ -3,6 +3,8 @@
 Four views with the same three verbs: ``show`` takes a snapshot, as often as it likes, ``note`` says one
 thing without tearing what is on the screen, ``close`` leaves the terminal as it was.
 
+What is said is in `swath.views.phrases`, how the live block is laid out in `swath.views.block`.
+
 A view only ever draws in the thread that calls it, which is not the one that runs the sweep: a terminal
 that was stopped with Ctrl-S, or a pager that nobody scrolls, holds up the drawing and nothing else. A pipe
 that was closed, or a terminal that went away, silences the view for good.
@@ -12,18 +14,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
+import threading
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from swath.transcript import mapping_of
-from swath.views.text import cells, count, cut, duration, guess, listed, plain, plural, rate
+from swath.views.ansi import is_terminal, pen
+from swath.views.block import ASCII, UNICODE, block
+from swath.views.phrases import pieces
+from swath.views.text import cells, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from types import FrameType
     from typing import TextIO
-
-    from rich.live import Live
-    from rich.text import Text
 
     from swath.snapshot import Snapshot
 
@@ -31,27 +37,7 @@ Mode = Literal["auto", "bar", "log", "json", "none"]
 
 PERIOD = 30.0  # seconds between plain lines
 SHARE = 0.05  # of all points between plain lines
-BAR = 40  # columns; a longer bar says no more
 STEP = 1.0  # seconds between lines for machines
-
-Piece = tuple[str, str]  # text, style
-
-
-class Glyphs(NamedTuple):
-    """What a block is drawn with."""
-
-    full: str
-    empty: str
-    between: str
-    more: str
-
-    def speak(self, text: str) -> str:
-        """Spell out what cannot be shown."""
-        return text if self is UNICODE else text.encode("ascii", "backslashreplace").decode("ascii")
-
-
-UNICODE = Glyphs("█", "░", " · ", "…")
-ASCII = Glyphs("#", "-", ", ", "~")
 
 
 class View(Protocol):
@@ -77,63 +63,13 @@ def progress(mode: Mode, stream: TextIO) -> View:
     ``bar``, because control characters have no business in a file.
     """
     if mode in ("auto", "bar"):
-        return Block(stream) if _can_draw(stream) else Lines(stream)
+        return Block(stream) if is_terminal(stream) else Lines(stream)
     kinds: dict[str, type[Silence]] = {"log": Lines, "json": Objects, "none": Silence}
     return kinds[mode](stream)
 
 
-def _can_draw(stream: TextIO) -> bool:
-    try:
-        return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-    except ValueError:  # closed
-        return False
-
-
-# What there is to say.
-
-
-def pieces(snapshot: Snapshot) -> list[str]:
-    """Say how a sweep goes, in pieces of a few words, the most important first."""
-    said = [f"{count(snapshot.saved)}/{count(snapshot.total)} done"]
-    if snapshot.failed:
-        said.append(f"{count(snapshot.failed)} failed")
-    if snapshot.excluded:
-        said.append(f"{count(snapshot.excluded)} excluded")
-    said += pace(snapshot)
-    if snapshot.best:
-        said.append(best(snapshot))
-    return said
-
-
-def pace(snapshot: Snapshot) -> list[str]:
-    """Say how fast it goes and how long it will take, or how it ended."""
-    if snapshot.over:
-        return [f"{snapshot.state} after {duration(snapshot.elapsed)}"]
-    said = [rate(snapshot.rate)] if snapshot.rate else []
-    if snapshot.eta and snapshot.saved < snapshot.total:
-        said.append(f"ETA {guess(*snapshot.eta)}")
-    if snapshot.state != "running":
-        said.append("stopping" if snapshot.state == "draining" else snapshot.state)
-    return said
-
-
-def best(snapshot: Snapshot) -> str:
-    """Say what is best so far."""
-    number, point = snapshot.best or (0.0, 0)
-    return f"best {plain(snapshot.metric)} {number:.4g} (point {point})"
-
-
-def machines(snapshot: Snapshot) -> str:
-    """Say how busy the slots are; empty if there is none."""
-    if not snapshot.slots:
-        return ""
-    workers = sum(1 for worker in snapshot.workers if worker.slots)
-    slots = f"{snapshot.busy}/{plural(snapshot.slots, 'slot')} busy"
-    return slots + (f" on {plural(workers, 'worker')}" if workers > 1 else "")
-
-
 class _Outlet:
-    """A stream that falls silent when nobody listens any more; enough of a text file for rich."""
+    """A stream that falls silent when nobody listens any more; as a pipe or a terminal may."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -156,13 +92,17 @@ class _Outlet:
                 self.gone = True
 
     def line(self, text: str) -> None:
-        self.write(text + "\n")
+        self.send(text + "\n")
+
+    def send(self, text: str) -> None:
+        """Write something at once."""
+        self.write(text)
         self.flush()
 
-    @property
-    def speaks_unicode(self) -> bool:
+    def speaks(self, glyphs: Iterable[str]) -> bool:
+        """Tell whether these can be written."""
         try:
-            "".join(UNICODE).encode(self.encoding)
+            "".join(glyphs).encode(self.encoding)
         except (UnicodeEncodeError, LookupError):
             return False
         return True
@@ -248,124 +188,88 @@ class Objects(Silence):
 class Block(Silence):
     """One live block on a terminal, redrawn in place and removed at the end.
 
+    A frame goes out in one piece: up to where the block begins, over what was there, each line cleared behind its end; so nothing
+    is ever blank in between. The cursor rests below the block and is never hidden: whatever ends this process, the terminal is as a
+    shell expects it. While the process is in the background the terminal is somebody else's, and after it was suspended the block is
+    drawn anew below what the shell has said.
+
     Parameters
     ----------
     stream : text file
         A terminal.
     """
 
-    interval = 0.25  # seconds; faster cannot be read, and drawing costs a millisecond or two
+    interval = 0.25  # seconds; faster cannot be read, and drawing costs a millisecond
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._live: Live | None = None
+        self._stream = stream
+        self._pen = pen(stream)
+        self._glyphs = UNICODE if self._outlet.speaks(UNICODE) else ASCII
+        self._frame = ""
+        self._drawn: list[int] = []  # columns of the lines that are on the screen
+        self._before: Any = None  # what was done at SIGCONT
+        self._resumed = False
 
     def show(self, snapshot: Snapshot) -> None:
         """Redraw."""
-        if not self._outlet.gone:
-            live = self._live or self._start()
-            live.update(self._text(snapshot, live.console.width), refresh=True)
-
-    def _start(self) -> Live:
-        from rich.console import Console  # noqa: PLC0415  # 70 ms that only a terminal should pay
-        from rich.live import Live  # noqa: PLC0415
-
-        # Through the outlet, because rich ends the whole process when a pipe is closed.
-        file = cast("TextIO", self._outlet)
-        console = Console(file=file, force_terminal=True, highlight=False, markup=False, emoji=False)
-        self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
-        self._live.start()
-        return self._live
-
-    def _text(self, snapshot: Snapshot, width: int) -> Text:
-        from rich.text import Text  # noqa: PLC0415
-
-        made = Text(no_wrap=True, overflow="crop", end="")
-        for i, line in enumerate(block(snapshot, width, rich=self._outlet.speaks_unicode)):
-            made.append("\n" if i else "")
-            for text, style in line:
-                made.append(text, style=style)
-        return made
+        if self._outlet.gone or not self._may_draw():
+            return
+        columns, lines = size_of(self._stream)
+        laid = block(snapshot, columns, lines - 1, self._glyphs)
+        frame = "".join(f"{self._pen.line(line)}\x1b[K\n" for line in laid)
+        if frame != self._frame or not self._drawn:
+            self._outlet.send(f"{self._up(columns)}{frame}\x1b[J")
+            self._frame = frame
+            self._drawn = [sum(cells(text) for text, _ in line) for line in laid]
 
     def note(self, text: str) -> None:
         """Say something above the block."""
-        if self._live is None:
-            super().note(text)
-        else:
-            self._live.console.print(plain(text, lines=True), soft_wrap=True)
+        up = f"{self._up(size_of(self._stream)[0])}\x1b[J" if self._drawn and self._may_draw() else ""
+        below = self._frame if up else ""
+        self._outlet.send(f"{up}{plain(text, lines=True)}\n{below}")
 
     def close(self) -> None:
-        """Remove the block and show the cursor again."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
+        """Remove the block."""
+        if self._drawn and self._may_draw():
+            self._outlet.send(f"{self._up(size_of(self._stream)[0])}\x1b[J")
+        self._drawn = []
+        if self._before is not None:
+            signal.signal(signal.SIGCONT, self._before)
+            self._before = None
+
+    def _up(self, columns: int) -> str:
+        """Go to where the block begins; a terminal that was made narrower has wrapped its lines."""
+        rows = sum(max(1, -(-width // columns)) for width in self._drawn)
+        return f"\r\x1b[{rows}A" if rows else ""
+
+    def _may_draw(self) -> bool:
+        if self._before is None and threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGCONT, self._went_on)
+        mine = _is_in_front(self._stream)
+        if self._resumed or not mine:
+            self._resumed = False
+            self._drawn = []  # others have written since
+        return mine
+
+    def _went_on(self, number: int, frame: FrameType | None) -> None:
+        self._resumed = True
+        if callable(self._before):
+            self._before(number, frame)
 
 
-def block(snapshot: Snapshot, width: int, *, rich: bool = True) -> list[list[Piece]]:
-    """Lay the block out in lines of at most ``width`` columns, each a list of (text, style).
-
-    Parameters
-    ----------
-    snapshot : Snapshot
-        What to show.
-    width : int
-        Columns of the terminal.
-    rich : bool
-        Whether block elements and the middle dot can be shown; ASCII otherwise.
-    """
-    room = max(1, width - 1)  # some terminals wrap after a full line
-    glyphs = UNICODE if rich else ASCII
-    lines = [_bar_line(snapshot, room, glyphs)]
-    lines += _wrapped(_facts(snapshot), room, glyphs)
-    lines += _wrapped(_machines(snapshot), room, glyphs)
-    return lines
+def size_of(stream: TextIO) -> tuple[int, int]:
+    """Return the columns and lines of a terminal; 80 and 24 if it does not say."""
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError, AttributeError):  # no descriptor, or no terminal
+        columns, lines = shutil.get_terminal_size()
+    return columns or 80, lines or 24
 
 
-def _bar_line(snapshot: Snapshot, room: int, glyphs: Glyphs) -> list[Piece]:
-    share = snapshot.saved / snapshot.total if snapshot.total else 1.0
-    percent = int(100 * share)  # 100 % only when it is true
-    tail = f" {percent:3d}% {count(snapshot.saved)}/{count(snapshot.total)}"
-    name = cut(glyphs.speak(plain(snapshot.name)), max(8, room // 4), glyphs.more) + " "
-    length = min(BAR, room - cells(name) - cells(tail))
-    if length < 5:
-        return [(cut(tail.strip(), room, glyphs.more), "")]
-    filled = int(length * share)
-    return [
-        (name, "bold"),
-        (glyphs.full * filled, "green"),
-        (glyphs.empty * (length - filled), "dim"),
-        (tail, ""),
-    ]
-
-
-def _facts(snapshot: Snapshot) -> list[Piece]:
-    facts: list[Piece] = []
-    if snapshot.failed:
-        by_status = f" ({listed(snapshot.failures.items())})"
-        facts.append((f"{count(snapshot.failed)} failed{by_status}", "red"))
-    if snapshot.excluded:
-        facts.append((f"{count(snapshot.excluded)} excluded", "dim"))
-    facts += [(text, "") for text in pace(snapshot)]
-    if snapshot.best:
-        facts.append((best(snapshot), "cyan"))
-    return facts
-
-
-def _machines(snapshot: Snapshot) -> list[Piece]:
-    facts = [(machines(snapshot), "dim"), (plain(snapshot.dashboard), "dim")]
-    return [fact for fact in facts if fact[0]]
-
-
-def _wrapped(facts: list[Piece], room: int, glyphs: Glyphs) -> list[list[Piece]]:
-    """Distribute pieces over lines; one that is longer than a line is cut."""
-    lines: list[list[Piece]] = []
-    used = 0
-    for text, style in facts:
-        shown = cut(glyphs.speak(text), room, glyphs.more)
-        if lines and used + len(glyphs.between) + cells(shown) <= room:
-            lines[-1] += [(glyphs.between, "dim"), (shown, style)]
-            used += len(glyphs.between) + cells(shown)
-        else:
-            lines.append([(shown, style)])
-            used = cells(shown)
-    return lines
+def _is_in_front(stream: TextIO) -> bool:
+    """Tell whether this process is in the foreground of its terminal; a terminal that is not ours to control counts as that."""
+    try:
+        return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
+    except (OSError, ValueError, AttributeError):
+        return True

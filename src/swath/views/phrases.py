@@ -1,0 +1,161 @@
+"""What there is to say about a snapshot, in a few words each; the same words in lines, in the live block and on pages of text.
+
+Everything that a definition, an objective or another machine could have written is made printable here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swath.views.text import count, cut, duration, guess, listed, plain, plural, rate, size, value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from swath.snapshot import Complaint, Snapshot, WorkerLoad
+
+WIDEST = 24  # columns of a name or a value
+NAMED = 3  # workers that are named; more are counted
+
+
+def pieces(snapshot: Snapshot) -> list[str]:
+    """Say how a sweep goes, the most important first."""
+    said = [f"{count(snapshot.saved)}/{count(snapshot.total)} done"]
+    if snapshot.failed:
+        said.append(f"{count(snapshot.failed)} failed")
+    if snapshot.excluded:
+        said.append(f"{count(snapshot.excluded)} excluded")
+    said += pace(snapshot)
+    if snapshot.best:
+        said.append(f"best {best(snapshot)}")
+    if laggard := straggler(snapshot):
+        said.append(laggard)
+    return said
+
+
+def pace(snapshot: Snapshot) -> list[str]:
+    """Say how fast it goes and how long it will take, or how it ended."""
+    if snapshot.over:
+        return [f"{snapshot.state} after {duration(snapshot.elapsed)}"]
+    said = [rate(snapshot.rate)] if snapshot.rate else []
+    if snapshot.eta and snapshot.saved < snapshot.total:
+        said.append(f"ETA {guess(*snapshot.eta)}")
+    if snapshot.state != "running":
+        said.append("stopping" if snapshot.state == "draining" else snapshot.state)
+    return said
+
+
+def effort(snapshot: Snapshot) -> list[str]:
+    """Say what it took so far."""
+    said = [f"{duration(snapshot.elapsed)} so far"] if snapshot.elapsed and not snapshot.over else []
+    if snapshot.utilisation is not None:
+        said.append(f"{100 * snapshot.utilisation:.0f} % utilised")
+    if snapshot.retried:
+        said.append(f"{count(snapshot.retried)} retried")
+    return said
+
+
+def best(snapshot: Snapshot) -> str:
+    """Say what is best so far; empty if nothing is."""
+    if snapshot.best is None:
+        return ""
+    number, point = snapshot.best
+    return f"{plain(snapshot.metric)} {number:.4g} (point {point})"
+
+
+def setting(parameters: Mapping[str, object]) -> list[str]:
+    """Say which values parameters have: ``beta=0.3``."""
+    return [
+        f"{cut(plain(name), WIDEST)}={cut(value(content), WIDEST) or 'null'}"
+        for name, content in parameters.items()
+    ]
+
+
+def failures(snapshot: Snapshot) -> str:
+    """Say how many points failed, and how; empty if none did."""
+    if not snapshot.failed:
+        return ""
+    return f"{count(snapshot.failed)} ({listed(snapshot.failures.items())})"
+
+
+def complaint(found: Complaint) -> tuple[str, str]:
+    """Say how often something failed, and what it said."""
+    status, text = plain(found.status), plain(found.text) if found.text else "others"
+    told = status == "error" or text.lower().startswith(status)
+    return f"{count(found.count)} x", text if told else f"{status}: {text}"
+
+
+def machines(snapshot: Snapshot) -> list[str]:
+    """Say what there is to work with, and how busy it is."""
+    here = [worker for worker in snapshot.workers if worker.slots]
+    if not here or snapshot.over:
+        return []
+    hosts = {worker.host for worker in here if worker.host}
+    slots = f"{snapshot.busy}/{plural(snapshot.slots, 'slot')} busy"
+    if len(here) > 1:
+        slots += f" on {plural(len(here), 'worker')}"
+    said = [slots + (f" on {len(hosts)} hosts" if len(hosts) > 1 else "")]
+    cores = [worker.cpu for worker in here if worker.cpu is not None]
+    if cores:
+        said.append(f"{sum(cores):.1f} cores")
+    if memory := _memory(here):
+        said.append(memory)
+    return said
+
+
+def _memory(workers: Sequence[WorkerLoad]) -> str:
+    held = [worker.memory for worker in workers if worker.memory is not None]
+    if not held:
+        return ""
+    limits = [worker.memory_limit for worker in workers if worker.memory_limit]
+    return share(sum(held), sum(limits) if len(limits) == len(workers) else None)
+
+
+def share(amount: int, limit: int | None) -> str:
+    """Write a size as a part of another, both in the unit of the whole: ``3.2 of 16 GiB``."""
+    if not limit:
+        return size(amount)
+    whole, unit = size(limit).split()
+    part = amount / limit * float(whole)
+    return f"{part:.{0 if part >= 10 or not amount else 1 if part >= 1 else 2}f} of {whole.removesuffix('.0')} {unit}"
+
+
+def straggler(snapshot: Snapshot) -> str:
+    """Say who is at a point for much longer than others; empty if nobody is."""
+    slow = [worker for worker in snapshot.workers if worker.straggler and worker.age is not None]
+    if not slow or snapshot.over:
+        return ""
+    worst = max(slow, key=lambda worker: worker.age or 0.0)
+    more = f", and {len(slow) - 1} more" if len(slow) > 1 else ""
+    return f"{at(worst)} on {named(worst)}{more}"
+
+
+def slowest(snapshot: Snapshot) -> str:
+    """Say which finished point took longest; empty if none is known."""
+    if not snapshot.slowest:
+        return ""
+    found = snapshot.slowest[0]
+    return f"slowest {duration(found.seconds)} (point {found.point})"
+
+
+def at(worker: WorkerLoad) -> str:
+    """Say which point a worker is at; empty if none is known."""
+    if worker.point is None or worker.age is None:
+        return ""
+    return f"point {worker.point} for {duration(worker.age)}"
+
+
+def idle(snapshot: Snapshot) -> str:
+    """Name the workers that have nothing to do although there is something; empty if there is none."""
+    if snapshot.state != "running" or snapshot.done >= snapshot.total:
+        return ""
+    unused = [named(worker) for worker in snapshot.workers if worker.slots and not worker.busy]
+    if not unused:
+        return ""
+    more = f" and {count(len(unused) - NAMED)} more" if len(unused) > NAMED else ""
+    return f"{', '.join(unused[:NAMED])}{more}"
+
+
+def named(worker: WorkerLoad) -> str:
+    """Return the name of a worker, short enough for a line with others."""
+    return cut(plain(worker.name).removeprefix("tcp://").removeprefix("tls://"), WIDEST)
