@@ -117,6 +117,18 @@ class Axis:
         low, high = (math.log(self.low), math.log(self.high)) if self.kind == "log" else (self.low, self.high)
         return np.clip((scaled - low) / (high - low), 0, 1)
 
+    def ticks(self, most: int = 7) -> dict[float, str]:
+        """Choose what to write along the axis: labels by their place in [0, 1], ascending, at most ``most``."""
+        if math.isnan(self.low):
+            return {}
+        if not self.is_numeric or len(self.values) <= most:
+            every = self.values if self.is_numeric else range(len(self.values))
+            places = list(every)[:: math.ceil(len(every) / most)]
+        else:
+            places = _nice(self.low, self.high, most, logarithmic=self.kind == "log")
+        found = self.unit(np.array(places, dtype=float)).tolist()
+        return {unit: cut(self.label(place), LABEL) for unit, place in zip(found, places, strict=True)}
+
     def cells(self) -> Cells:
         """Divide the axis: a cell for each value, or for some in a row of a fine grid, or steps of equal width."""
         if len(self.values) <= MANY and (self.values or not self.varies):
@@ -191,6 +203,23 @@ def _unevenness(steps: Floats) -> float:
     return float(np.std(steps) / np.mean(steps))
 
 
+def _nice(low: float, high: float, most: int, *, logarithmic: bool) -> list[float]:
+    """Return round numbers in [low, high], about as many as asked for."""
+    if logarithmic:
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for digits in ((1, 2, 5), (1, 3), (1,)):
+            found = [digit * 10.0**decade for decade in decades for digit in digits]
+            found = [place for place in found if low * 0.999 <= place <= high * 1.001]
+            if 2 <= len(found) <= most:
+                return found
+        return found[:: math.ceil(len(found) / most)] or [low, high]
+    rough = (high - low) / (most - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * digit for digit in (1, 2, 2.5, 5, 10) if power * digit >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)] or [low, high]
+
+
 def number(value: float, *, whole: bool = False) -> str:
     """Write a number for people: four digits, integers in full."""
     if whole and math.isfinite(value) and abs(value) < 1e15:
@@ -211,7 +240,17 @@ def words(value: Any) -> str:
     if isinstance(value, list | tuple):
         shown = ", ".join(words(part) for part in value[:6])
         return cut(f"[{shown}{', …' if len(value) > 6 else ''}]", 80)
-    return cut(plain(json.dumps(value, default=str) if isinstance(value, dict) else value), 80)
+    return harmless(cut(plain(json.dumps(value, default=str) if isinstance(value, dict) else value), 80))
+
+
+def harmless(text: str) -> str:
+    r"""Part what Bokeh takes for the beginning of a formula (``$$``, ``\(``, ``\[``) by a character without width.
+
+    A formula would have it load a typesetter from the net.
+    """
+    for begin in ("$$", "\\(", "\\["):
+        text = text.replace(begin, f"{begin[0]}\u200b{begin[1]}")
+    return text
 
 
 def coded(values: Iterable[Any], known: Sequence[Any] = ()) -> tuple[Floats, tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from bokeh.models import ColumnDataSource
+from bokeh.models import CDSView, ColumnDataSource, IndexFilter
 
 from swath.views.figures.axes import Axis, words
 from swath.views.palette import FINE, STATUS
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 MOST: Final = 4000
 """Marks that a document draws at most."""
+RAIL: Final = -0.12
+"""Where missing values stand below an axis of length 1."""
+FEW: Final = 12
+"""Values of an axis up to which marks are spread around them, by at most `SPREAD`."""
+SPREAD: Final = 0.025
 STATUSES: Final = tuple(STATUS)
 FAILURE: Final = 600
 """Columns of a failure's text that travel with a mark; of the most telling ones, more does (`LONG`)."""
@@ -202,9 +207,10 @@ class Points:
     Attributes
     ----------
     source : ColumnDataSource
-        A column `key(name)` for each of the study's columns with coordinates, and ``w`` and the key where these are
-        categories, with their words; further ``point status seconds started attempts worker failure``, ``order``
-        (the place among all finished rows, from 1) and ``bad`` (1 where the row failed).
+        For each of the study's columns one with coordinates (`key`), one with places on an axis of length 1, `RAIL`
+        where the value is missing, slightly spread around values that many share (`unit`), and where coordinates are categories one with words (`wordy`); further
+        ``point status seconds started attempts worker failure``, ``order`` (the place among all finished rows, from
+        1), ``uorder`` (the same in [0, 1]) and ``bad`` (1 where the row failed).
     note : str
         ``4,000 of 1,000,000 points`` where it is a sample; otherwise empty.
     """
@@ -217,9 +223,24 @@ class Points:
         some, every = len(self.rows), len(study)
         self.note = f"{some:,} of {every:,} points" if some < every else ""
 
+    @cached_property
+    def fine(self) -> CDSView:
+        """The view of marks that did not fail."""
+        return CDSView(filter=IndexFilter(np.flatnonzero(~self.study.failed[self.rows]).tolist()))
+
+    @cached_property
+    def failed(self) -> CDSView | None:
+        """The view of marks that failed; None if there is none."""
+        bad = np.flatnonzero(self.study.failed[self.rows]).tolist()
+        return CDSView(filter=IndexFilter(bad)) if bad else None
+
     def key(self, name: str) -> str:
         """Return the column of the source that holds a parameter, derived value or metric."""
         return self._keys[name]
+
+    def unit(self, name: str) -> str:
+        """Return the column of the source that holds places on the axis of a name; `RAIL` where a value is missing."""
+        return f"u{self._keys[name]}"
 
     def wordy(self, name: str) -> str:
         """Return the column of the source that people can read: of categories and texts, the words."""
@@ -232,6 +253,7 @@ class Points:
         for name, column in study.columns.items():
             axis, part = study.axes[name], np.asarray(column[rows], dtype=float)
             data[self.key(name)] = part
+            data[self.unit(name)] = _spread(axis, part)
             if not axis.is_numeric:
                 data[self.wordy(name)] = [axis.label(place) for place in part.tolist()]
         for name, contents in study.texts.items():
@@ -249,6 +271,7 @@ class Points:
             "worker": [workers[code] for code in study.worker[rows].tolist()],
             "failure": self._failures(),
             "order": order[rows],
+            "uorder": (order[rows] / max(1, len(study))).astype(np.float32),
         }
 
     def _failures(self) -> list[str]:
@@ -262,6 +285,15 @@ class Points:
             if len(seen) < 20:
                 seen.add(head)
         return texts
+
+
+def _spread(axis: Axis, coordinates: Floats) -> NDArray[np.float32]:
+    """Place coordinates on an axis of length 1, those of few values apart, so that marks do not hide each other."""
+    places = axis.unit(coordinates)
+    if 1 < len(axis.values) <= FEW and len(places) > len(axis.values):
+        width = min(SPREAD, 0.3 / len(axis.values))
+        places = places + np.random.default_rng(len(places)).uniform(-width, width, len(places))
+    return np.nan_to_num(places, nan=RAIL).astype(np.float32)
 
 
 def _said(content: Any) -> str:

@@ -1,0 +1,405 @@
+"""Heat map: a statistic of a metric over two parameters, over all rows, whatever the other parameters are.
+
+Theory of operation. Rows are counted into cells with numpy, so a million of them take a fraction of a second, and only
+cells are drawn. A cell without a value is hatched if points failed there, grey if points are still to come, and blank if
+there is none. While something is selected, the browser computes the cells again from the marks that are selected.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+import numpy as np
+from bokeh.layouts import row
+from bokeh.models import ColorBar, ColumnDataSource, CustomJS, PlainText
+
+from swath.views.figures.brushing import Brush
+from swath.views.figures.canvas import canvas, label, said, style, ticks, tooltips
+from swath.views.figures.marks import mapper
+from swath.views.palette import FAILED, LIGHT, Look
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bokeh.models import LayoutDOM
+    from bokeh.plotting import figure
+    from numpy.typing import NDArray
+
+    from swath.views.figures.axes import Cells
+    from swath.views.figures.study import Points, Study
+
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+
+Statistic = Literal["mean", "best", "count", "std", "seconds"]
+STATISTICS: Final = get_args(Statistic)
+FACETS: Final = 6
+"""Values of a third parameter that are shown beside each other."""
+SPECKS: Final = 400
+"""Cells up to which one with some failures carries a speck."""
+
+_AGAIN: Final = """
+const kept = source.selected.indices, data = {...cells.data}
+const m = xs.length - 1, k = ys.length - 1
+const place = (edges, v) => { let i = 0; while (i < edges.length - 2 && v >= edges[i + 1] - 1e-6) i++; return i }
+if (kept.length == 0) data.value = data.all
+else {
+  const n = new Float64Array(m * k), sum = new Float64Array(m * k), square = new Float64Array(m * k)
+  const best = new Float64Array(m * k).fill(NaN)
+  for (const row of kept) {
+    const x = source.data[xkey][row], y = source.data[ykey][row], v = source.data[vkey][row]
+    if (x < -0.06 || y < -0.06 || !Number.isFinite(v) || (statistic != "seconds" && source.data.bad[row])) continue
+    if (fkey && (source.data[fkey][row] < flow - 1e-6 || source.data[fkey][row] > fhigh + 1e-6)) continue
+    const i = place(ys, y) * m + place(xs, x)
+    n[i] += 1; sum[i] += v; square[i] += v * v
+    if (!(best[i] * sign <= v * sign)) best[i] = v
+  }
+  const mean = i => sum[i] / n[i]
+  const found = {
+    mean, seconds: mean, best: i => best[i], count: i => n[i] || NaN,
+    std: i => n[i] > 1 ? Math.sqrt(Math.max(0, square[i] - n[i] * mean(i) ** 2) / (n[i] - 1)) : NaN,
+  }[statistic]
+  data.value = Float64Array.from(data.cell, i => n[i] ? found(i) : NaN)
+}
+cells.data = data
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """What is in each of m x k cells, row by row from below: arrays of shape (k * m,).
+
+    Attributes
+    ----------
+    value : ndarray of float
+        The statistic; NaN where there is none.
+    rows, failed, pending : ndarray of int
+        Points with a row; of these failed; without a row.
+    """
+
+    value: Floats
+    rows: NDArray[np.int64]
+    failed: NDArray[np.int64]
+    pending: NDArray[np.int64]
+
+
+def count(
+    study: Study,
+    x: str,
+    y: str,
+    metric: str,
+    statistic: Statistic = "mean",
+    chosen: Bools | None = None,
+    waiting: Bools | None = None,
+) -> Counted:
+    """Compute the cells of a heat map.
+
+    Parameters
+    ----------
+    study : Study
+        The rows.
+    x, y, metric : str
+        Columns of it; the metric does not matter for counts and seconds.
+    statistic : {"mean", "best", "count", "std", "seconds"}
+        Of the metric's values: their mean, best one, number, sample standard deviation (ddof=1, NaN for one); or the
+        mean of the seconds that points took.
+    chosen, waiting : ndarray of bool, shapes (n,) and (k,), optional
+        Which rows, and which pending points; default: all.
+    """
+    across, up = study.axes[x].cells(), study.axes[y].cells()
+    size = len(across) * len(up)
+    cell = _cell(across, up, study.columns[x], study.columns[y], chosen)
+    values = study.seconds if statistic == "seconds" else study.columns[metric]
+    counts = np.isfinite(values) & (cell >= 0)
+    if statistic != "seconds":
+        counts &= ~study.failed
+    to_come = np.full(0, -1)
+    if study.pending:
+        to_come = _cell(across, up, study.pending[x], study.pending[y], waiting)
+    return Counted(
+        value=_statistic(
+            cell[counts], values[counts], size, statistic, study.sign if metric == study.metric else 1
+        ),
+        rows=np.bincount(cell[cell >= 0], minlength=size),
+        failed=np.bincount(cell[(cell >= 0) & study.failed], minlength=size),
+        pending=np.bincount(to_come[to_come >= 0], minlength=size),
+    )
+
+
+def _cell(across: Cells, up: Cells, x: Floats, y: Floats, chosen: Bools | None) -> NDArray[np.int64]:
+    """Return the cell of each row, -1 where it has none."""
+    i, j = across.codes(x), up.codes(y)
+    there = (i >= 0) & (j >= 0)
+    if chosen is not None:
+        there &= chosen
+    return np.where(there, j * len(across) + i, -1)
+
+
+def _statistic(cell: NDArray[np.int64], values: Floats, size: int, statistic: Statistic, sign: int) -> Floats:
+    n = np.bincount(cell, minlength=size)
+    some = n > 0
+    found = np.full(size, np.nan)
+    if statistic == "count":
+        found[some] = n[some]
+    elif statistic == "best":
+        extreme = np.full(size, np.inf)
+        np.minimum.at(extreme, cell, values * sign)
+        found[some] = extreme[some] * sign
+    else:
+        mean = np.bincount(cell, weights=values, minlength=size)[some] / n[some]
+        found[some] = mean
+        if statistic == "std":
+            centred = (values - found[cell]) ** 2
+            squares = np.bincount(cell, weights=centred, minlength=size)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
+    return found
+
+
+def default_axes(study: Study, shares: dict[str, float] | None = None) -> tuple[str, str] | None:
+    """Choose two parameters for a heat map: the most important ones, else the first that are no replicates."""
+    names = [name for name in study.parameters if name not in study.replicates]
+    names += [name for name in study.parameters if name in study.replicates]
+    if shares:
+        names.sort(key=lambda name: -shares.get(name, 0.0))
+    return (names[0], names[1]) if len(names) > 1 else None
+
+
+def heatmap(
+    points: Points,
+    x: str,
+    y: str,
+    *,
+    metric: str = "",
+    statistic: Statistic = "mean",
+    facet: str = "",
+    look: Look = LIGHT,
+    brush: Brush | None = None,
+    height: int = 320,
+) -> LayoutDOM:
+    """Draw a heat map, or one for each value of a third parameter.
+
+    Parameters
+    ----------
+    points : Points
+        The marks that selections are computed from; cells are of all rows.
+    x, y : str
+        Parameters.
+    metric : str
+        Default: the one that matters; without any, points are counted.
+    statistic : {"mean", "best", "count", "std", "seconds"}
+        See `count`.
+    facet : str
+        A parameter; its first `FACETS` cells are shown.
+    look, brush
+        Of the document.
+    height : int
+        Pixels.
+    """
+    study = points.study
+    metric = metric or study.metric
+    statistic = statistic if metric or statistic == "seconds" else "count"
+    brush = brush or Brush(points, look)
+    parts = _parts(study, facet)
+    counted = [count(study, x, y, metric or x, statistic, chosen, waiting) for _, chosen, waiting, _ in parts]
+    values = np.concatenate([item.value for item in counted])
+    colour = mapper(values, look, best_low=_best_low(study, metric, statistic))
+    made = []
+    for (title, _, _, limits), item in zip(parts, counted, strict=True):
+        plot = _plot(study, x, y, item, colour, title or _title(metric, statistic, study), look, height)
+        _follow(plot, points, (x, y, facet), metric or x, statistic, limits, brush)
+        made.append(plot)
+    bar = ColorBar(
+        color_mapper=colour,
+        width=10,
+        padding=6,
+        background_fill_color=None,
+        title=PlainText(text=_said(metric, statistic)),
+        bar_line_color=None,
+        major_tick_line_color=None,
+    )
+    style(bar, look)
+    made[-1].add_layout(bar, "right")
+    return made[0] if len(made) == 1 else row(*made, sizing_mode="stretch_width")
+
+
+def _best_low(study: Study, metric: str, statistic: str) -> bool:
+    if statistic == "count":
+        return False
+    return statistic in ("std", "seconds") or study.direction != "maximize" or metric != study.metric
+
+
+def _said(metric: str, statistic: str) -> str:
+    fixed = {"count": "points", "seconds": "mean seconds"}
+    return fixed.get(statistic) or f"{statistic} {said(metric, 24)}"
+
+
+def _title(metric: str, statistic: str, study: Study) -> str:
+    over = ", ".join(said(name, 16) for name in study.replicates)
+    return (
+        f"{_said(metric, statistic).capitalize() if statistic != 'mean' else 'Mean ' + said(metric, 24)}"
+        + (f" (over {over})" if over and statistic == "mean" else "")
+    )
+
+
+def _parts(study: Study, facet: str) -> Sequence[tuple[str, Bools | None, Bools | None, tuple[float, float]]]:
+    """Return for each facet its title, its rows, its pending points, and its limits on the axis."""
+    if not facet:
+        return [("", None, None, (0.0, 1.0))]
+    axis = study.axes[facet]
+    cells = axis.cells()
+    codes = cells.codes(study.columns[facet])
+    waiting = cells.codes(study.pending[facet]) if study.pending else None
+    edges = _units(study, facet, cells)
+    return [
+        (
+            f"{said(facet, 20)} = {said(cells.labels[i], 24)}",
+            codes == i,
+            None if waiting is None else waiting == i,
+            (edges[i], edges[i + 1]),
+        )
+        for i in range(min(len(cells), FACETS))
+    ]
+
+
+def _units(study: Study, name: str, cells: Cells) -> list[float]:
+    """Return the edges of cells as places in [0, 1], the outer ones beyond."""
+    return [-0.01, *study.axes[name].unit(cells.edges[1:-1]).tolist(), 1.01]
+
+
+def _plot(
+    study: Study,
+    x: str,
+    y: str,
+    item: Counted,
+    colour: Any,
+    title: str,
+    look: Look,
+    height: int,
+) -> figure:
+    across, up = study.axes[x].cells(), study.axes[y].cells()
+    made = canvas(title, look, height=height, x_range=(0, len(across)), y_range=(0, len(up)))
+    made.grid.visible = False
+    label(made.xaxis[0], x)
+    label(made.yaxis[0], y)
+    ticks(made.xaxis[0], _sparse(across, 12, 40))
+    ticks(made.yaxis[0], _sparse(up, 12))
+    source = ColumnDataSource(_columns(item, across, up), name="cells")
+    _cells(made, source, item, colour, look)
+    _best(made, item, study, len(across), look)
+    rows = [
+        (x, "@x"),
+        (y, "@y"),
+        ("value", "@value"),
+        ("points", "@rows"),
+        ("failed", "@failed"),
+    ]
+    made.add_tools(
+        tooltips([*rows, ("to come", "@pending")] if study.pending else rows, renderers=[made.renderers[0]])
+    )
+    return made
+
+
+def _sparse(cells: Cells, most: int, room: int = 1000) -> dict[float, str]:
+    step = max(math.ceil(len(cells) / most), math.ceil(sum(map(len, cells.ticks)) / room))
+    return {i + 0.5: cells.ticks[i] for i in range(0, len(cells), step)}
+
+
+def _columns(item: Counted, across: Cells, up: Cells) -> dict[str, Any]:
+    """Return the columns of cells that are not blank."""
+    m = len(across)
+    cell = np.flatnonzero((item.rows > 0) | (item.pending > 0))
+    return {
+        "cell": cell,
+        "left": cell % m,
+        "bottom": cell // m,
+        "right": cell % m + 1,
+        "top": cell // m + 1,
+        "x": [across.labels[i] for i in (cell % m).tolist()],
+        "y": [up.labels[j] for j in (cell // m).tolist()],
+        "value": item.value[cell],
+        "all": item.value[cell],
+        "rows": item.rows[cell],
+        "failed": item.failed[cell],
+        "pending": item.pending[cell],
+    }
+
+
+def _cells(plot: figure, source: ColumnDataSource, item: Counted, colour: Any, look: Look) -> None:
+    """Draw grey below, colours above, and what failed on top."""
+    cell = source.data["cell"]
+    few = len(item.value) <= 2500
+    shape = {"left": "left", "right": "right", "bottom": "bottom", "top": "top", "source": source}
+    line = {"line_color": look.surface, "line_width": 1 if few else 0}
+    plot.quad(**shape, fill_color=look.pending, **line)
+    plot.quad(**shape, fill_color={"field": "value", "transform": colour}, **line)
+    empty = cell[np.isnan(item.value[cell]) & (item.failed[cell] > 0)]
+    m = int(plot.x_range.end)
+    plot.quad(
+        left=empty % m, right=empty % m + 1, bottom=empty // m, top=empty // m + 1,
+        fill_color=look.surface, hatch_pattern="right_diagonal_line", hatch_color=FAILED, hatch_alpha=0.8, hatch_scale=8, hatch_weight=1.5, **line,
+    )  # fmt: skip
+    some = cell[~np.isnan(item.value[cell]) & (item.failed[cell] > 0)]
+    if len(item.value) <= SPECKS and len(some):
+        plot.scatter(
+            some % m + 0.88,
+            some // m + 0.85,
+            marker="circle",
+            size=5,
+            fill_color=FAILED,
+            line_color=look.surface,
+        )
+
+
+def _best(plot: figure, item: Counted, study: Study, m: int, look: Look) -> None:
+    """Frame the best cell."""
+    if not study.direction or not np.isfinite(item.value).any():
+        return
+    best = int(np.nanargmin(item.value * study.sign))
+    plot.quad(
+        best % m, best % m + 1, best // m + 1, best // m, fill_color=None, line_color=look.ink, line_width=2
+    )
+
+
+def _follow(
+    plot: figure,
+    points: Points,
+    names: tuple[str, str, str],
+    metric: str,
+    statistic: str,
+    limits: tuple[float, float],
+    brush: Brush,
+) -> None:
+    """Link a map with the selection, both ways: dragging over cells selects, and selecting computes them again."""
+    x, y, facet = names
+    study = points.study
+    xs, ys = _units(study, x, study.axes[x].cells()), _units(study, y, study.axes[y].cells())
+    cells = plot.select_one({"name": "cells"}) or plot.renderers[0].data_source
+    again = CustomJS(
+        args={
+            "source": points.source,
+            "cells": cells,
+            "xs": xs,
+            "ys": ys,
+            "xkey": points.unit(x),
+            "ykey": points.unit(y),
+            "vkey": "seconds" if statistic == "seconds" else points.key(metric),
+            "fkey": points.unit(facet) if facet else "",
+            "flow": limits[0],
+            "fhigh": limits[1],
+            "statistic": statistic,
+            "sign": study.sign if metric == study.metric else 1,
+        },
+        code=_AGAIN,
+    )
+    points.source.selected.js_on_change("indices", again)
+    spans = """
+    const at = (edges, v) => Math.max(0, Math.min(edges.length - 2, Math.floor(v)))
+    const found = [[xrow, xs[at(xs, x0)], xs[at(xs, x1) + 1] - 2e-6], [yrow, ys[at(ys, y0)], ys[at(ys, y1) + 1] - 2e-6]]
+    return frow < 0 ? found : [...found, [frow, flow, fhigh]]
+    """
+    rows = {"xrow": brush.place(points.unit(x)), "yrow": brush.place(points.unit(y))}
+    rows["frow"] = brush.place(points.unit(facet)) if facet else -1
+    brush.boxes(plot, spans, click=True, xs=xs, ys=ys, flow=limits[0], fhigh=limits[1], **rows)

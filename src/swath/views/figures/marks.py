@@ -1,0 +1,60 @@
+"""How a point is drawn: by the value of a metric, or in the colour of its status where it failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from bokeh.models import CategoricalColorMapper, LinearColorMapper, LogColorMapper
+
+from swath.views.palette import STATUS, Look, sequential
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swath.views.figures.study import Points
+
+
+def mapper(values: NDArray[np.float64], look: Look, *, best_low: bool) -> LinearColorMapper | LogColorMapper:
+    """Map numbers to colours, the best ones to what stands out most from the background.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        All that occur; NaN and infinities do not count.
+    look : Look
+        Of the page.
+    best_low : bool
+        Whether less is better.
+    """
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    colours = sequential(reverse=best_low == look.is_dark)
+    options = {
+        "palette": colours,
+        "low": low,
+        "high": high if high > low else low + 1,
+        "nan_color": "#00000000",
+    }
+    skewed = len(finite) and low > 0 and high > 100 * low and np.median(finite) - low < 0.1 * (high - low)
+    return LogColorMapper(**options) if skewed else LinearColorMapper(**options)
+
+
+def colours(points: Points, metric: str, look: Look) -> dict[str, Any]:
+    """Return the colour of marks that did not fail."""
+    if not metric:
+        return {"value": STATUS["ok"]}
+    study = points.study
+    best_low = study.direction != "maximize" or metric != study.metric
+    return {
+        "field": points.key(metric),
+        "transform": mapper(study.columns[metric][~study.failed], look, best_low=best_low),
+    }
+
+
+def failures() -> dict[str, Any]:
+    """Return the colour of marks that failed."""
+    return {
+        "field": "status",
+        "transform": CategoricalColorMapper(factors=list(STATUS), palette=list(STATUS.values())),
+    }
