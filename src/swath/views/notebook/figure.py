@@ -56,7 +56,7 @@ def shown(model: Drawn, text: str) -> Drawn:
     def bundle(**_: Any) -> dict[str, str]:
         return {"text/html": framed_page(model, text), "text/plain": text}
 
-    model._repr_mimebundle_ = bundle  # type: ignore[attr-defined]  # a model takes private names
+    model._repr_mimebundle_ = bundle  # a model takes private names
     return model
 
 
