@@ -159,6 +159,7 @@ def test_the_commands_are_those_of_the_design():
         "schema",
         "verify",
         "doctor",
+        "ui",
     }
     assert cli.sweep.name == "sweep"  # which is what Dask shows
 

@@ -371,6 +371,33 @@ def stop(name: str, now: bool, out: Path) -> None:
 
 
 @sweep.command()
+@click.argument("name", metavar="[RUN]", required=False)
+@OUT
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Where to listen.  [default: a free port]"
+)
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Also answer a proxy of this name; repeatable.",
+)
+@click.option("--browser/--no-browser", default=True, help="Open a browser, if there is a display.")
+@click.pass_context
+def ui(
+    ctx: click.Context, name: str | None, out: Path, port: int, hosts: tuple[str, ...], browser: bool
+) -> None:
+    """Serve pages about the runs in a folder, to your browser only; RUN is shown first.
+
+    The address that is printed works once. Nothing can be changed on the pages.
+    """
+    from swath.commands import ui as pages
+
+    ctx.exit(pages.serve(name, out, port=port, hosts=hosts, browse=browser, say=_say))
+
+
+@sweep.command()
 def schema() -> None:
     """Print the JSON schema of a sweep's definition."""
     from swath.definition.schema import schema as made

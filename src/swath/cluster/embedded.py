@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from distributed import LocalCluster, Scheduler
-    from distributed.utils import LoopRunner
 
     from swath.messages import Batch, Event
     from swath.objective import Signature
@@ -81,7 +80,6 @@ class Embedded:
         self._addresses: dict[str, str] = {}
         self._background: Background | None = None
         self._cluster: LocalCluster | None = None
-        self._runner: LoopRunner | None = None
         self.client: Any = None  # a Client, once there is one
         self._closed = False
         self._over = threading.Event()
@@ -100,7 +98,6 @@ class Embedded:
     def _start(self) -> LocalCluster:
         import dask  # noqa: PLC0415  # imported while the children start
         from distributed import Client, LocalCluster, Worker  # noqa: PLC0415
-        from distributed.utils import LoopRunner  # noqa: PLC0415
 
         class Quiet(Worker):  # type: ignore[misc]  # distributed is not typed
             """A worker whose own pages are not loaded: LocalCluster asks for them as soon as it is told where."""
@@ -110,12 +107,7 @@ class Embedded:
 
         # Not what the environment or a file says: it could have modules loaded, or strangers let in.
         with dask.config.set({**dask.config.merge(*dask.config.defaults), **QUIET}):
-            self._runner = LoopRunner()
-            self._runner.start()
-            # Before anything runs on it: an hour that was noted by another clock may never come.
-            keep_steady(self._runner.loop)
             self._cluster = LocalCluster(
-                loop=self._runner.loop,
                 n_workers=self._size,
                 threads_per_worker=THREADS,
                 processes=False,
@@ -128,6 +120,7 @@ class Embedded:
                 memory_limit=0,
             )
             self.client = Client(self._cluster, set_as_default=False)
+        keep_steady(self.client.loop)
         logging.getLogger("distributed.batched").addFilter(_is_news)
         self._background = Background(self.client.loop.asyncio_loop)
         self.spawn(self._load_dashboard(self._cluster.scheduler))
@@ -201,8 +194,6 @@ class Embedded:
         for part in filter(None, (self.client, self._cluster)):
             with contextlib.suppress(Exception):
                 part.close(timeout=5)
-        if self._runner is not None:
-            self._runner.stop()
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -151,7 +151,12 @@ def show(folder: Path, words: Sequence[str]) -> Shown:
     UsageError
         There is no such point, or several.
     """
-    results = Results(folder)
+    return shown(Results(folder), words)
+
+
+def shown(results: Results, words: Sequence[str]) -> Shown:
+    """Do as `show`, of results that are read already."""
+    folder = results.folder
     manifest = read_manifest(Disk(), folder)
     receives = frozenset(manifest.definition(manifest.current).receives)
     space, frame = results.definition.space, results.frame

@@ -121,7 +121,7 @@ class Axis:
         """Choose what to write along the axis: labels by their place in [0, 1], ascending, at most ``most``."""
         if math.isnan(self.low):
             return {}
-        if not self.is_numeric or len(self.values) <= most:
+        if not self.is_numeric or 0 < len(self.values) <= most:
             every = self.values if self.is_numeric else range(len(self.values))
             places = list(every)[:: math.ceil(len(every) / most)]
         else:
