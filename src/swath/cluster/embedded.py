@@ -6,7 +6,6 @@ the loopback device. The children start before Dask is imported.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import threading
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from distributed import LocalCluster, Scheduler
 
+    from swath.engines import Page
     from swath.messages import Batch, Event
     from swath.objective import Signature
     from swath.task import Task
@@ -45,11 +45,11 @@ QUIET = {
 }
 """Dask at rest costs a two-core machine up to a tenth of a core; with these about a hundredth."""
 
+HOST = "127.0.0.1"
+"""Where the pages are: they show parameters, so nobody at another machine gets to see them."""
+
 THREADS = 2
 """Of an embedded worker: one batch runs, the next is already at the slot's door when it ends."""
-
-DASHBOARD_AFTER = 60.0
-"""Seconds before Dask's dashboard is loaded: its import takes a core for over a second, here a hundredth."""
 
 
 class Embedded:
@@ -63,8 +63,6 @@ class Embedded:
         A name for this start of it that no other has.
     size : int
         Slots.
-    show : callable
-        Takes the address of Dask's pages, once they are there.
 
     Raises
     ------
@@ -72,10 +70,10 @@ class Embedded:
         If this machine lacks what a point may use.
     """
 
-    def __init__(self, task: Task, run: str, size: int, show: Callable[[str], None]) -> None:
+    def __init__(self, task: Task, run: str, size: int) -> None:
         if lacking := shortfall(task):
             raise UsageError(f"{lacking}; ask for less, or use a cluster that has it")
-        self._run, self._size, self._show = run, size, show
+        self._run, self._size = run, size
         self.pools: dict[str, Pool] = {}
         self._addresses: dict[str, str] = {}
         self._background: Background | None = None
@@ -113,8 +111,8 @@ class Embedded:
                 processes=False,
                 protocol="inproc://",
                 worker_class=Quiet,
-                dashboard_address="127.0.0.1:0",
-                worker_dashboard_address="127.0.0.1:0",
+                dashboard_address=f"{HOST}:0",
+                worker_dashboard_address=f"{HOST}:0",
                 scheduler_kwargs={"dashboard": False},
                 silence_logs=logging.CRITICAL,
                 memory_limit=0,
@@ -123,18 +121,14 @@ class Embedded:
         keep_steady(self.client.loop)
         logging.getLogger("distributed.batched").addFilter(_is_news)
         self._background = Background(self.client.loop.asyncio_loop)
-        self.spawn(self._load_dashboard(self._cluster.scheduler))
         return self._cluster
 
-    async def _load_dashboard(self, scheduler: Scheduler) -> None:
-        """Add Dask's pages to the scheduler's server, which listens already."""
-        await asyncio.sleep(DASHBOARD_AFTER)
-        with contextlib.suppress(ImportError):
-            pages = await asyncio.to_thread(
-                __import__, "distributed.dashboard.scheduler", fromlist=["connect"]
-            )
-            pages.connect(scheduler.http_application, scheduler.http_server, scheduler, prefix="")
-            self._show(f"http://127.0.0.1:{scheduler.http_server.port}/status")
+    def publish(self, page: Page) -> None:
+        """Let Dask's dashboard be there, with a page of ours, for whoever asks for it."""
+        assert self._cluster is not None  # noqa: S101
+        scheduler = self._cluster.scheduler
+        page.announce(HOST, scheduler.http_server.port, "/sweep")
+        self.spawn(_show(scheduler, page))
 
     def open(self) -> Signature:
         """Wait until every slot has imported the objective, so that they begin together."""
@@ -194,6 +188,13 @@ class Embedded:
         for part in filter(None, (self.client, self._cluster)):
             with contextlib.suppress(Exception):
                 part.close(timeout=5)
+
+
+async def _show(scheduler: Scheduler, page: Page) -> None:
+    """Have the pages of a scheduler on its loop."""
+    from swath.cluster.pages import Pages  # noqa: PLC0415  # Dask is imported while the children start
+
+    Pages(scheduler, page.prepare, page.open)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

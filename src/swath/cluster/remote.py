@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from swath.engines import Page
     from swath.messages import Batch, Event
     from swath.objective import Signature
     from swath.task import Task
@@ -191,6 +192,10 @@ class Remote:
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside, until `close` at the latest."""
         self._background.spawn(coroutine)
+
+    def publish(self, page: Page) -> None:
+        """Put a page on the scheduler's dashboard, and keep it there."""
+        self.spawn(page.travel(lambda: self.client))
 
     def recall(self, batch: Batch, answer: Callable[[int, int], None]) -> None:
         """Ask a worker for what it has not begun of a batch."""

@@ -9,14 +9,35 @@ from __future__ import annotations
 
 import queue
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from distributed import Client, Scheduler
 
     from swath.messages import Batch, Event
     from swath.objective import Signature
     from swath.task import Task
+
+
+class Page(Protocol):
+    """A page about the sweep, which an engine may have a place for; none of these may hold up or harm what calls it."""
+
+    def announce(self, host: str, port: int, path: str) -> None:
+        """Take in where the page will be, on a server of this process."""
+
+    def prepare(self) -> None:
+        """Import what the page needs; in any thread."""
+
+    def open(self, scheduler: Scheduler) -> None:
+        """Put the page on the dashboard of a Dask scheduler in this process; on its loop."""
+
+    def travel(self, client: Callable[[], Client]) -> Coroutine[Any, Any, None]:
+        """Put the page on the scheduler of a client and keep it there until the sweep ends.
+
+        ``client`` gives the one of now: it may be another one after the scheduler was lost.
+        """
 
 
 class Engine(Protocol):
@@ -35,6 +56,9 @@ class Engine(Protocol):
         ClusterLostError
             If no worker can be had.
         """
+
+    def publish(self, page: Page) -> None:
+        """Put a page about the sweep where there is a place for it, as long as the sweep lasts; after `open`."""
 
     def submit(self, batches: Sequence[Batch]) -> None:
         """Send batches, all to one worker; each ends in `Finished` or `Lost`, or its worker in `Left`."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from swath.engines import Page
     from swath.messages import Event
     from swath.objective import Signature
     from swath.task import Task
@@ -81,7 +82,7 @@ class Dask:
         # Dask remembers keys: a second start must not meet those of the first.
         self._run = f"{task.run}-{uuid4().hex[:8]}"
         if self._where is None:
-            self._cluster = embedded = Embedded(task, self._run, self._size, self._show)
+            self._cluster = embedded = Embedded(task, self._run, self._size)
             signature = embedded.open()
             host, memory = socket.gethostname(), memory_of(task, 1, None, self._size)
             for name in embedded.pools:
@@ -89,8 +90,13 @@ class Dask:
             embedded.follow(self.post)
             return signature
         self._cluster = remote = Remote(self._where, task, self._run, post=self.post, release=self._release)
-        self._show(remote.client.dashboard_link or "")
+        self.dashboard = remote.client.dashboard_link or ""
         return remote.open(self._patience)
+
+    def publish(self, page: Page) -> None:
+        """Put a page on the scheduler's dashboard."""
+        assert self._cluster is not None  # noqa: S101
+        self._cluster.publish(page)
 
     def submit(self, batches: Sequence[Batch]) -> None:
         """Send batches, all to one worker, as one delayed graph."""
@@ -166,6 +172,3 @@ class Dask:
             if holder == worker:
                 self._futures.pop(batch_id, None)
                 future.release()
-
-    def _show(self, address: str) -> None:
-        self.dashboard = address

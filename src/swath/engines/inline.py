@@ -15,6 +15,7 @@ from swath.slot.pool import Bare
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from swath.engines import Page
     from swath.messages import Batch, Event
     from swath.objective import Signature
     from swath.task import Task
@@ -38,6 +39,10 @@ class Inline:
         self._slot = Bare(task, WORKER)
         self.post(Joined(self.now(), WORKER, 1))
         return self._slot.open()
+
+    def publish(self, page: Page) -> None:
+        """Do nothing: there is no server here."""
+        del page
 
     def submit(self, batches: Sequence[Batch]) -> None:
         """Remember batches for `wait`."""

@@ -35,6 +35,7 @@ from swath.objective import Signature
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from swath.engines import Page
     from swath.task import Task
 
 MINUTE = 60.0
@@ -186,6 +187,10 @@ class Simulated:
         for time, urgency, grace in plan.stops:
             self._at(time, StopAsked(time, urgency, "planned", grace))
         return Signature(required=(), optional=(), anything=True, place="")
+
+    def publish(self, page: Page) -> None:
+        """Do nothing: there is no server here."""
+        del page
 
     def submit(self, batches: Sequence[Batch]) -> None:
         """Queue batches on their worker; a dead worker's batches vanish."""

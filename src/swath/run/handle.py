@@ -110,6 +110,16 @@ class Handle:
         self._seen = self._progress.snapshot(engine.now())
         self._failed_before = self._seen.failed
         self._journal = Journal(self.folder)
+        from swath.views.live.publishing import Publication  # noqa: PLC0415  # views come last
+
+        self._page = Publication(
+            definition,
+            lambda: self.snapshot,
+            {"folder": str(self.folder), "host": socket.gethostname()},
+            self._journal.trouble,
+        )
+        if todo:
+            engine.publish(self._page)
         self._journal.note(
             "start",
             pid=os.getpid(),
@@ -123,6 +133,7 @@ class Handle:
     def go(self) -> None:
         """Begin; to be called once."""
         atexit.register(self._leave)
+        self._page.begin()
         for work, name in ((self._work, "swath-loop"), (self._mind_requests, "swath-minder")):
             threading.Thread(target=work, name=name, daemon=True).start()
 
@@ -138,7 +149,7 @@ class Handle:
         """How it goes, now; a mistake in the counting of it must not harm what is counted."""
         with self._lock:
             try:
-                self._progress.dashboard = self._engine.dashboard
+                self._progress.dashboard = self._page.link or self._engine.dashboard
                 self._seen = self._progress.snapshot(self._engine.now())
             except Exception as error:  # noqa: BLE001
                 self._journal.trouble("snapshot", error)
@@ -250,6 +261,7 @@ class Handle:
     def _work(self) -> None:
         try:
             self._conclusion = drive(self._driver, self._engine, self._append, self._watch)
+            self._page.end()
             if self._conclusion.ending is Ending.FATAL:
                 self.error = ObjectiveError(self._conclusion.reason)
             elif self._conclusion.ending is Ending.LOST:
@@ -264,6 +276,7 @@ class Handle:
 
     def _end(self) -> None:
         try:
+            self._page.end()
             self._engine.close()
         except BaseException as error:  # noqa: BLE001  # the store must be closed whatever happens
             self.error = self.error or self._told(error)
@@ -317,6 +330,7 @@ class Handle:
             except Exception as error:  # noqa: BLE001  # counting must not harm what is counted
                 self._journal.trouble("progress", error)
         self._journal.take(message)
+        self._page.see(message)
 
     # Other threads.
 

@@ -1,0 +1,185 @@
+"""The live page as a Bokeh document: one for every viewer, brought up to date once a second.
+
+Theory of operation
+-------------------
+A viewer has models, cursors and selections of its own, and reads the record that all share. What costs much is sent
+rarely: texts when they change, heat maps every few seconds, and of what only grows, what is new. All of it runs on the
+scheduler's loop, so a tick has to be short.
+
+The page can be looked at and nothing else: whoever reaches the dashboard sees it, and must not be able to stop a sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from bokeh.core.properties import without_property_validation
+from bokeh.events import ConnectionLost
+from bokeh.layouts import column, row
+from bokeh.models import CustomJS
+from distributed.dashboard.components.scheduler import env
+
+from swath.views.figures.failures import Failures
+from swath.views.figures.header import Header
+from swath.views.figures.load import CHOSEN, LINES, Load
+from swath.views.figures.timeline import MOST, Timeline
+from swath.views.figures.workers import Workers, colours
+from swath.views.palette import GAP, LIGHT, css
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bokeh.document import Document
+
+    from swath.views.live.stage import Stage
+
+EVERY = 1000
+"""Milliseconds between two updates."""
+
+PANELS = ("header", "workers", "load", "timeline", "failures")
+"""Pages of one part of the whole each, for JupyterLab's extension."""
+
+FRAME = """{% extends "simple.html" %}
+{% block extra_resources %}<style>STYLE
+html { background: PAGE; height: auto; }
+body { padding: 3.4rem 14px 1.5rem; height: auto; overflow-x: hidden; }
+@media (max-width: 960px) { body { padding-top: 6.6rem; } }
+</style>{% endblock %}"""
+
+BARE = """<!DOCTYPE html><html><head><meta charset="utf-8"><title>{{ title|e }}</title>
+{{ bokeh_css }}{{ bokeh_js }}<style>STYLE
+body { padding: 6px; }</style></head><body>{{ plot_div }}{{ plot_script }}</body></html>"""
+
+CLOSED = """
+const said = "<div class='lost'>The connection is closed: the sweep has ended, or its scheduler is gone.</div>";
+if (!header.text.endsWith(said)) header.text += said;
+"""
+
+logger = logging.getLogger("distributed.scheduler")
+
+
+class View:
+    """What one viewer sees.
+
+    Parameters
+    ----------
+    stage : Stage
+        Whose record to show.
+    panels : sequence of str
+        Which of `PANELS`.
+    """
+
+    def __init__(self, stage: Stage, panels: Sequence[str]) -> None:
+        self._stage, self._record = stage, stage.record
+        self._batches, self._loads = 0, (0, 0)
+        self._lines: dict[str, str] = {}
+        self.header = Header() if "header" in panels else None
+        self.workers = Workers() if "workers" in panels else None
+        self.load = Load() if "load" in panels else None
+        self.timeline = Timeline() if "timeline" in panels else None
+        self.failures = Failures() if "failures" in panels else None
+        self._broken = False
+
+    @property
+    def root(self) -> Any:
+        """All of it, one below the other."""
+        parts: list[Any] = [part.root for part in (self.header, self.workers, self.load) if part is not None]
+        last = [part.root for part in (self.timeline, self.failures) if part is not None]
+        parts.append(row(*last, sizing_mode="stretch_width", spacing=GAP))
+        return column(*parts, sizing_mode="stretch_width", spacing=GAP)
+
+    def update(self) -> None:
+        """Show what is new; a mistake of ours ends the page, not the scheduler."""
+        if self._broken:
+            return
+        try:
+            self._update()
+        except Exception:
+            self._broken = True
+            logger.exception("swath: the page of a sweep failed")
+
+    @without_property_validation  # type: ignore[untyped-decorator]  # bokeh is typed in part
+    def _update(self) -> None:
+        record = self._record
+        with record.lock:
+            self._lines = self._choose(record.workers.get("name", ()))
+            if self.header is not None:
+                self.header.update(
+                    record.snapshot, record.about, sum(record.workers.get("busy", ())), self._notice()
+                )
+            if self.workers is not None:
+                self.workers.update(record.workers, self._lines)
+            if self.failures is not None:
+                self.failures.update(record.snapshot.complaints)
+            if self.load is not None:
+                self._draw_load(self.load)
+            if self.timeline is not None:
+                self._draw_timeline(self.timeline)
+
+    def _notice(self) -> str:
+        """Say what is unusual about the page itself."""
+        snapshot = self._record.snapshot
+        if self._stage.ended and not snapshot.over:
+            return "The driver of this sweep is gone; this is the last that was heard of it."
+        silent = time.time() - self._record.now
+        if self._record.now and not snapshot.over and silent > 10:
+            return f"Nothing was heard for {silent:.0f} s."
+        return ""
+
+    def _choose(self, names: Sequence[str]) -> dict[str, str]:
+        """Give a colour to the workers that have a line."""
+        if len(names) <= LINES:
+            return colours(names)
+        return colours(self.workers.selected[:CHOSEN]) if self.workers is not None else {}
+
+    def _draw_load(self, load: Load) -> None:
+        loads = self._record.loads
+        shown = tuple(self._lines)
+        if shown != getattr(load, "shown", shown) or loads.thinned != self._loads[0]:
+            load.clear()
+        load.shown = shown  # type: ignore[attr-defined]
+        self._loads, _ = loads.since(self._loads)
+        start = self._record.about.get("started", 0.0)
+        load.update([moment - start for moment in loads.times], loads.rows, loads.names, self._lines)
+
+    def _draw_timeline(self, timeline: Timeline) -> None:
+        record = self._record
+        chosen = set(self.workers.selected) if self.workers is not None else set()
+        slots = record.slots(chosen)
+        if timeline.show(slots):
+            self._batches = 0
+        self._batches, new = record.stretches(self._batches, MOST)
+        timeline.update(new, record.about.get("started", 0.0), record.now)
+
+
+def document(
+    stage: Stage, panels: Sequence[str], scheduler: Any, extra: Mapping[str, Any], doc: Document
+) -> None:
+    """Make a viewer's document; called by Bokeh's server for each.
+
+    Parameters
+    ----------
+    stage : Stage
+        Of the sweep.
+    panels : sequence of str
+        Those of a page without navigation; if empty, the whole page with Dask's navigation bar.
+    scheduler, extra, doc
+        As Dask passes them.
+    """
+    del scheduler
+    view = View(stage, panels or PANELS)
+    view.update()
+    doc.title = f"Sweep {stage.record.snapshot.name}"
+    doc.add_root(view.root)
+    style = css(dark=False)
+    doc.template = env.from_string(
+        (BARE if panels else FRAME).replace("STYLE", style).replace("PAGE", LIGHT.page)
+    )
+    doc.template_variables.update(extra)
+    doc.add_periodic_callback(view.update, EVERY)
+    if view.header is not None:
+        lost = CustomJS(args={"header": view.header.root}, code=CLOSED)
+        doc.js_on_event(ConnectionLost, lost)
+    stage.join(doc, view)

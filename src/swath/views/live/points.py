@@ -1,0 +1,181 @@
+"""Rows for the live page, read out of replies beside the sweep: as many as a budget allows, the others are counted.
+
+Nothing here changes what is saved, and nothing that a reply holds can harm more than its place on the page.
+"""
+
+from __future__ import annotations
+
+import random
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from swath.messages import STATUSES
+from swath.space.values import ABSENT
+from swath.store.ipc import WRONG, read_stream
+from swath.store.segments import OURS, numpy_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from swath.messages import Write
+    from swath.space import Space
+
+BUDGET = 2000
+"""Rows that are read at a time."""
+
+SHOWN = 12
+"""Parameters that the page may choose from."""
+
+LISTED = 100
+"""Values of a parameter beyond which they are not listed."""
+
+LONGEST = 40
+"""Characters of a value that is no number."""
+
+GOOD = (STATUSES.index("ok"), STATUSES.index("pruned"))
+
+
+def varying(space: Space) -> dict[str, list[Any]]:
+    """Return the parameters that vary, with their values where these are few; the first `SHOWN` of them."""
+    found: dict[str, dict[Any, None]] = {}
+    many: set[str] = set()
+    constant: dict[str, Any] = {}
+    for axis in (axis for block in space.blocks for axis in block):
+        for name, values in zip(axis.names, axis.values, strict=True):
+            few = len(values) <= LISTED
+            shown = found.setdefault(name, {})
+            shown.update(dict.fromkeys(map(plain_value, values if few else (values[0], values[-1]))))
+            if not few or len(shown) > LISTED:
+                many.add(name)
+            constant[name] = len(shown) < 2
+    names = [name for name in space.names if not constant[name]][:SHOWN]
+    return {name: [] if name in many else list(found[name]) for name in names}
+
+
+def plain_value(value: Any) -> Any:
+    """Return a value that JSON can hold: numbers as they are, others as a short text, None where it is absent."""
+    if value is ABSENT or value is None:
+        return None
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, int | float) and (isinstance(value, float) or abs(value) < 2**53):
+        return value
+    return str(value)[:LONGEST]
+
+
+class Reader:
+    """Takes rows out of replies.
+
+    Parameters
+    ----------
+    space : Space
+        Of the points.
+    metric : str
+        The one to show; if empty, the first that is a number is taken.
+    parameters : iterable of str
+        Whose values to give.
+    """
+
+    def __init__(self, space: Space, metric: str, parameters: Iterable[str]) -> None:
+        self._space, self._parameters = space, list(parameters)
+        self.metric = metric
+        self._random = random.Random(0)  # noqa: S311  # no secret hangs on it
+
+    def read(self, writes: Sequence[Write | None], rows: int) -> dict[str, dict[str, Any]]:
+        """Read what the budget allows.
+
+        Parameters
+        ----------
+        writes : sequence of Write or None
+            None stands for what was dropped unread.
+        rows : int
+            Of all of these.
+
+        Returns
+        -------
+        mapping
+            ``sound`` and ``failed``: rows as `swath.views.live.record.Record` keeps them, and how many each stands for.
+        """
+        sound: list[tuple[Any, ...]] = []
+        failed: list[tuple[Any, ...]] = []
+        budget, bad = BUDGET, sum(_failed(write) for write in writes if write is not None)
+        order = [write for write in writes if write is not None and write.reply.rows]
+        self._random.shuffle(order)
+        for place, write in enumerate(order):
+            share = max(1, budget // (len(order) - place))
+            found = self._rows(write, share)
+            budget -= len(found)
+            for row in found:
+                (sound if row[1] in GOOD else failed).append(row)
+            if budget <= 0:
+                break
+        return {
+            "sound": {"rows": sound, "weight": max(1.0, (rows - bad) / len(sound)) if sound else 1.0},
+            "failed": {"rows": failed, "weight": max(1.0, bad / len(failed)) if failed else 1.0},
+        }
+
+    def _rows(self, write: Write, most: int) -> list[tuple[Any, ...]]:
+        try:
+            tables = [read_stream(pa.py_buffer(piece)) for piece in write.reply.payload]
+            pieces = [self._piece(write, table, max(1, most // len(tables))) for table in tables]
+        except (*WRONG, IndexError):
+            return []  # the store will say so
+        return [row for rows in pieces for row in rows]
+
+    def _piece(self, write: Write, table: pa.Table, most: int) -> list[tuple[Any, ...]]:
+        points, statuses = numpy_column(table, "point"), numpy_column(table, "status")
+        chosen = self._choose(statuses, most)
+        if not write.whole:
+            chosen = chosen[write.accepted.contains_array(self._space.positions(points[chosen]))]
+        if not len(chosen):
+            return []
+        indices = points[chosen]
+        values = self._values(table.take(pa.array(chosen)))
+        columns = self._space.take(indices).arguments(self._parameters)
+        seconds = numpy_column(table, "seconds")[chosen].tolist()
+        shown = [[plain_value(value) for value in column] for column in columns]
+        return list(zip(indices.tolist(), statuses[chosen].tolist(), seconds, values, *shown, strict=True))
+
+    def _choose(self, statuses: NDArray[np.uint8], most: int) -> NDArray[np.int64]:
+        """Choose rows: of those that failed up to a third of the room, the others at random."""
+        bad = np.flatnonzero(~np.isin(statuses, GOOD))
+        good = np.flatnonzero(np.isin(statuses, GOOD))
+        bad = self._some(bad, max(most // 3, most - len(good)))
+        return np.sort(np.concatenate((bad, self._some(good, most - len(bad)))))
+
+    def _some(self, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+        if len(rows) <= most:
+            return rows
+        return np.take(rows, np.sort(self._random.sample(range(len(rows)), max(0, most))))
+
+    def _values(self, table: pa.Table) -> list[float | None]:
+        """Return the metric of rows; None where it is no finite number."""
+        if not self.metric:
+            self.metric = next(
+                (item.name for item in table.schema if item.name not in OURS and _is_number(item.type)), ""
+            )
+        values: list[float | None] = [None] * table.num_rows
+        for place, item in enumerate(table.schema):
+            if item.name == self.metric and _is_number(item.type):
+                for row, value in enumerate(table.column(place).to_pylist()):
+                    if value is not None and isfinite(value):
+                        values[row] = float(value)
+        return values
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _failed(write: Write) -> int:
+    return sum(b - a for status, ranges in write.reply.failed for a, b in ranges if status != "pruned")
+
+
+def parameters_of(space: Space, point: int) -> Mapping[str, Any]:
+    """Return the parameters of one point, in values that JSON can hold."""
+    return {name: plain_value(value) for name, value in space[point].items()}
