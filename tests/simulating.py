@@ -12,6 +12,7 @@ from swath.driver import Driver, Policy
 from swath.engines.simulated import NONSENSE, Plan, Simulated
 from swath.loop import drive
 from swath.messages import Crowded, Durable, Ending, Lost, Submit, Urgency
+from swath.progress import Progress
 
 
 class Ledger:
@@ -111,16 +112,28 @@ def simulate(seed):
     engine = Simulated(plan)
     ledger = Ledger(engine, behind)
     driver = Watched(total, policy=policy, now=0.0)
+    progress = Progress("simulated", total, now=0.0)
     try:
         engine.open()
-        conclusion = drive(driver, engine, ledger.append)
+        conclusion = drive(driver, engine, ledger.append, progress.feed)
         judge(total, plan, policy, engine, ledger, driver, conclusion)
+        compare(progress.snapshot(engine.now()), driver)
     except AssertionError as error:
         log = "\n".join(engine.log)
         pytest.fail(
             f"seed {seed}: {error}\n{total=}\n{plan}\n{policy}\n{log}\nagain: --first-seed {seed} --seeds 1"
         )
     return conclusion
+
+
+def compare(seen, driver):
+    """What a snapshot must agree with at the end of every simulated sweep."""
+    assert (seen.done, seen.saved, seen.running) == (len(driver.done), len(driver.done), 0)
+    assert sum(complaint.count for complaint in seen.complaints) == driver.failures
+    assert seen.utilisation is None or 0 <= seen.utilisation <= 1
+    for load in seen.workers:
+        assert load.slots or (load.cpu, load.memory, load.point, load.age) == (None, None, None, None)
+        assert load.point is None or 0 <= load.point < seen.total
 
 
 def judge(total, plan, policy, engine, ledger, driver, conclusion):

@@ -20,6 +20,7 @@ from swath.messages import (
     Joined,
     Left,
     Lost,
+    Measured,
     Recall,
     Reply,
     Returned,
@@ -380,6 +381,30 @@ def test_a_drain_with_a_grace_ends_when_that_is_over():
 
 
 # A thousand clusters.
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whoever_looks_at_the_slots_changes_nothing(seed):
+    plan = Plan(
+        seed=seed, workers=3, deaths=0.05, failing=0.2, excluded=0.1, lost=0.1, twice=0.1, measured=1.0
+    )
+    engine, policy = Simulated(plan), Policy(retries=1, patience=1e9)
+    said, looks, plain = [], [], Driver(300, policy=policy)
+
+    class Both(Driver):
+        def handle(self, event):
+            if isinstance(event, Measured):
+                looks.append(event)
+                assert super().handle(event) == []
+                return []
+            commands = super().handle(event)
+            said.append((commands, plain.handle(event)))
+            return commands
+
+    engine.open()
+    drive(Both(300, policy=policy), engine, Ledger(engine, 0.1).append)
+    assert all(watched == alone for watched, alone in said)
+    assert any(load.position is not None for look in looks for load in look.loads)
 
 
 def test_simulated_clusters(request):

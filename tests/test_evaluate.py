@@ -14,7 +14,7 @@ import pytest
 from swath.errors import ObjectiveError
 from swath.inside.crumb import AFTER, HERE, LIMIT
 from swath.inside.evaluate import MOST_FRAMES, MOST_TEXT, Evaluator, describe
-from swath.messages import Reply
+from swath.messages import LONGEST_COMPLAINT, MOST_COMPLAINTS, Reply, merge
 from swath.slot import cut_short
 from swath.space import Axis, Opaque, Space
 from swath.space.expressions import Expression
@@ -491,3 +491,47 @@ def test_what_is_no_function(evaluator):
         evaluator("f = 3", {"x": [1]})
     with pytest.raises(ObjectiveError, match=r"argument x is positional-only; swath calls with keywords"):
         evaluator("def f(x, /): return x", {"x": [1]})
+
+
+# What a reply tells of its failures and of its slowest point.
+
+
+def test_a_reply_tells_the_most_frequent_first_lines_and_where_to_find_one(evaluator):
+    source = """
+        def f(x):
+            if x % 2:
+                raise ValueError("odd\\nand more")
+            if x > 90:
+                return {1}
+            if x in (10, 20, 30, 40, 50, 60):
+                raise KeyError(x)
+        """
+    reply = evaluator(source, {"x": range(100)}).evaluate(0, 100, 30.0)
+    first, second, *others = reply.complaints
+    assert first == ("error", "ValueError: odd", 50, 1)
+    assert (second[0], second[2], second[3]) == ("invalid", 4, 92)
+    assert others == [("error", f"KeyError: {x}", 1, x) for x in (10, 20, 30)]
+    assert unpack(pack(reply)) == reply
+
+
+def test_what_failures_say_costs_a_reply_little_and_one_without_any_nothing(evaluator):
+    made = evaluator("def f(x):\n    if x: raise ValueError(str(x) * 10_000)", {"x": range(1000)})
+    reply = made.evaluate(0, 1000, 30.0)
+    assert len(reply.complaints) == MOST_COMPLAINTS
+    assert max(len(text) for _, text, *_ in reply.complaints) == LONGEST_COMPLAINT
+    assert made.evaluate(0, 1, 30.0).complaints == ()
+
+
+def test_a_reply_tells_its_slowest_point(evaluator):
+    made = evaluator("import time\ndef f(x): time.sleep(0.05 if x == 7 else 0)", {"x": range(10)})
+    seconds, point = made.evaluate(0, 10, 30.0).slowest
+    assert (seconds >= 0.05, point) == (True, 7)
+    assert made.evaluate(0, 0, 30.0).slowest is None
+
+
+def test_parts_of_a_batch_are_put_together():
+    one = Reply(((0, 2),), 2, complaints=(("error", "a", 1, 0), ("error", "b", 1, 1)), slowest=(2.0, 0))
+    two = Reply(((2, 4),), 2, complaints=(("error", "b", 2, 2),), slowest=(1.0, 3))
+    both = merge([two, one, Reply((), 0)])
+    assert both.complaints == (("error", "b", 3, 1), ("error", "a", 1, 0))
+    assert both.slowest == (2.0, 0)

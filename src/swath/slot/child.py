@@ -101,6 +101,7 @@ class Child:
         self._leash, its_leash = socket.socketpair()
         memory, self._evidence = nameless_file(mmap.PAGESIZE), nameless_file()
         self.crumb: MutableSequence[int] = _words(memory)
+        self.crumb[HERE] = NOWHERE
         self._output = Output(self.crumb)
         passed = (its_leash.fileno(), its_channel.fileno(), memory, self._evidence)
         try:
