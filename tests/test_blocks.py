@@ -223,3 +223,24 @@ def test_without_a_kernel_nothing_is_drawn(capsys):
     pytest.importorskip("IPython")
     assert not show(None)
     assert capsys.readouterr().out == ""
+
+
+def test_a_figure_is_a_page_in_a_frame_with_words_for_where_frames_are_not_shown(monkeypatch):
+    from bokeh.plotting import figure
+
+    from swath.views.notebook.figure import shown as showing
+
+    drawn = figure(title="<b>")
+    drawn.line([1, 2], [3, 4])
+    assert showing(drawn, "the error <of> beta") is drawn
+    sizes = {}
+    for resources in ("cdn", "inline"):
+        monkeypatch.setenv("BOKEH_RESOURCES", resources)
+        bundle = drawn._repr_mimebundle_(include=None)
+        assert bundle["text/plain"] == "the error <of> beta"
+        page = Page(bundle["text/html"])
+        assert page.tags == ["iframe"]  # what is in it is an attribute of it
+        assert "the error <of> beta" in page.text
+        sizes[resources] = len(bundle["text/html"])
+    assert sizes["cdn"] < 20_000
+    assert sizes["inline"] > 500_000

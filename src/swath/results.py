@@ -61,6 +61,9 @@ class Results(Analysis):
     def _table(self) -> _View:
         return self._look()
 
+    def _other(self, folder: Path) -> Results:
+        return Results(folder)
+
     @property
     def all(self) -> pd.DataFrame:
         """As ``frame``, with the rows of points that the definition no longer has.

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -152,6 +153,40 @@ def test_C06_a_wall_clock_that_jumps_by_days_and_to_1970_changes_nothing(jumping
     assert process.returncode == 0, said
     assert "not used" not in said
     all_ok(naps)
+
+
+AHEAD = """
+import time
+import distributed.batched, tornado.ioloop
+import swath
+
+def tomorrow():
+    return time.time() + 86400
+
+distributed.batched.time = tomorrow
+distributed.batched.parse_timedelta = lambda *given, **how: 0.5  # s between messages: the moment lasts longer
+tornado.ioloop.IOLoop.time = lambda loop: tomorrow()
+
+def square(x):
+    return x * x
+
+print(swath.Sweep(square, {"x": range(5)}, name="study").run(workers=2).frame.value.tolist())
+"""
+
+
+def test_C06_no_hour_is_kept_that_the_clock_before_ours_had_given(tmp_path):
+    """When the clock has jumped just before Dask's loop got ours, what was due by it would come a day late."""
+    (tmp_path / "script.py").write_text(AHEAD)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.stdout == "[0, 1, 4, 9, 16]\n", done.stderr
 
 
 def test_C06_only_timestamps_come_from_the_wall_clock():

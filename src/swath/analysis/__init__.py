@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swath.analysis.names import demand, enumerated, needed
-from swath.analysis.tables import Part, numeric, target
+from swath.analysis.tables import Part, numeric, target, varying
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import xarray as xr
 
+    from swath.analysis.comparing import Comparison
     from swath.analysis.failing import Failures
     from swath.analysis.tables import Table
     from swath.definition import Definition
@@ -35,6 +36,10 @@ class Analysis(ABC):
     @abstractmethod
     def _table(self) -> Table:
         """Return the rows as they are now."""
+
+    @abstractmethod
+    def _other(self, folder: Path) -> Analysis:
+        """Return the rows of another run."""
 
     @property
     def definition(self) -> Definition:
@@ -117,7 +122,7 @@ class Analysis(ABC):
         if expression is not None:
             chosen &= holds(table.frame, expression, (*space.names, *space.derived))
             said.insert(0, expression)
-        return Selection(Part(table, np.flatnonzero(chosen)), " and ".join(said))
+        return Selection(self, Part(table, np.flatnonzero(chosen)), " and ".join(said))
 
     def best(self, n: int = 1, by: str | None = None) -> pd.DataFrame:
         """Return the best points.
@@ -286,6 +291,78 @@ class Analysis(ABC):
             confidence=confidence,
         )
 
+    def importance(
+        self, metric: str | None = None, method: str = "rank", *, parameters: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Say how much of a metric follows from each parameter alone.
+
+        Parameters
+        ----------
+        metric : str, optional
+            A metric that is a number, or ``seconds``. Default: the one that the definition minimizes or maximizes, or
+            the only one there is.
+        method : {"rank", "ped-anova"}
+            ``rank``: the share of the variance of the metric's ranks that lies between the values of the parameter, less
+            what chance would put there; 0 is nothing, 1 everything. ``ped-anova``: what separates the best tenth
+            of the points from the others, as shares that sum to 1; needs Optuna and at least 50 points.
+        parameters : sequence of str, optional
+            Which. Default: all that vary but replicates, which are those made by ``seeds`` and one named ``seed``.
+
+        Returns
+        -------
+        DataFrame
+            A row for each parameter, the most important first: ``parameter``, ``importance``, for ``rank`` also
+            Spearman's ``correlation`` where values are numbers, the number of different ``values``, and ``n``, how many
+            points were looked at: those that are ``ok`` and have the metric and the parameter; at most 4,000, drawn
+            at random, for ``ped-anova``. ``attrs["label"]`` says what the importance is. What two parameters only do
+            together is in neither.
+
+        Raises
+        ------
+        UsageError
+            A name is unknown, there are too few points, or Optuna is not installed.
+        """
+        from swath.analysis.importance import importance  # noqa: PLC0415
+
+        table = self._table()
+        name = target(table, metric)
+        if parameters is None:
+            parameters = varying(table)
+        for parameter in parameters:
+            demand(parameter, table.definition.space.names, "parameter")
+        largest = name == table.definition.maximize
+        return importance(
+            table.frame, parameters, name, table.definition.space, largest=largest, method=method
+        )
+
+    def compare(self, other: Analysis | str | Path, *, rtol: float = 0.0) -> Comparison:
+        """Compare with other rows, point by point.
+
+        Parameters
+        ----------
+        other : Results, Selection or path
+            The other rows, or the folder of a run.
+        rtol : float
+            Difference up to which numbers are equal, as a part of the larger one.
+
+        Returns
+        -------
+        Comparison
+            What is in both and has ``changed``, what is ``only_here`` and ``only_there``, and a ``summary`` in words.
+            Points are the same if their parameters have the same content; a parameter that only one side has is left
+            out if it has one value there. How long a point took and who computed it is not compared.
+
+        Raises
+        ------
+        UsageError
+            There is no run in the folder, or a parameter that only one side has varies there.
+        """
+        from swath.analysis.comparing import compare  # noqa: PLC0415
+
+        if not isinstance(other, Analysis):
+            other = self._other(Path(other))
+        return compare(self._table(), other._table(), rtol)  # noqa: SLF001  of the same class
+
     def to_xarray(self, metrics: Sequence[str] | None = None, *, layout: str | None = None) -> xr.Dataset:
         """Make a labelled array.
 
@@ -350,12 +427,16 @@ class Analysis(ABC):
 class Selection(Analysis):
     """Some rows of a run, as they were when they were selected; made by `Analysis.where`."""
 
-    def __init__(self, part: Part, said: str) -> None:
+    def __init__(self, origin: Analysis, part: Part, said: str) -> None:
+        self._origin = origin
         self._part = part
         self._said = said
 
     def _table(self) -> Part:
         return self._part
+
+    def _other(self, folder: Path) -> Analysis:
+        return self._origin._other(folder)  # noqa: SLF001  of the same class
 
     @property
     def statuses(self) -> dict[str, int]:

@@ -99,3 +99,19 @@ def target(table: Table, metric: str | None) -> str:
         )
     demand(name, (*there, "seconds"), "metric that is a number")
     return name
+
+
+def varying(table: Table) -> list[str]:
+    """Return the parameters that vary, without those that only tell replicates apart."""
+    from swath.analysis.levels import coded  # noqa: PLC0415  start-up: pandas
+
+    space = table.definition.space
+    seeds = {
+        name
+        for axes in space.blocks
+        for axis in axes
+        if axis.form is not None and axis.form[0] == "seeds"
+        for name in axis.names
+    }
+    others = [name for name in space.names if name not in seeds and name != "seed"]
+    return [name for name in others if len(coded(table.frame[name])[1]) > 1]

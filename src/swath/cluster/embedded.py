@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from distributed import LocalCluster, Scheduler
+    from distributed.utils import LoopRunner
 
     from swath.engines import Page
     from swath.messages import Batch, Event
@@ -78,6 +79,7 @@ class Embedded:
         self._addresses: dict[str, str] = {}
         self._background: Background | None = None
         self._cluster: LocalCluster | None = None
+        self._runner: LoopRunner | None = None
         self.client: Any = None  # a Client, once there is one
         self._closed = False
         self._over = threading.Event()
@@ -96,6 +98,7 @@ class Embedded:
     def _start(self) -> LocalCluster:
         import dask  # noqa: PLC0415  # imported while the children start
         from distributed import Client, LocalCluster, Worker  # noqa: PLC0415
+        from distributed.utils import LoopRunner  # noqa: PLC0415
 
         class Quiet(Worker):  # type: ignore[misc]  # distributed is not typed
             """A worker whose own pages are not loaded: LocalCluster asks for them as soon as it is told where."""
@@ -105,7 +108,12 @@ class Embedded:
 
         # Not what the environment or a file says: it could have modules loaded, or strangers let in.
         with dask.config.set({**dask.config.merge(*dask.config.defaults), **QUIET}):
+            self._runner = LoopRunner()
+            self._runner.start()
+            # Before anything runs on it: an hour that was noted by another clock may never come.
+            keep_steady(self._runner.loop)
             self._cluster = LocalCluster(
+                loop=self._runner.loop,
                 n_workers=self._size,
                 threads_per_worker=THREADS,
                 processes=False,
@@ -118,7 +126,6 @@ class Embedded:
                 memory_limit=0,
             )
             self.client = Client(self._cluster, set_as_default=False)
-        keep_steady(self.client.loop)
         logging.getLogger("distributed.batched").addFilter(_is_news)
         self._background = Background(self.client.loop.asyncio_loop)
         return self._cluster
@@ -188,6 +195,8 @@ class Embedded:
         for part in filter(None, (self.client, self._cluster)):
             with contextlib.suppress(Exception):
                 part.close(timeout=5)
+        if self._runner is not None:
+            self._runner.stop()
 
 
 async def _show(scheduler: Scheduler, page: Page) -> None:

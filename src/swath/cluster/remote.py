@@ -397,12 +397,13 @@ def _quiet(status: str) -> str:
 async def _client(address: str, patience: float) -> Client:
     from distributed import Client  # noqa: PLC0415  # imported only where a sweep runs on Dask
     from distributed.versions import VersionMismatchWarning  # noqa: PLC0415
+    from tornado.ioloop import IOLoop  # noqa: PLC0415
 
     # What a client meets, and who has other versions, we report ourselves.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore", VersionMismatchWarning)
+    keep_steady(IOLoop.current())
     client = Client(address, asynchronous=True, set_as_default=False, timeout=patience, name="swath")
-    keep_steady(client.loop)
     try:
         return await client
     except BaseException:
