@@ -240,7 +240,7 @@ class _View:
         return study(
             self.frame,
             self.definition,
-            tuple(self.assembly.metrics),
+            self.metrics,
             total=space.size - past.excluded,
             excluded=past.excluded,
             folder=self.folder,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from swath.analysis.failing import Failures
     from swath.analysis.tables import Table
     from swath.definition import Definition
+    from swath.views.figures.study import Study
+    from swath.views.plots import Plots
 
 
 class Analysis(ABC):
@@ -81,6 +83,21 @@ class Analysis(ABC):
 
         table = self._table()
         return failures(table.frame, table.definition.space.names)
+
+    @property
+    def study(self) -> Study:
+        """Columns and their description, as figures take them."""
+        from swath.views.studies import study  # noqa: PLC0415  Bokeh
+
+        table = self._table()
+        return study(table.frame, table.definition, table.metrics, total=len(table.frame), excluded=0)
+
+    @property
+    def plot(self) -> Plots:
+        """Figures of the rows: ``plot.heatmap()``, ``plot.parallel()``, ``plot.slice()`` and others."""
+        from swath.views.plots import Plots  # noqa: PLC0415  Bokeh
+
+        return Plots(self)
 
     def where(self, expression: str | None = None, /, **values: Any) -> Selection:
         """Select rows.

@@ -35,7 +35,7 @@ def study(
     *,
     total: int,
     excluded: int,
-    folder: Path,
+    folder: Path | None = None,
 ) -> Study:
     """Describe a run to figures.
 
@@ -90,7 +90,7 @@ def study(
         total=total,
         excluded=excluded,
         pending=_pending(space, frame, total, {name: axes[name] for name in varying}),
-        show=f"swath show {shlex.quote(str(folder))}",
+        show="" if folder is None else f"swath show {shlex.quote(str(folder))}",
     )
 
 

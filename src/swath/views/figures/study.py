@@ -17,7 +17,7 @@ from bokeh.models import CDSView, ColumnDataSource, IndexFilter
 
 from swath.views.figures.axes import Axis, words
 from swath.views.palette import FINE, STATUS
-from swath.views.text import cut, plain
+from swath.views.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,9 +37,11 @@ FEW: Final = 12
 """Values of an axis up to which marks are spread around them, by at most `SPREAD`."""
 SPREAD: Final = 0.025
 STATUSES: Final = tuple(STATUS)
-FAILURE: Final = 600
-"""Columns of a failure's text that travel with a mark; of the most telling ones, more does (`LONG`)."""
-LONG: Final = 8000
+FAILURE, LONG, FIRST = 600, 8000, 120
+"""Characters of a failure's text that travel with a mark: of most; of the first of each kind; once `ROOM` is used up."""
+KINDS: Final = 20
+ROOM: Final = 400_000
+"""Characters of failures' texts in a document, about."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -275,16 +277,23 @@ class Points:
         }
 
     def _failures(self) -> list[str]:
-        """Return the texts of failures: the first of each kind at length, the others shorter."""
+        """Return the texts of failures, those of a kind that was there before shorter."""
         texts = []
         seen: set[str] = set()
+        left = ROOM
         for row in self.rows.tolist():
             text = (self.study.failure[row] if len(self.study.failure) else None) or ""
             head = text.partition("\n")[0]
-            texts.append(cut(plain(text, lines=True), FAILURE if head in seen else LONG))
-            if len(seen) < 20:
-                seen.add(head)
+            room = FIRST if left <= 0 else FAILURE if head in seen or len(seen) >= KINDS else LONG
+            seen.add(head)
+            texts.append(_cut(plain(text, lines=True), room))
+            left -= len(texts[-1])
         return texts
+
+
+def _cut(text: str, room: int) -> str:
+    """Shorten a text in the middle: its first line says what, its last ones where."""
+    return text if len(text) <= room else f"{text[: room // 2]} … {text[-room // 2 :]}"
 
 
 def _spread(axis: Axis, coordinates: Floats) -> NDArray[np.float32]:

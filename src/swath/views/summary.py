@@ -1,0 +1,129 @@
+"""A run in words: what was swept, how long it took, what was best, what failed and why most often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swath.views.figures.axes import number
+from swath.views.text import count, cut, duration, plain, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swath.views.figures.study import Study
+
+REASONS = 3
+"""Kinds of failure that are told."""
+VALUES = 4
+"""Values of a parameter that are listed."""
+WORKERS = 4
+
+
+def paragraphs(study: Study) -> Iterator[str]:
+    """Yield what is to be said, as HTML without any of the run's own."""
+    yield _swept(study)
+    if len(study):
+        yield _spent(study)
+        yield from _best(study)
+        yield from _failed(study)
+
+
+def _code(text: object, room: int = 160) -> str:
+    return f"<code>{escape(cut(plain(text), room))}</code>"
+
+
+def _swept(study: Study) -> str:
+    done = len(study)
+    what = (
+        f"{plural(done, 'point')} evaluated"
+        if not study.left
+        else f"{count(done)} of {plural(study.total, 'point')} evaluated"
+    )
+    text = f"<b>{what}.</b>"
+    if study.left:
+        text += f" {count(study.left)} have no row yet."
+    if study.parameters:
+        text += f" Varied: {'; '.join(_axis(study, name) for name in study.parameters)}."
+    else:
+        text += " No parameter varies."
+    if study.constants:
+        fixed = ", ".join(
+            f"{_code(name, 40)} = {_code(value, 60)}" for name, value in list(study.constants.items())[:12]
+        )
+        text += f" Constant: {fixed}."
+    return text
+
+
+def _axis(study: Study, name: str) -> str:
+    axis = study.axes[name]
+    if name in study.replicates:
+        return f"{_code(name, 40)} ({plural(len(axis.values), 'replicate')})"
+    if not axis.is_numeric or 0 < len(axis.values) <= VALUES:
+        places = [float(place) for place in (axis.values if axis.is_numeric else range(len(axis.values)))]
+        listed = ", ".join(_code(axis.label(place), 40) for place in places[:VALUES])
+        more = f" and {count(len(places) - VALUES)} more" if len(places) > VALUES else ""
+        return f"{_code(name, 40)} ({listed}{more})"
+    many = f"{count(len(axis.values))} values " if axis.values else ""
+    return f"{_code(name, 40)} ({many}from {_code(axis.label(axis.low))} to {_code(axis.label(axis.high))})"
+
+
+def _spent(study: Study) -> str:
+    ends = study.started + study.seconds
+    span = float(ends.max() - study.started.min())
+    slowest = int(np.argmax(study.seconds))
+    text = (
+        f"From the first start to the last end it took {duration(span)}, "
+        f"on {plural(len(np.unique(study.worker)), 'worker')}, which spent {duration(float(study.seconds.sum()))} on points: "
+        f"half of them took up to {_seconds(float(np.median(study.seconds)))}"
+    )
+    if len(study) > 1:
+        text += f", the slowest, point {study.points[slowest]}, {_seconds(float(study.seconds[slowest]))}"
+    again = int((study.attempts > 1).sum())
+    return text + (f"; {count(again)} ran more than once." if again else ".")
+
+
+def _seconds(seconds: float) -> str:
+    if seconds >= 1:
+        return duration(seconds)
+    return f"{1000 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} µs"
+
+
+def _best(study: Study) -> Iterator[str]:
+    if study.best is None:
+        return
+    row = study.best
+    value = number(float(study.columns[study.metric][row]))
+    text = f"<b>Best:</b> {_code(study.metric, 40)} = <b>{escape(value)}</b> at point {study.points[row]}"
+    where = [
+        f"{_code(name, 40)} = {_code(study.axes[name].label(float(study.columns[name][row])), 60)}"
+        for name in study.parameters
+        if not np.isnan(study.columns[name][row])
+    ]
+    yield text + (f", with {', '.join(where)}." if where else ".")
+
+
+def _failed(study: Study) -> Iterator[str]:
+    bad = np.flatnonzero(study.failed).tolist()
+    if not bad:
+        yield "No point failed."
+        return
+    kinds: Counter[str] = Counter()
+    example: dict[str, int] = {}
+    for row in bad:
+        head = (study.failure[row] or "").partition("\n")[0]
+        kinds[head] += 1
+        example.setdefault(head, int(study.points[row]))
+    share = 100 * len(bad) / len(study)
+    ways = ", ".join(
+        f"{count(n)} {status}" for status, n in study.statuses.items() if status not in ("ok", "pruned")
+    )
+    reasons = "; ".join(
+        f"{count(n)} {'time' if n == 1 else 'times'} {_code(head or 'without a text')}, such as point {example[head]}"
+        for head, n in kinds.most_common(REASONS)
+    )
+    more = f"; {plural(len(kinds) - REASONS, 'other reason')}" if len(kinds) > REASONS else ""
+    yield f"<b>{plural(len(bad), 'point')} failed</b> ({share:.2g} %: {ways}). Most often: {reasons}{more}."
