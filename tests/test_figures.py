@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bokeh.core.validation.check import check_integrity
+from bokeh.document import Document
+from bokeh.models import ColumnDataSource
 
 from saving import Session, study
+from swath.errors import UsageError
 from swath.messages import STATUSES
 from swath.results import Results
 from swath.store import commits
 from swath.views import palette
 from swath.views.figures.axes import MANY, Axis, coded
+from swath.views.figures.heatmap import count, heatmap
+from swath.views.figures.overview import overview
+from swath.views.figures.slices import best_so_far, mean_along
 from swath.views.figures.study import MOST, Points
 
 
@@ -144,3 +151,206 @@ def test_a_sample_has_the_best_and_some_failures(folder):
     assert set(points.study.ranked()[:100].tolist()) <= set(points.rows.tolist())
     assert points.rows.tolist() == Points(points.study).rows.tolist()
     assert all(len(column) == MOST for column in points.source.data.values())
+
+
+# Figures.
+
+
+def save(folder, definition, statuses, **metrics):
+    with Session(folder, definition) as session:
+        session.save(0, len(statuses), statuses=statuses, **metrics)
+    return Results(folder)
+
+
+@pytest.fixture
+def results(folder):
+    """Eight points, of which one failed; error is a + b / 10 + seed / 100."""
+    definition = study(parameters={"a": [1, 2], "b": ["x", "y"], "seed": [0, 1]})
+    error = [a + b / 10 + seed / 100 for a in (1, 2) for b in (0, 1) for seed in (0, 1)]
+    return save(folder, definition, ["ok"] * 7 + ["error"], error=[*error[:7], None], note=["t"] * 7 + [None])
+
+
+def test_cells_are_means_over_the_other_parameters(results):
+    found = count(results.study, "a", "b", "error")
+    assert found.value == pytest.approx([1.005, 2.005, 1.105, 2.10])
+    assert (found.rows.tolist(), found.failed.tolist()) == ([2, 2, 2, 2], [0, 0, 0, 1])
+    by_hand = results.frame.groupby(["b", "a"])["error"]
+    for statistic, series in (
+        ("mean", by_hand.mean()),
+        ("best", by_hand.min()),
+        ("count", by_hand.count()),
+        ("std", by_hand.std()),
+    ):
+        cells = count(results.study, "a", "b", "error", statistic).value
+        assert cells == pytest.approx(series.to_numpy(float), nan_ok=True), statistic
+    assert count(results.study, "a", "b", "error", "seconds").value == pytest.approx([0.25] * 4)
+
+
+def test_the_best_of_a_cell_is_the_largest_where_that_is_better(folder):
+    definition = study(parameters={"a": [1, 2], "b": [1, 2]}, minimize=None, maximize="error")
+    found = save(folder, definition, ["ok"] * 4, error=[1.0, 4.0, 2.0, 3.0]).study
+    assert count(found, "a", "b", "error", "best").value.tolist() == [1, 2, 4, 3]
+    assert found.points[found.best] == 1
+    assert best_so_far(found)[1].tolist() == [1, 4, 4]
+
+
+def test_cells_that_failed_are_to_come_or_are_excluded(folder):
+    definition = study(parameters={"a": [1, 2, 3], "b": [1, 2, 3]}, where="a < 3 or b < 3")
+    found = save(folder, definition, ["ok", "crash", "ok", "ok"], error=[1.0, None, 2.0, 3.0]).study
+    cells = count(found, "b", "a", "error")
+    assert cells.rows.tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert cells.failed.tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0]
+    assert cells.pending.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 0]
+    plot = heatmap(Points(found), "b", "a")
+    (drawn,) = [glyph.data_source for glyph in plot.renderers if glyph.data_source.name == "cells"][:1]
+    assert drawn.data["cell"].tolist() == list(range(8))  # the last one is blank
+
+
+def test_the_best_so_far_is_that_of_all_finished_rows(results):
+    found = results.study
+    steps, values = best_so_far(found)
+    assert (steps.tolist(), values.tolist()) == ([1, 8], [1.0, 1.0])
+    assert len(found.finished) == 8
+
+
+def test_a_slice_shows_means_over_all_rows(results):
+    found = results.study
+    places, means = mean_along(found.axes["a"], found.columns["a"], found.columns["error"])
+    assert places.tolist() == [0, 1]
+    by_hand = results.frame.groupby("a")["error"].mean()
+    assert means == pytest.approx(by_hand.to_numpy())
+
+
+def drawn(figure):
+    """Put a figure into a document, as a page would, and return what Bokeh has to say against it."""
+    document = Document()
+    document.add_root(figure)
+    document.to_json()
+    return check_integrity(document.models)
+
+
+def sound(figure):
+    issues = drawn(figure)
+    assert issues.error == []
+    assert issues.warning == []
+
+
+def kinds(results):
+    return {
+        "heatmap": results.plot.heatmap,
+        "facets": lambda: results.plot.heatmap("a", "b", facet="seed"),
+        "parallel": results.plot.parallel,
+        "slice": results.plot.slice,
+        "one slice": lambda: results.plot.slice("b"),
+        "history": results.plot.history,
+        "importance": results.plot.importance,
+        "workers": results.plot.workers,
+        "dark": lambda: results.plot.overview(dark=True),
+    }
+
+
+def test_all_figures_are_sound_and_made_anew_for_every_document(results):
+    for name, make in kinds(results).items():
+        first, second = make(), make()
+        sound(first)
+        sound(second)
+        assert not set(first.references()) & set(second.references()), name
+
+
+ODD = {
+    "no parameter varies": {"parameters": {"a": 1}},
+    "one parameter": {"parameters": {"a": [1, 2, 3]}},
+    "anything": {"parameters": {"a": ["x", None, True, 0.5, [1, 2], {"k": 1}], "b": [False, True]}},
+    "conditional": {"parameters": {"a": ["x", "y"], "b": {"values": [1, 2], "when": 'a == "x"'}}},
+    "nothing to optimise": {"parameters": {"a": [1, 2], "b": [3, 4]}, "minimize": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("no parameter varies", "number"),
+        ("no parameter varies", "no rows"),
+        ("one parameter", "all failed"),
+        ("anything", "number"),
+        ("anything", "no rows"),
+        ("conditional", "array"),
+        ("conditional", "inf"),
+        ("nothing to optimise", "text"),
+        ("nothing to optimise", "none"),
+    ],
+)
+def test_odd_studies_are_drawn(folder, name, metric):
+    definition = study(**ODD[name])
+    n = definition.space.size
+    metrics = {
+        "number": {"error": [float(i) for i in range(n)]},
+        "text": {"error": ["<b>"] * n},
+        "array": {"error": [[1.0, 2.0]] * n},
+        "inf": {"error": [float("inf")] * n},
+        "none": {"other": [None] * n},
+    }.get(metric, {"other": [None] * n})
+    if metric == "no rows":
+        with Session(folder, definition):
+            pass
+        found = Results(folder).study
+    else:
+        found = save(folder, definition, ["error" if metric == "all failed" else "ok"] * n, **metrics).study
+    sound(overview(found))
+
+
+def test_hostile_names_are_no_formula(folder):
+    definition = study(parameters={"$$x$$": ["\\(a\\)", "$$b$$"], "\\[c\\]": [1, 2]}, minimize="$$m$$")
+    found = save(folder, definition, ["ok"] * 4, **{"$$m$$": [1.0, 2.0, 3.0, 4.0]}).study
+    page = overview(found)
+    sound(page)
+    for model in page.references():
+        texts = [
+            getattr(model, name, None) for name in ("axis_label", "title", "text", "major_label_overrides")
+        ]
+        for text in texts:
+            for each in [*text.values()] if isinstance(text, dict) else [text]:
+                assert not (isinstance(each, str) and ("$$" in each or "\\(" in each or "\\[" in each))
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer"),
+    [
+        (lambda plot: plot.heatmap("aa", "b"), "there is no parameter that varies named 'aa', there is a, b, seed; did you mean 'a'?"),
+        (lambda plot: plot.heatmap("a", "a"), "x and y are both 'a'; a heat map needs two different parameters"),
+        (lambda plot: plot.heatmap(metric="eror"), "there is no metric that is a number named 'eror', there is error; did you mean 'error'?"),
+        (lambda plot: plot.heatmap(metric="note"), "there is no metric that is a number named 'note', there is error"),
+        (lambda plot: plot.heatmap(statistic="median"), "statistic is one of mean, best, count, std, seconds, not 'median'"),
+        (lambda plot: plot.heatmap(facet="c"), "there is no parameter that varies named 'c', there is a, b, seed"),
+        (lambda plot: plot.parallel("a", "erro"), "there is no column that varies or is a metric named 'erro'"),
+        (lambda plot: plot.slice("q"), "there is no column that varies or is a metric named 'q'"),
+        (lambda plot: plot.history("q"), "there is no metric that is a number named 'q', there is error"),
+    ],
+)  # fmt: skip
+def test_unknown_names_are_refused_with_a_way_out(results, ask, answer):
+    with pytest.raises(UsageError) as raised:
+        ask(results.plot)
+    assert str(raised.value).startswith(answer)
+
+
+def test_figures_that_cannot_be_say_why(folder):
+    found = save(folder, study(parameters={"a": [1, 2]}), ["ok"] * 2, note=["x", "y"])
+    with pytest.raises(UsageError, match="a heat map needs two parameters that vary; in study vary: a"):
+        found.plot.heatmap()
+    with pytest.raises(UsageError, match="study has no metric that is a number yet"):
+        found.plot.history()
+
+
+def test_a_part_of_the_rows_has_figures_too(results):
+    part = results.where("a == 1")
+    assert len(part.study) == part.study.total == 4
+    sound(part.plot.parallel())
+
+
+def test_a_sample_says_so(folder):
+    n = 5000
+    found = save(
+        folder, study(parameters={"a": {"range": [n]}}), ["ok"] * n, error=[float(i) for i in range(n)]
+    )
+    assert found.plot.parallel().title.text.text.endswith("4,000 of 5,000 points")
+    assert sum(len(source.data["point"]) for source in found.plot.slice("a").select({"type": ColumnDataSource}) if "uorder" in source.data) <= MOST  # fmt: skip

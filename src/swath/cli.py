@@ -334,6 +334,26 @@ def results(name: str, out: Path, form: str, failures: bool, **choice: Any) -> N
 
 @sweep.command()
 @click.argument("name", metavar="RUN")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Where to write it; - is standard output.  [default: the sweep's name with .html, here]",
+)
+@click.option("--title", help="Heading of the page.  [default: the sweep's name]")
+@OUT
+def report(name: str, output: str | None, title: str | None, out: Path) -> None:
+    """Write what RUN has given as one HTML file that opens without a network."""
+    from swath.commands import report as reporting
+    from swath.commands import runs
+
+    written = reporting.write(runs.find(name, out), output, title or "")
+    if written:
+        _say(f"Written: {written}")
+
+
+@sweep.command()
+@click.argument("name", metavar="RUN")
 @click.option("--points", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
 @click.option(
     "--rtol",

@@ -182,9 +182,7 @@ class Plots:
         """Draw how much of a metric follows from each parameter; see `swath.analysis.Analysis.importance`."""
         found = self._rows.importance(metric, method)
         shares = dict(zip(found["parameter"], found["importance"].astype(float), strict=True))
-        return bars.importance(
-            shares, title=f"Importance: {found.attrs['label']}", look=_look(dark=dark), height=height
-        )
+        return bars.importance(shares, measure=found.attrs["label"], look=_look(dark=dark), height=height)
 
     def workers(self, *, dark: bool = False) -> LayoutDOM:
         """Draw how much each worker did, and when."""

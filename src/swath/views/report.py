@@ -35,19 +35,22 @@ FEWEST: Final = 250
 """Marks that are drawn in any case."""
 GENERATOR: Final = "swath report"
 
-_TEMPLATE: Final = """{% extends base %}
+_POLICY: Final = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "font-src data:"
+)
+_TEMPLATE: Final = """
 {% block preamble %}
-<meta name="generator" content="{{ generator }}">
+<meta name="generator" content="{{ generator | e }}">
 <meta name="viewport" content="width=device-width">
 <meta name="referrer" content="no-referrer">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:">
-<style>{{ style }}</style>
+<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
 {% endblock %}
-{% block inner_contents %}
+{% block postamble %}<style>{{ style }}</style>{% endblock %}
+{% block contents %}
 <header>{{ header }}</header>
 <main>{{ super() }}</main>
-<footer>{{ footer }}</footer>
+<footer>{{ footer | e }}</footer>
 <script>{{ script }}</script>
 {% endblock %}
 """
@@ -95,7 +98,7 @@ def report(
     *,
     title: str = "",
     shares: Mapping[str, float] | None = None,
-    measure: str = "Importance",
+    measure: str = "",
     warnings: Sequence[str] = (),
     when: str = "",
 ) -> str:
@@ -124,6 +127,7 @@ def report(
     heading = title or study.name
     texts = {
         "generator": f"{GENERATOR} {__version__}",
+        "policy": _POLICY,
         "style": css() + _STYLE,
         "script": _SCRIPT.replace("LIGHT", json.dumps(_colours(LIGHT))).replace(
             "DARK", json.dumps(_colours(DARK))

@@ -95,7 +95,7 @@ def _bars(
 
 
 def importance(
-    shares: Mapping[str, float], *, title: str = "Importance", look: Look = LIGHT, height: int = 0
+    shares: Mapping[str, float], *, measure: str = "", look: Look = LIGHT, height: int = 0
 ) -> figure:
     """Draw how much each parameter matters, the most important one on top.
 
@@ -103,8 +103,8 @@ def importance(
     ----------
     shares : mapping of str to float
         By parameter, at least 0.
-    title : str
-        Says by which measure.
+    measure : str
+        What is measured, for the axis.
     look : Look
         Of the page.
     height : int
@@ -112,7 +112,15 @@ def importance(
     """
     ranked = sorted(shares.items(), key=lambda item: -item[1])[:MOST]
     names, values = [name for name, _ in ranked], [max(0.0, value) for _, value in ranked]
-    return _bars(title, names, values, [f"{value:.2f}" for value in values], look, look.accent, height=height)
+    made = _bars(
+        "Importance", names, values, [f"{value:.2f}" for value in values], look, look.accent, height=height
+    )
+    if measure:
+        made.xaxis.visible = True
+        made.min_border_bottom = 44
+        label(made.xaxis[0], measure)
+        ticks(made.xaxis[0], {})
+    return made
 
 
 def workers(study: Study, *, look: Look = LIGHT) -> figure:

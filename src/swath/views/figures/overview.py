@@ -32,7 +32,7 @@ def overview(
     *,
     points: Points | None = None,
     shares: Mapping[str, float] | None = None,
-    measure: str = "Importance",
+    measure: str = "",
     look: Look = LIGHT,
 ) -> LayoutDOM:
     """Lay out all figures of a study, with one selection.
@@ -46,7 +46,7 @@ def overview(
     shares : mapping of str to float, optional
         How much each parameter matters; not shown if not known.
     measure : str
-        Title of that figure.
+        What that is.
     look : Look
         Of the page.
     """
@@ -84,7 +84,7 @@ def _relations(
     if study.metric:
         beside.append(history(points, look=look, brush=brush, height=320))
     if shares:
-        beside.append(bars.importance(shares, title=measure, look=look, height=320))
+        beside.append(bars.importance(shares, measure=measure, look=look, height=320))
     if beside:
         found.append(row(*beside, sizing_mode="stretch_width", spacing=GAP))
     names = study.parameters[:SLICES] if study.metric else ()
@@ -97,7 +97,7 @@ def _relations(
 def _details(points: Points, brush: Brush, look: Look) -> LayoutDOM:
     shown, copy = panel(points, brush, look=look)
     left = column(table(points, brush, look=look, height=360), sizing_mode="stretch_width")
-    right = column(shown, copy, width=420, spacing=6)
+    right = column(shown, copy, width=380, spacing=6)
     return row(left, right, sizing_mode="stretch_width", spacing=GAP)
 
 

@@ -237,7 +237,7 @@ def best_so_far(study: Study) -> tuple[Floats, Floats]:
     values = np.where(study.failed, np.nan, study.columns[study.metric])[study.finished] * study.sign
     values = np.where(np.isfinite(values), values, np.inf)
     best = np.minimum.accumulate(values)
-    steps = np.flatnonzero(np.diff(best, prepend=np.inf) < 0)
+    steps = np.flatnonzero(best < np.append(np.inf, best[:-1]))
     if not len(steps):
         return np.empty(0), np.empty(0)
     places = np.append(steps + 1, len(values)).astype(float)

@@ -144,7 +144,12 @@ def table(points: Points, brush: Brush, *, look: Look = LIGHT, height: int = 340
         {"row": first, **{key: _taken(source.data[key], first) for key in shown.values()}}, name="rows"
     )
     columns = [
-        TableColumn(field=key, title=said(name, 24), formatter=_formatter(source.data[key]))
+        TableColumn(
+            field=key,
+            title=said(name, 24),
+            width=_width(source.data[key]),
+            formatter=_formatter(source.data[key]),
+        )
         for name, key in shown.items()
     ]
     made = DataTable(
@@ -154,7 +159,7 @@ def table(points: Points, brush: Brush, *, look: Look = LIGHT, height: int = 340
         sizing_mode="stretch_width",
         index_position=None,
         reorderable=False,
-        fit_columns=len(columns) <= 12,
+        fit_columns=len(columns) <= 10,
         row_height=26,
         stylesheets=[sheet(look, _STYLE.format(font=FONT, **_variables(look)))],
     )
@@ -183,6 +188,12 @@ def _rank(points: Points) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def _taken(column: Any, places: np.ndarray[Any, np.dtype[np.int64]]) -> Any:
     return [column[i] for i in places.tolist()] if isinstance(column, list) else column[places]
+
+
+def _width(column: Any) -> int:
+    """Return pixels, enough for most cells."""
+    longest = max((len(cell) for cell in column[:ROWS]), default=0) if isinstance(column, list) else 10
+    return min(220, max(72, 24 + 7 * longest))
 
 
 def _formatter(column: Any) -> Any:
