@@ -56,10 +56,10 @@ class Effort:
         self._waiting += 1
         self._begin(now)
 
-    def end(self, now: float, batch: int, seconds: float | None = None) -> bool:
-        """Take in that a batch is over, after so many ``seconds``, else after the time that it ran; tell whether it was here."""
+    def end(self, now: float, batch: int, seconds: float | None = None) -> None:
+        """Take in that a batch is over, after so many ``seconds``, else after the time that it ran."""
         if batch not in self._queue:
-            return False
+            return
         began = self._queue.pop(batch)
         if began is None:
             self._waiting -= 1
@@ -68,7 +68,6 @@ class Effort:
             self._spent += now - began if seconds is None else seconds
         self._begin(now)
         self.look(now)
-        return True
 
     def drop(self, now: float) -> None:
         """Take in that nothing is expected of what was sent."""

@@ -17,7 +17,7 @@ from swath.cluster.clock import keep_steady
 from swath.cluster.handshake import shortfall
 from swath.cluster.worker import LOOK, POOLS, admit
 from swath.errors import UsageError
-from swath.messages import Measured
+from swath.messages import Measured, Noted
 from swath.slot.pool import Pool
 
 if TYPE_CHECKING:
@@ -150,7 +150,10 @@ class Embedded:
     def _look(self, post: Callable[[Event], None]) -> None:
         while not self._over.wait(LOOK):
             for name, pool in self.pools.items():
-                post(Measured(time.monotonic(), name, pool.measure()))
+                try:
+                    post(Measured(time.monotonic(), name, pool.measure()))
+                except Exception as error:  # noqa: BLE001  # it is for people: nothing depends on it
+                    post(Noted(time.monotonic(), f"{name}: what it takes up cannot be found out: {error!r}"))
 
     def address_of(self, worker: str) -> str | None:
         """Return a worker's address."""

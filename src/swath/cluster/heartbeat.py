@@ -13,6 +13,7 @@ Whatever a metric raises, Dask swallows, and shows nothing; what is not known is
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from math import nan
 from operator import itemgetter
@@ -61,7 +62,9 @@ def _tell_all(pools: Pools, worker: object) -> dict[str, list[list[object]]]:
 
 def loads_in(metrics: Mapping[str, Any], run: str) -> tuple[Load, ...]:
     """Find the loads of a run in a worker's metrics; there may be none."""
-    return tuple(Load(*fields) for fields in metrics.get(OURS, {}).get(run, ()))
+    with contextlib.suppress(AttributeError, TypeError):  # somebody else's metric of that name
+        return tuple(Load(*fields) for fields in metrics.get(OURS, {}).get(run, ()))
+    return ()
 
 
 def _loads(pools: list[Pool]) -> list[Load]:

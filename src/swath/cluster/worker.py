@@ -14,6 +14,7 @@ A large task comes in pieces, once for each worker, before the greeting.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -135,7 +136,8 @@ def _mind(worker: Worker, run: str, address: str) -> None:
     while (pool := POOLS.get((run, address))) is not None:
         if pool.idle_seconds() > IDLE or _abandoned(worker, f"swath-{run}-"):
             _forget((run, address), worker)
-        pool.measure()
+        with contextlib.suppress(Exception):  # for people; the rest of this thread's work is not
+            pool.measure()
         time.sleep(LOOK)
 
 
