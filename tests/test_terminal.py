@@ -436,7 +436,7 @@ def test_colours_of_statuses_differ_on_any_terminal():
     for depth, least in ((TRUE, 7), (XTERM, 7), (EIGHT, 5)):
         painted = {Pen(depth).paint("a", colour) for colour in palette.STATUS.values()}
         assert len(painted) >= least
-    assert Pen(XTERM).paint("a", "", palette.LIGHT.muted).startswith("\x1b[48;5;")
+    assert Pen(XTERM).paint("a", f"on{palette.LIGHT.muted}").startswith("\x1b[48;5;")
 
 
 # The block on a real terminal.

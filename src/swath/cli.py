@@ -319,14 +319,25 @@ def show(name: str, point: tuple[str, ...], out: Path, as_json: bool) -> None:
 @click.option(
     "--failures", is_flag=True, help="The points that failed, and how often, by value and by worker."
 )
+@click.option(
+    "--plot",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[NAME[,NAME]]",
+    help="A picture of a metric over one or two parameters, or 'history'; default: whatever says most.",
+)
 @OUT
-def results(name: str, out: Path, form: str, failures: bool, **choice: Any) -> None:
-    """Print the rows of RUN."""
+def results(name: str, out: Path, form: str, failures: bool, plot: str | None, **choice: Any) -> None:
+    """Print the rows of RUN, or draw them."""
     from swath.commands import lookup, runs
     from swath.views import export
 
     folder = runs.find(name, out)
-    if failures:
+    if plot is not None:
+        from swath.commands.picture import draw
+
+        draw(folder, plot, sys.stdout, form=form, failures=failures, **choice)
+    elif failures:
         export.write_failures(lookup.failures(folder, **choice), form, sys.stdout)
     else:
         export.write(lookup.rows(folder, **choice), form, sys.stdout)

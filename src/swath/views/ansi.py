@@ -1,6 +1,6 @@
 """Colours on a terminal: as many as it has, the nearest ones where it has few, none where nobody wants them.
 
-A style is a few words: ``bold``, ``dim``, and a colour as ``#rrggbb``. What the palette says in 24 bits is shown in 24 bits, in the
+A style is a few words: ``bold``, ``dim``, a colour as ``#rrggbb``, and one of the background as ``on#rrggbb``. What the palette says in 24 bits is shown in 24 bits, in the
 256 colours of xterm, or in the eight that every terminal has. ``NO_COLOR`` (https://no-color.org) leaves bold and dim; a stream
 that is no terminal gets plain text.
 """
@@ -8,6 +8,7 @@ that is no terminal gets plain text.
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -47,29 +48,19 @@ class Pen:
         """Return a line with its styles."""
         return "".join(self.paint(text, style) for text, style in pieces)
 
-    def paint(self, text: str, style: str, behind: str = "") -> str:
-        """Return text in a style, on a colour.
-
-        Parameters
-        ----------
-        text : str
-            Printable text.
-        style : str
-            Any of ``bold``, ``dim`` and a colour, separated by blanks.
-        behind : str
-            The colour of the background; empty for the terminal's own.
-        """
-        codes = [code for word in style.split() if (code := self._code(word, 3))]
-        if behind and (code := self._code(behind, 4)):
-            codes.append(code)
+    def paint(self, text: str, style: str) -> str:
+        """Return text in a style."""
+        codes = [code for word in style.split() if (code := self._code(word))]
         return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if codes and text else text
 
-    def _code(self, word: str, ground: int) -> str:
+    def _code(self, word: str) -> str:
         if self.depth == PLAIN:
             return ""
         if word in _MEANS:
             return _MEANS[word]
-        return _colour(word, ground, self.depth) if self.depth else ""
+        if not self.depth:
+            return ""
+        return _colour(word.removeprefix("on"), 4 if word.startswith("on") else 3, self.depth)
 
 
 def pen(stream: TextIO, environment: Mapping[str, str] = os.environ) -> Pen:
@@ -83,6 +74,24 @@ def is_terminal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> 
         return stream.isatty() and environment.get("TERM", "") not in _DUMB
     except ValueError:  # closed
         return False
+
+
+def size_of(stream: TextIO) -> tuple[int, int]:
+    """Return the columns and lines of a terminal; 80 and 24 if it does not say."""
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError, AttributeError):  # no descriptor, or no terminal
+        columns, lines = shutil.get_terminal_size()
+    return columns or 80, lines or 24
+
+
+def speaks(stream: TextIO, text: str) -> bool:
+    """Tell whether text can be written in a stream's encoding."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _depth(environment: Mapping[str, str]) -> int:

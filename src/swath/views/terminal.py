@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from swath.transcript import mapping_of
-from swath.views.ansi import is_terminal, pen
+from swath.views.ansi import is_terminal, pen, size_of, speaks
 from swath.views.block import ASCII, UNICODE, block
 from swath.views.phrases import pieces
 from swath.views.text import cells, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from types import FrameType
     from typing import TextIO
 
@@ -73,7 +72,6 @@ class _Outlet:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.encoding = getattr(stream, "encoding", None) or "ascii"
         self.gone = False
 
     def write(self, text: str) -> int:
@@ -98,14 +96,6 @@ class _Outlet:
         """Write something at once."""
         self.write(text)
         self.flush()
-
-    def speaks(self, glyphs: Iterable[str]) -> bool:
-        """Tell whether these can be written."""
-        try:
-            "".join(glyphs).encode(self.encoding)
-        except (UnicodeEncodeError, LookupError):
-            return False
-        return True
 
 
 class Silence:
@@ -205,7 +195,7 @@ class Block(Silence):
         super().__init__(stream)
         self._stream = stream
         self._pen = pen(stream)
-        self._glyphs = UNICODE if self._outlet.speaks(UNICODE) else ASCII
+        self._glyphs = UNICODE if speaks(stream, "".join(UNICODE)) else ASCII
         self._frame = ""
         self._drawn: list[int] = []  # columns of the lines that are on the screen
         self._before: Any = None  # what was done at SIGCONT
@@ -256,15 +246,6 @@ class Block(Silence):
         self._resumed = True
         if callable(self._before):
             self._before(number, frame)
-
-
-def size_of(stream: TextIO) -> tuple[int, int]:
-    """Return the columns and lines of a terminal; 80 and 24 if it does not say."""
-    try:
-        columns, lines = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError, AttributeError):  # no descriptor, or no terminal
-        columns, lines = shutil.get_terminal_size()
-    return columns or 80, lines or 24
 
 
 def _is_in_front(stream: TextIO) -> bool:

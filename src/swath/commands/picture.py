@@ -1,0 +1,205 @@
+"""What a picture in characters shows of a run: which metric, over which parameters.
+
+Unless told otherwise it is the metric that the definition optimises: over the two parameters that explain most of it, as a heat map;
+against the only one; or, where no parameter is a number, in the order in which points finished. Seeds explain nothing: cells
+and points are averaged over them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swath.errors import UsageError
+from swath.results import Results
+from swath.views.ansi import pen, size_of, speaks
+from swath.views.figures.axes import Axis, coded
+from swath.views.sketch.curves import history, slices
+from swath.views.sketch.heatmap import heatmap
+from swath.views.sketch.paper import UNICODE, Room
+from swath.views.text import count, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import TextIO
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from swath.definition import Definition
+    from swath.views.ansi import Piece
+
+    Floats = NDArray[np.float64]
+
+AUTO = "auto"
+ROWS = 30  # lines of a picture; a higher one would be too large for the eye
+HISTORY = "history"
+
+
+def draw(
+    folder: Path, wish: str, stream: TextIO, *, by: str | None, where: str | None, **others: object
+) -> None:
+    """Write a picture of a run, as large as a terminal allows; of 80 columns elsewhere.
+
+    Raises
+    ------
+    UsageError
+        As `picture`; or something else is wished for at the same time.
+    """
+    table = others.pop("form", "table") == "table"
+    if wrong := next((name for name, given in others.items() if given), None if table else "format"):
+        wrong = {"every": "all"}.get(wrong, wrong)
+        raise UsageError(f"--plot cannot be combined with --{wrong.replace('_', '-')}; leave one out")
+    drawn_with = pen(stream)
+    columns, lines = size_of(stream) if stream.isatty() else (80, 24)
+    room = Room(
+        columns - 1,
+        max(8, min(ROWS, lines - 3)),
+        speaks(stream, "".join((*UNICODE, "⣿│└─░█"))),
+        drawn_with.depth,
+    )
+    stream.writelines(
+        f"{drawn_with.line(line).rstrip()}\n" for line in picture(folder, wish, room, by=by, where=where)
+    )
+
+
+def picture(
+    folder: Path, wish: str, room: Room, *, by: str | None = None, where: str | None = None
+) -> list[list[Piece]]:
+    """Draw a run.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    wish : str
+        ``auto``; ``history``; a parameter; or two of them with a comma between.
+    room : Room
+        Where to draw.
+    by : str, optional
+        Another metric than the one that the definition optimises.
+    where : str, optional
+        An expression that rows must satisfy.
+
+    Raises
+    ------
+    UsageError
+        There is no such name, no metric that is a number, or no row.
+    """
+    results = Results(folder)
+    chosen = results if where is None else results.where(where)
+    frame, definition = chosen.frame, results.definition
+    metric = _metric(frame, results.metrics, by or definition.minimize or definition.maximize)
+    direction = _direction(definition, metric)
+    values = _numbers(frame[metric])
+    values[(frame["status"] != "ok").to_numpy()] = np.nan
+    if not np.isfinite(values).any():
+        raise UsageError(f"{folder}: none of {count(len(frame))} rows has a number {metric!r} to draw")
+    names = _names(wish, definition, frame, values)
+    if not names:
+        order = np.argsort(_finished(frame), kind="stable")
+        title = f"{plain(metric)} of {count(len(frame))} points"
+        return history(Axis.numeric(metric, values), values[order], room, title=title, direction=direction)
+    axes = [_axis(frame, name) for name in names]
+    if len(axes) == 1:
+        (x, xs), said = axes[0], _said(metric, [axes[0]], values)
+        return slices(x, Axis.numeric(metric, values), (xs, values), room, title=said)
+    (x, xs), (y, ys) = axes
+    title = _said(metric, axes, values)
+    return heatmap(x, y, (xs, ys, values), room, title=title, direction=direction)
+
+
+def _metric(frame: pd.DataFrame, metrics: Sequence[str], name: str | None) -> str:
+    numbers = [each for each in metrics if frame[each].dtype.kind in "iufb"]
+    if name is not None and name not in numbers:
+        raise UsageError(
+            f"there is no metric named {name!r} that is a number, there is {', '.join(numbers) or 'none'}"
+        )
+    if not numbers:
+        raise UsageError("no metric is a number, so there is nothing to draw")
+    return name or numbers[0]
+
+
+def _direction(definition: Definition, metric: str) -> str:
+    if metric == definition.maximize:
+        return "maximize"
+    return "minimize" if metric == definition.minimize else ""
+
+
+def _names(wish: str, definition: Definition, frame: pd.DataFrame, values: Floats) -> list[str]:
+    """Return the parameters that are drawn over: two, one or none."""
+    if wish == HISTORY:
+        return []
+    if wish != AUTO:
+        return _asked(wish, definition)
+    seeds = {
+        name
+        for block in definition.space.blocks
+        for axis in block
+        if axis.form is not None and axis.form[0] == "seeds"
+        for name in axis.names
+    } | {"seed"}
+    able = [name for name in definition.space.names if name not in seeds and frame[name].dtype.kind in "iuf"]
+    told = {name: _told(*_axis(frame, name), values) for name in able}
+    best = sorted((name for name in able if told[name] >= 0), key=lambda name: -told[name])[:2]
+    return sorted(best, key=lambda name: -len(_axis(frame, name)[0].cells()))  # a terminal is wider than high
+
+
+def _asked(wish: str, definition: Definition) -> list[str]:
+    known = (*definition.space.names, *definition.space.derived)
+    names = [wish] if wish in known else [name.strip() for name in wish.split(",")]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"--plot {wish}: there is no parameter {name!r}, there is {', '.join(known)}; or history"
+            )
+    if len(names) > 2 or len(set(names)) < len(names):
+        raise UsageError(f"--plot {wish}: name one parameter, or two different ones")
+    return names
+
+
+def _axis(frame: pd.DataFrame, name: str) -> tuple[Axis, Floats]:
+    column = frame[name]
+    if column.dtype.kind in "iuf":
+        numbers = _numbers(column)
+        return Axis.numeric(name, numbers, whole=column.dtype.kind in "iu"), numbers
+    places, categories = coded(column.astype(object).tolist())
+    return Axis.categories(name, categories), places
+
+
+def _told(axis: Axis, coordinates: Floats, values: Floats) -> float:
+    """Return which part of a metric's variance is one between the cells of an axis; negative where it does not vary."""
+    if not axis.varies:
+        return -1.0
+    codes = axis.cells().codes(coordinates)
+    there = (codes >= 0) & np.isfinite(values)
+    counts = np.bincount(codes[there])
+    sums = np.bincount(codes[there], weights=values[there])
+    counts, sums = counts[counts > 0], sums[counts > 0]
+    whole = float(np.var(values[there])) if there.any() else 0.0
+    if whole <= 0:
+        return 0.0
+    means = sums / counts
+    return float(np.average((means - np.average(means, weights=counts)) ** 2, weights=counts)) / whole
+
+
+def _numbers(column: pd.Series[float]) -> Floats:
+    return np.array(column.to_numpy(dtype=float, na_value=np.nan), dtype=np.float64)  # one of our own
+
+
+def _finished(frame: pd.DataFrame) -> Floats:
+    began = frame["started"].dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64)
+    made: Floats = began / 1e6 + frame["seconds"].to_numpy(float)
+    return made
+
+
+def _said(metric: str, axes: Sequence[tuple[Axis, Floats]], values: Floats) -> str:
+    """Say what is drawn, and whether it is an average."""
+    over = " and ".join(plain(axis.name) for axis, _ in axes)
+    ok = np.isfinite(values)
+    several = (
+        len(np.unique(np.stack([places[ok] for _, places in axes]), axis=1).T) < ok.sum() and len(axes) > 1
+    )
+    return f"{'mean ' if several else ''}{plain(metric)} over {over}, {count(int(ok.sum()))} points"
