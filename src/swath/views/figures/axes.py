@@ -200,7 +200,8 @@ def _is_geometric(distinct: Floats) -> bool:
 
 
 def _unevenness(steps: Floats) -> float:
-    return float(np.std(steps) / np.mean(steps))
+    part = steps / np.max(steps)  # squares of large numbers are infinite
+    return float(np.std(part) / np.mean(part))
 
 
 def _nice(low: float, high: float, most: int, *, logarithmic: bool) -> list[float]:
