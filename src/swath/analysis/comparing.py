@@ -165,6 +165,8 @@ def _same(left: pd.Series[Any], right: pd.Series[Any], rtol: float) -> Flags:
     """Tell where two columns have the same value, or both none."""
     if is_number(left) and is_number(right):
         return _near(left, right, rtol)
+    if isinstance(left.dtype, pd.CategoricalDtype) and left.dtype == right.dtype:
+        return np.asarray(left.cat.codes.to_numpy() == right.cat.codes.to_numpy(), bool)
     if left.dtype == right.dtype == "str":
         equal = left.fillna("").array == right.fillna("").array
         return np.asarray(equal & (left.isna().array == right.isna().array), bool)

@@ -1,0 +1,150 @@
+"""Questions to the results of a sweep of a million points, and the same done by hand in pandas.
+
+The sweep is run first, in a temporary folder. Then every question is put to its `Results` some times, in turns with what an
+expert would write on the frame that pandas reads from ``results.parquet``; the two need not give the same (pandas has no
+intervals, and does not know the sweep), but they answer the same question. Printed are medians of seconds.
+
+    python benchmarks/analysis.py [--rows 1000000] [--times 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+import swath
+from measure import markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GRID = ["beta", "gamma", "seed", "mode"]
+METRICS = ["error", "cost", "steps"]
+
+
+def simulate(beta: float, gamma: float, seed: int, mode: str) -> dict[str, float]:
+    if seed % 1000 == 1 and mode == "fast":
+        raise ArithmeticError("no solution")
+    noise = (seed * 2654435761 % 1000) / 1000
+    return {
+        "error": (beta - 0.3) ** 2 + 0.1 * gamma + noise * (mode == "fast"),
+        "cost": beta * gamma,
+        "steps": int(beta * 100),
+    }
+
+
+def sweep(rows: int, folder: Path) -> swath.Results:
+    parameters = {
+        "beta": swath.linspace(0, 1, 100),
+        "gamma": swath.linspace(1, 2, 100),
+        "seed": swath.range(rows // 20_000),
+        "mode": ["exact", "fast"],
+    }
+    return swath.Sweep(simulate, parameters, minimize="error", name="million").run(out=folder)
+
+
+def questions(folder: Path) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    results = swath.open(folder / "million")
+    frame = pd.read_parquet(folder / "million" / "results.parquet").set_index("point")
+    part, chosen = results.where("beta > gamma - 1"), frame.query("beta > gamma - 1")
+    results.frame, part.frame  # noqa: B018  (made once, as a person would have it)
+
+    def sound() -> pd.DataFrame:
+        return frame[frame["status"] == "ok"]
+
+    def differences() -> pd.DataFrame:
+        wide = sound().set_index(GRID)["error"].unstack("mode")
+        return (wide["fast"] - wide["exact"]).groupby(["beta", "gamma"]).agg(["mean", "sem", "count"])
+
+    def labelled(rows: pd.DataFrame) -> object:
+        return rows.set_index(GRID)[[*METRICS, "status", "seconds"]].to_xarray()
+
+    def merged() -> pd.DataFrame:
+        both = frame.merge(frame, on=GRID, how="outer", suffixes=("_here", "_there"), indicator=True)
+        return both[(both["error_here"] - both["error_there"]).abs() > 0]
+
+    return {
+        "frame, of files": (
+            lambda: swath.open(folder / "million").frame,
+            lambda: pd.read_parquet(folder / "million" / "results.parquet"),
+        ),
+        "best(5)": (lambda: results.best(5), lambda: sound().nsmallest(5, "error")),
+        'mean(over="seed")': (
+            results.mean,
+            lambda: sound().groupby(["beta", "gamma", "mode"])[METRICS].agg(["mean", "sem", "size"]),
+        ),
+        'mean(over=["seed", "mode"])': (
+            lambda: results.mean(over=["seed", "mode"]),
+            lambda: sound().groupby(["beta", "gamma"])[METRICS].agg(["mean", "sem", "size"]),
+        ),
+        'pivot("beta", "gamma")': (
+            lambda: results.pivot("beta", "gamma"),
+            lambda: sound().pivot_table(index="beta", columns="gamma", values="error"),
+        ),
+        "where(\"beta > gamma - 1 and status == 'ok'\").frame": (
+            lambda: results.where("beta > gamma - 1 and status == 'ok'").frame,
+            lambda: frame.query("beta > gamma - 1 and status == 'ok'"),
+        ),
+        'where(mode="fast", seed=[1, 2]).frame': (
+            lambda: results.where(mode="fast", seed=[1, 2]).frame,
+            lambda: frame[(frame["mode"] == "fast") & frame["seed"].isin([1, 2])],
+        ),
+        'difference("mode")': (lambda: results.difference("mode"), differences),
+        "importance()": (
+            results.importance,
+            lambda: sound()[["beta", "gamma"]].corrwith(sound()["error"], method="spearman"),
+        ),
+        "failures.rates": (
+            lambda: results.failures.rates,
+            lambda: [
+                frame.assign(failed=frame["status"] != "ok").groupby(name)["failed"].mean() for name in GRID
+            ],
+        ),
+        "to_xarray()": (
+            results.to_xarray,
+            lambda: labelled(frame),
+        ),
+        'where("beta > gamma - 1").to_xarray()': (
+            part.to_xarray,
+            lambda: labelled(chosen),
+        ),
+        "to_parquet(path)": (
+            lambda: results.to_parquet(folder / "ours.parquet"),
+            lambda: frame.to_parquet(folder / "theirs.parquet", compression="zstd"),
+        ),
+        "compare(itself)": (lambda: results.compare(results), merged),
+    }
+
+
+def seconds(ask: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    ask()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=1_000_000, help="a multiple of 20,000 [1000000]")
+    parser.add_argument("--times", type=int, default=5, help="how often each question is put [5]")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        results = sweep(options.rows, folder)
+        print(f"{results!r}\n")
+        table = []
+        for question, (ours, theirs) in questions(folder).items():
+            ours(), theirs()
+            pairs = [(seconds(ours), seconds(theirs)) for _ in range(options.times)]
+            mine, hand = (statistics.median(side) for side in zip(*pairs, strict=True))
+            table.append([f"`{question}`", f"{mine:.3f}", f"{hand:.3f}"])
+        print(markdown(["question", "swath, s", "pandas by hand, s"], table))
+
+
+if __name__ == "__main__":
+    main()
