@@ -162,12 +162,10 @@ def parts(table: Table, metrics: Sequence[str], layout: str | None) -> Parts:
     frame, definition, space = table.frame, table.definition, table.definition.space
     known = {name: levels(frame, name, space) for name in space.names}
     grid = _layout(frame, space, {name: item for name, item in known.items() if _varies(item)}, layout)
-    variables: dict[str, Variable] = {}
+    variables = {name: _metric(name, table, grid) for name in metrics}
     for name in space.derived:
         part = grid if grid.members == ((),) else grid.along(_reads(space, name))
         variables[name] = part.variable(_values(frame[name]))
-    for name in metrics:
-        variables[name] = _metric(name, table, grid)
     for name in ("status", "seconds"):
         variables[name] = grid.variable(_values(frame[name]))
     attributes: dict[str, Any] = {"sweep": definition.name}
