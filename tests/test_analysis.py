@@ -249,3 +249,20 @@ def test_groups_are_numbered_in_the_order_of_appearance(rows):
     order = list(dict.fromkeys(kinds))
     assert group.tolist() == [order.index(kind) for kind in kinds]
     assert first.tolist() == [kinds.index(kind) for kind in order]
+
+
+def test_truth_values_are_averaged_although_points_have_failed(folder):
+    definition = study(parameters={"a": [1, 2], "seed": [7, 8]})
+    results = saved(
+        folder,
+        definition,
+        statuses=["ok", "ok", "ok", "error"],
+        error=[0.0, 0.0, 0.0, None],
+        good=[True, False, True, None],
+    )
+    assert str(results.frame["good"].dtype) == "boolean"
+    assert results.mean()["good"].tolist() == [0.5, 1.0]
+    assert results.best(2, by="good").index.tolist() == [1, 0]
+    assert results.where("good").frame.index.tolist() == [0, 2]
+    assert results.where(good=False).frame.index.tolist() == [1]
+    assert results.pivot("a", "seed", "good").loc[1].tolist() == [1.0, 0.0]

@@ -265,7 +265,7 @@ def _values(series: pd.Series[Any]) -> Array:
         return np.asarray(series.dt.tz_convert("UTC").dt.tz_localize(None))
     if isinstance(kind, np.dtype) and kind.kind != "O":
         return series.to_numpy()
-    if getattr(kind, "kind", "O") in "iuf":
+    if getattr(kind, "kind", "O") in "biuf":
         return floats(series)
     if isinstance(kind, pd.CategoricalDtype):
         return np.array(series.cat.categories, object)[series.cat.codes.to_numpy()]
@@ -295,7 +295,7 @@ def _metric(name: str, table: Table, grid: Grid) -> Variable:
     """Make a variable of a metric; arrays of one shape get dimensions of their own."""
     series = table.frame[name]
     column = table.arrow.column(name) if series.dtype == object else None
-    if column is None or not (_is_list(column.type) or pa.types.is_boolean(column.type)):
+    if column is None or not _is_list(column.type):
         return grid.variable(_values(series))
     rows = np.flatnonzero(column.is_valid().to_numpy())
     values = _dense(name, column.drop_null().combine_chunks())

@@ -58,9 +58,10 @@ def _column(series: pd.Series[Any], *, none: bool) -> Column:
     """Make a column that expressions can read; NaN stays a number, everything else that is missing is absent."""
     if series.dtype.kind in "biuf" and isinstance(series.dtype, np.dtype):
         return Column(series.to_numpy(), None)
-    if series.dtype.kind in "biuf":  # integers that no float holds, beside missing ones
+    if series.dtype.kind in "biuf":  # integers or truth values beside missing ones
         present = series.notna().to_numpy()
-        return Column(series.fillna(0).to_numpy(), present)
+        filled = series.fillna(0) if series.dtype.kind in "iu" else series.fillna(False)
+        return Column(filled.to_numpy(), present)
     codes, first = coded(series) if _repeats(series) else (None, None)
     distinct = series if first is None else series.iloc[first]
     items = [str(item) if hasattr(item, "isoformat") else item for item in distinct.astype(object).tolist()]
@@ -138,6 +139,8 @@ def _contents(series: pd.Series[Any], wanted: Collection[Any]) -> tuple[NDArray[
 
 
 def _canonical(value: Any) -> str:
+    if is_nan(value):
+        return "NaN"  # canonical texts are JSON, which has no such word
     value = value.tolist() if hasattr(value, "tolist") else value
     return canonical(str(value) if hasattr(value, "isoformat") else value)
 

@@ -1,7 +1,7 @@
 """Columns to a pandas frame, without a detour over rows.
 
-Missing values are what pandas makes of them (NaN), with one exception: integers that no float holds exactly stay
-integers, in pandas' nullable type.
+Missing values are what pandas makes of them (NaN), with two exceptions: integers that no float holds exactly stay integers,
+and False and True stay what they are, in pandas' nullable types.
 """
 
 from __future__ import annotations
@@ -54,8 +54,10 @@ def _parameter(column: Column) -> Any:
     values, present = column.values, column.present  # noqa: PD011  a Column of ours
     if present is None or present.all():
         return values
-    if values.dtype.kind in "bO":
-        values = values.astype(object)
+    if values.dtype.kind == "b":
+        return pd.arrays.BooleanArray(values.copy(), ~present)
+    if values.dtype.kind == "O":
+        values = values.copy()
         values[~present] = np.nan
         return values
     if values.dtype.kind in "iu" and (np.abs(values[present]) > EXACT).any():
@@ -69,7 +71,10 @@ def _masked(values: NDArray[Any], present: NDArray[np.bool_]) -> Any:
 
 
 def _metric(column: pa.ChunkedArray) -> Any:
-    """Turn a metric into what pandas makes of it; integers that a float cannot hold stay integers."""
+    """Turn a metric into what pandas makes of it; what a float cannot hold stays as it is."""
+    if column.null_count and pa.types.is_boolean(column.type):
+        values = pc.fill_null(column, False).to_numpy()
+        return pd.arrays.BooleanArray(values.astype(bool), ~column.is_valid().to_numpy())
     if column.null_count and pa.types.is_integer(column.type):
         largest = pc.min_max(column).as_py()
         if max(abs(largest["min"] or 0), abs(largest["max"] or 0)) > EXACT:
