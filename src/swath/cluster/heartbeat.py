@@ -37,11 +37,11 @@ def metrics_of(pools: Pools) -> dict[str, Callable[[Any], Any]]:
     columns: dict[str, Callable[[list[Pool]], object]] = {
         "swath_points": lambda found: sum(pool.done for pool in found),
         "swath_failed": lambda found: sum(pool.failed for pool in found),
-        "swath_points_per_s": lambda found: round(sum(pool.rate or 0.0 for pool in found), 3),
+        "swath_points_per_s": lambda found: round(sum(pool.rate or 0.0 for pool in found), 2),
         "swath_point": lambda found: _oldest(found)[0],
         "swath_point_seconds": lambda found: round(_oldest(found)[1], 1),
-        "swath_cpu": lambda found: _sum([load.cpu for load in _loads(found)], 1.0),
-        "swath_memory_mb": lambda found: _sum([load.memory for load in _loads(found)], 1e-6),
+        "swath_cpu": lambda found: _sum([load.cpu for load in _loads(found)], 1.0, 2),
+        "swath_memory_mb": lambda found: _sum([load.memory for load in _loads(found)], 1e-6, None),
     }
     told = {name: partial(_tell, pools, column) for name, column in columns.items()}
     return {**told, OURS: partial(_tell_all, pools)}
@@ -71,9 +71,9 @@ def _loads(pools: list[Pool]) -> list[Load]:
     return [load for pool in pools for load in pool.loads]
 
 
-def _sum(values: list[Any], scale: float) -> float:
+def _sum(values: list[Any], scale: float, digits: int | None) -> float:
     known = [value for value in values if value is not None]
-    return round(sum(known) * scale, 2) if known else nan
+    return round(sum(known) * scale, digits) if known else nan
 
 
 def _oldest(pools: list[Pool]) -> tuple[str, float]:
