@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,9 +196,10 @@ def load(path: str | Path, *overrides: str) -> Sweep:
 def _show(handle: Handle) -> None:
     """Show a sweep in the notebook that starts it, if it is one."""
     if "IPython" in sys.modules:
-        from swath.views.notebook.cell import show  # noqa: PLC0415  # nothing else draws
+        with suppress(Exception):  # a notebook that cannot show it must not keep it from running
+            from swath.views.notebook.cell import show  # noqa: PLC0415  # nothing else draws
 
-        show(handle)
+            show(handle)
 
 
 def _in_use_here(folder: Path) -> str:
