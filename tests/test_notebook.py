@@ -127,3 +127,39 @@ def test_interrupting_who_waits_leaves_the_sweep_running(held, wait):
     held.go()
     assert "4 ok" in shown(held.run("await handle"))[0]
     assert sorted(ran(held.folder)) == ["1", "2", "3", "4"]
+
+
+PLOTTED = """
+import os
+os.environ["BOKEH_RESOURCES"] = "inline"  # there is no network here
+hostile = "</script><b>x"
+results = swath.Sweep(held.nap, {"x": [1, 2, 3, 4], hostile: [1, 2]}, name="plotted", minimize="value").run(workers=2)
+"""
+
+
+@pytest.fixture
+def pictures(kernel):
+    """A page with the figures that cells show."""
+    module = (kernel.folder / "held.py").read_text()
+    (kernel.folder / "held.py").write_text(module.replace("def nap(x):", "def nap(x, **others):"))
+    kernel.run("import swath, importlib, held\nimportlib.reload(held)" + PLOTTED)
+    cells = [
+        kernel.run(f"results.plot.{figure}") for figure in ("heatmap()", "parallel()", "slice(dark=True)")
+    ]
+    page = kernel.folder / "figures.html"
+    page.write_text("<!doctype html>" + "".join(shown(cell, "text/html")[0] for cell in cells))
+    assert [shown(cell)[0] for cell in cells] == [
+        "plotted: value over x and </script><b>x",
+        "plotted: points over parallel axes",
+        "plotted: value against x, </script><b>x",
+    ]
+    return page
+
+
+def test_figures_are_values_of_cells_and_as_high_as_they_are_drawn(pictures, viewer):
+    page = viewer.open(pictures.as_uri())
+    for place, height in enumerate((422, 422, 302)):
+        frame = page.locator("iframe").nth(place)
+        viewer.until(lambda frame=frame, height=height: frame.bounding_box()["height"] >= height)
+        assert frame.content_frame.locator("canvas").first.is_visible()
+    viewer.shot(page, "notebook-figures", full_page=True)

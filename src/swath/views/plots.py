@@ -15,6 +15,7 @@ from swath.errors import UsageError
 from swath.views.figures import bars, heatmap, overview, parallel, slices
 from swath.views.figures.brushing import Brush
 from swath.views.figures.study import Points, Study
+from swath.views.notebook.figure import shown
 from swath.views.palette import DARK, GAP, LIGHT
 
 if TYPE_CHECKING:
@@ -93,16 +94,11 @@ class Plots:
         names = _chosen(study, x, y)
         if facet is not None:
             demand(facet, study.parameters, "parameter that varies")
-        points, look = Points(study), _look(dark=dark)
-        return heatmap.heatmap(
-            points,
-            *names,
-            metric=_metric(study, metric, needed=False),
-            statistic=statistic,
-            facet=facet or "",
-            look=look,
-            height=height,
+        points, look, chosen = Points(study), _look(dark=dark), _metric(study, metric, needed=False)
+        made = heatmap.heatmap(
+            points, *names, metric=chosen, statistic=statistic, facet=facet or "", look=look, height=height
         )
+        return shown(made, f"{study.name}: {chosen or 'points'} over {names[0]} and {names[1]}", look)
 
     def parallel(
         self, *names: str, metric: str | None = None, dark: bool = False, height: int = 420
@@ -129,7 +125,9 @@ class Plots:
                 f"{study.name} has neither a parameter that varies nor a metric that is a number"
             )
         chosen = _metric(study, metric, needed=False)
-        return parallel.parallel(Points(study), names, metric=chosen, look=_look(dark=dark), height=height)
+        look = _look(dark=dark)
+        made = parallel.parallel(Points(study), names, metric=chosen, look=look, height=height)
+        return shown(made, f"{study.name}: points over parallel axes", look)
 
     def slice(
         self, name: str | None = None, metric: str | None = None, *, dark: bool = False, height: int = 300
@@ -161,7 +159,8 @@ class Plots:
             slices.slice_of(points, each, metric=chosen, look=look, brush=brush, height=height)
             for each in names
         ]
-        return _rows(made) if len(made) > 1 else made[0]
+        text = f"{study.name}: {chosen} against {', '.join(names)}"
+        return shown(_rows(made) if len(made) > 1 else made[0], text, look)
 
     def history(self, metric: str | None = None, *, dark: bool = False, height: int = 360) -> figure:
         """Draw a metric over the points as they finished, with the best one so far.
@@ -171,10 +170,10 @@ class Plots:
         UsageError
             There is no such metric.
         """
-        study = self._rows.study
-        return slices.history(
-            Points(study), metric=_metric(study, metric), look=_look(dark=dark), height=height
-        )
+        study, look = self._rows.study, _look(dark=dark)
+        chosen = _metric(study, metric)
+        made = slices.history(Points(study), metric=chosen, look=look, height=height)
+        return shown(made, f"{study.name}: {chosen} over the points as they finished", look)
 
     def importance(
         self, metric: str | None = None, method: str = "rank", *, dark: bool = False, height: int = 0
@@ -182,13 +181,16 @@ class Plots:
         """Draw how much of a metric follows from each parameter; see `swath.analysis.Analysis.importance`."""
         found = self._rows.importance(metric, method)
         shares = dict(zip(found["parameter"], found["importance"].astype(float), strict=True))
-        return bars.importance(shares, measure=found.attrs["label"], look=_look(dark=dark), height=height)
+        look, label = _look(dark=dark), found.attrs["label"]
+        made = bars.importance(shares, measure=label, look=look, height=height)
+        return shown(made, f"importance of parameters: {label}", look)
 
     def workers(self, *, dark: bool = False) -> LayoutDOM:
         """Draw how much each worker did, and when."""
         study, look = self._rows.study, _look(dark=dark)
         pair = [bars.workers(study, look=look), bars.timeline(Points(study), look=look)]
-        return row(*pair, sizing_mode="stretch_width", spacing=GAP)
+        made = row(*pair, sizing_mode="stretch_width", spacing=GAP)
+        return shown(made, f"{study.name}: what each worker did, and when", look)
 
     def overview(self, shares: Mapping[str, float] | None = None, *, dark: bool = False) -> LayoutDOM:
         """Lay out all figures, a table and the details of a point, with one selection.
@@ -198,7 +200,8 @@ class Plots:
         shares : mapping of str to float, optional
             How much each parameter matters, for one more figure.
         """
-        return overview.overview(self._rows.study, shares=shares, look=_look(dark=dark))
+        study, look = self._rows.study, _look(dark=dark)
+        return shown(overview.overview(study, shares=shares, look=look), f"{study.name}: all figures", look)
 
 
 def _look(*, dark: bool) -> Look:

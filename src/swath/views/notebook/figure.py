@@ -13,11 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swath.views.notebook import WIDTH
-from swath.views.notebook.markup import LINE, Html, tag
+from swath.views.notebook.markup import LINE, join
+from swath.views.palette import LIGHT
 from swath.views.text import plain
 
 if TYPE_CHECKING:
     from bokeh.model import Model
+
+    from swath.views.palette import Look
 
 Drawn = TypeVar("Drawn", bound="Model")
 
@@ -42,7 +45,7 @@ _FIT = """<script>
 </script>"""
 
 
-def shown(model: Drawn, text: str) -> Drawn:
+def shown(model: Drawn, text: str, look: Look = LIGHT) -> Drawn:
     """Let a figure show itself in notebooks, and return it.
 
     Parameters
@@ -51,23 +54,27 @@ def shown(model: Drawn, text: str) -> Drawn:
         A figure or a layout; it stays what it is.
     text : str
         What it shows, in a sentence, for places that cannot show it.
+    look : Look
+        Whether it was drawn for light or for dark pages.
     """
 
     def bundle(**_: Any) -> dict[str, str]:
-        return {"text/html": framed_page(model, text), "text/plain": text}
+        return {"text/html": framed_page(model, text, look), "text/plain": text}
 
     model._repr_mimebundle_ = bundle  # a model takes private names
     return model
 
 
-def framed_page(model: Model, text: str) -> str:
+def framed_page(model: Model, text: str, look: Look) -> str:
     """Return a frame with a page that holds nothing but a figure."""
     from bokeh.embed import file_html  # noqa: PLC0415  # only who draws pays for Bokeh
     from bokeh.resources import Resources  # noqa: PLC0415  # as above
 
-    page = file_html(model, Resources(), title=plain(text)).replace("</body>", f"{_FIT}</body>")
+    page, end, after = file_html(model, Resources(), title=plain(text)).rpartition("</body>")
+    page = f"{page}{_FIT}{end}{after}"  # the library's own text may hold the same words before
     height = getattr(model, "height", None) or HEIGHT
-    style = (
-        f"width:100%;max-width:{WIDTH}px;height:{height}px;border:{LINE};border-radius:6px;background:#ffffff"
-    )
-    return tag("iframe", f"{text} (Trust the notebook to see the figure.)", style=style, srcdoc=Html(page))
+    style = f"width:100%;max-width:{WIDTH}px;height:{height}px;border:{LINE};border-radius:6px;background:{look.surface}"
+    # In single quotes: a page is full of double ones, and each would take six characters.
+    inside = page.replace("&", "&amp;").replace("'", "&#x27;")
+    instead = join([f"{text} (Trust the notebook to see the figure.)"])
+    return f"<iframe style=\"{style}\" srcdoc='{inside}'>{instead}</iframe>"

@@ -46,16 +46,12 @@ def tag(name: str, *children: str, style: str = "", **attributes: str) -> Html:
     style : str
         CSS declarations.
     **attributes : str
-        Others; they are escaped, also where their text is markup, such as a page within a page.
+        Others; they are escaped.
     """
     if style:
         attributes["style"] = style
-    written = "".join(f' {key}="{_quoted(value)}"' for key, value in attributes.items())
+    written = "".join(f' {key}="{escape(plain(value))}"' for key, value in attributes.items())
     return Html(f"<{name}{written}>{''.join(map(_safe, children))}</{name}>")
-
-
-def _quoted(value: str) -> str:
-    return escape(value if isinstance(value, Html) else plain(value))
 
 
 def _safe(child: str) -> str:
