@@ -53,6 +53,7 @@ class Failures:
             height=height,
             sizing_mode="stretch_width",
             disable_math=True,
+            margin=0,
             styles={"overflow-y": "auto"},
             stylesheets=[sheet(look, style)],
         )

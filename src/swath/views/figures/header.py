@@ -57,7 +57,11 @@ class Header:
             .replace("PENDING", look.pending)
         )
         self.root = Div(
-            text="", sizing_mode="stretch_width", disable_math=True, stylesheets=[sheet(look, style)]
+            text="",
+            margin=0,
+            sizing_mode="stretch_width",
+            disable_math=True,
+            stylesheets=[sheet(look, style)],
         )
 
     def update(self, snapshot: Snapshot, about: Mapping[str, Any], busy: int, notice: str = "") -> None:

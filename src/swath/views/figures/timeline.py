@@ -6,15 +6,18 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
+from bokeh.layouts import column
+from bokeh.models import ColumnDataSource, Div, HoverTool, Range1d
 
-from swath.views.figures.canvas import canvas, said, ticks
+from swath.views.figures.canvas import canvas, said, sheet, ticks
 from swath.views.figures.clock import Follower, clock
-from swath.views.palette import LIGHT, STATUS, Look
+from swath.views.palette import LIGHT, STATUS, TITLE, Look
 from swath.views.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bokeh.plotting import figure
 
     from swath.views.live.record import Stretch
 
@@ -27,8 +30,8 @@ MOST = 4000
 SPAN = 120.0
 """Seconds that are in view at first."""
 
-LANE, ROOM = 15, 84
-"""Pixels of a lane, and of all around them."""
+LANE, LEAST, ROOM, HEAD = 15, 150, 44, 29
+"""Pixels of a lane, of all lanes at least, of what is around them, and of the title."""
 
 RETRIED = "#f2c14e"
 """Batches whose failures are tried again."""
@@ -40,6 +43,15 @@ KINDS = {
     "timeout": ("timed out", STATUS["timeout"]),
 }
 """What is told apart, what it is called, and its colour."""
+
+
+STYLE = f"""
+:host .bk-clearfix {{ color: var(--swath-ink, INK); display: flex; width: 100%; gap: 14px; align-items: baseline;
+  flex-wrap: wrap; }}
+.title {{ font-size: {TITLE}; font-weight: 700; }}
+.kind, .more {{ margin-left: 14px; font-size: 11px; color: var(--swath-muted, MUTED); white-space: nowrap; }}
+.key {{ display: inline-block; width: 9px; height: 9px; border-radius: 2px; margin-right: 5px; }}
+"""
 
 
 class Bar(NamedTuple):
@@ -55,9 +67,11 @@ class Timeline:
 
     Attributes
     ----------
-    root : figure
+    root : Column
     source : ColumnDataSource
         Its marks.
+    lanes : list of str
+        The slots that are drawn, from the top.
     """
 
     def __init__(self, look: Look = LIGHT) -> None:
@@ -65,36 +79,43 @@ class Timeline:
         self.lanes: list[str] = []
         self._of = 0
         self._times = Follower(SPAN)
-        self.root = canvas(
-            "Batches of each slot",
+        style = STYLE.replace("INK", look.ink).replace("MUTED", look.muted)
+        self._head = Div(
+            text=_title(""),
+            sizing_mode="stretch_width",
+            disable_math=True,
+            margin=(8, 14, 0, 14),
+            stylesheets=[sheet(look, style)],
+        )
+        self._figure = self._plot(look)
+        self.root = column(
+            self._head, self._figure, sizing_mode="stretch_width", styles={"background": look.surface}
+        )
+
+    def _plot(self, look: Look) -> figure:
+        made = canvas(
+            "",
             look,
-            height=ROOM + 4 * LANE,
+            height=ROOM + LEAST,
             x_range=self._times.range,
             y_range=Range1d(-0.5, 3.5),
             tools="xpan,xwheel_zoom,reset",
             min_border_bottom=28,
             min_border_left=110,
         )
-        clock(self.root.xaxis[0])
-        drawn = self.root.quad(
-            left="left",
-            right="right",
-            bottom="bottom",
-            top="top",
-            fill_color="colour",
-            line_color=None,
-            source=self.source,
-        )
-        self.root.ygrid.grid_line_color = None
+        made.title = None
+        clock(made.xaxis[0])
+        made.ygrid.grid_line_color = None
+        sides = {side: side for side in ("left", "right", "bottom", "top")}
+        drawn = made.quad(**sides, fill_color="colour", line_color=None, source=self.source)
         told = [("", "@slot"), ("", "@told"), ("took", "@took{0.000} s")]
-        self.root.add_tools(HoverTool(tooltips=told, renderers=[drawn], limit=1))
-        self._legend(look)
+        made.add_tools(HoverTool(tooltips=told, renderers=[drawn], limit=1))
+        return made
 
-    def _legend(self, look: Look) -> None:
-        """Name the colours in the title's line."""
-        for place, (_, (name, colour)) in enumerate(reversed(KINDS.items())):
-            del place, name, colour
-        del look
+    @property
+    def height(self) -> int:
+        """Pixels of all of it."""
+        return int(self._figure.height) + HEAD
 
     def show(self, slots: Sequence[str]) -> bool:
         """Choose the slots that have a lane; tell whether all must be drawn again."""
@@ -104,17 +125,13 @@ class Timeline:
             return False
         self.lanes, self._of = lanes, len(ordered)
         n = max(1, len(lanes))
-        self.root.height = ROOM + LANE * max(4, n)
-        self.root.y_range.start, self.root.y_range.end = n - 0.5, -0.5
-        ticks(self.root.yaxis[0], {float(i): said(name, 18) for i, name in enumerate(lanes)})
-        if not lanes:
-            self.root.yaxis[0].ticker = FixedTicker(ticks=[])
-        more = (
-            f": {len(lanes)} of {count(self._of)}, select workers to see theirs"
-            if self._of > len(lanes)
-            else ""
+        self._figure.height = ROOM + max(LEAST, LANE * n)
+        self._figure.y_range.update(start=n - 0.5, end=-0.5)
+        ticks(self._figure.yaxis[0], {float(i): said(name, 18) for i, name in enumerate(lanes)})
+        few = self._of > len(lanes)
+        self._head.text = _title(
+            f"{len(lanes)} of {count(self._of)} slots; select workers to see theirs" if few else ""
         )
-        self.root.title.text.text = f"Batches of each slot{more}"
         self.source.data = _marks([], {}, 0.0)
         return True
 
@@ -132,6 +149,15 @@ class Timeline:
         marks = _marks(stretches, {slot: i for i, slot in enumerate(self.lanes)}, start)
         if len(marks["left"]):
             self.source.stream(marks, rollover=MOST)
+
+
+def _title(more: str) -> str:
+    """Return the HTML of the title and of what the colours mean."""
+    kinds = "".join(
+        f'<span class="kind"><span class="key" style="background:{colour}"></span>{name}</span>'
+        for name, colour in KINDS.values()
+    )
+    return f'<span class="title">Batches of each slot</span>{kinds}<span class="more">{more}</span>'
 
 
 def _natural(name: str) -> list[Any]:

@@ -66,16 +66,12 @@ STYLE = """
 .fill { position: absolute; inset: 0 auto 0 0; opacity: 0.45; }
 .bar span { position: absolute; left: 6px; line-height: 16px; font-size: 11px; }
 .key { display: inline-block; width: 9px; height: 9px; border-radius: 2px; margin-right: 6px; }
-.right { text-align: right; padding-right: 10px; }
 """
 
 
-def cell(text: str, *, style: str = "", right: bool = True) -> HTMLTemplateFormatter:
+def cell(text: str, *, style: str = "") -> HTMLTemplateFormatter:
     """Write a number, if there is one."""
-    kind = ' class="right"' if right else ""
-    return HTMLTemplateFormatter(
-        template=f'<div{kind} style="{style}"><%- isNaN(value) ? "" : {text} %></div>'
-    )
+    return HTMLTemplateFormatter(template=f'<span style="{style}"><%- isNaN(value) ? "" : {text} %></span>')
 
 
 def bar(text: str, part: str, colour: str) -> HTMLTemplateFormatter:
@@ -108,6 +104,7 @@ class Workers:
             reorderable=False,  # else the browser's console asks for jquery-ui
             row_height=ROW,
             height=HEAD + ROW,
+            margin=0,
             sizing_mode="stretch_width",
             autosize_mode="force_fit",
             stylesheets=[sheet(look, style)],

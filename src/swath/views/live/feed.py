@@ -164,13 +164,18 @@ class Feed:
         return increment
 
     def _begin_reading(self) -> dict[str, Any]:
-        from swath.views.live.points import Reader, varying  # noqa: PLC0415  # not before the first point runs
+        from swath.views.live.points import Reader, replicates, varying  # noqa: PLC0415  # not before the first point runs
 
         definition = self._definition
         parameters = varying(definition.space)
         metric = definition.minimize or definition.maximize or ""
         self._reader = Reader(definition.space, metric, parameters)
-        return {**self._about, "parameters": parameters, "metric": metric}
+        return {
+            **self._about,
+            "parameters": parameters,
+            "replicates": replicates(definition.space),
+            "metric": metric,
+        }
 
     def _best_parameters(self, snapshot: Snapshot) -> Mapping[str, Any]:
         if snapshot.best is not None and snapshot.best != self._best:

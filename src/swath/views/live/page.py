@@ -21,7 +21,9 @@ from bokeh.layouts import column, row
 from bokeh.models import CustomJS
 from distributed.dashboard.components.scheduler import env
 
+from swath.views.figures.best import Best
 from swath.views.figures.failures import Failures
+from swath.views.figures.grid import Grid
 from swath.views.figures.header import Header
 from swath.views.figures.load import CHOSEN, LINES, Load
 from swath.views.figures.timeline import MOST, Timeline
@@ -38,13 +40,16 @@ if TYPE_CHECKING:
 EVERY = 1000
 """Milliseconds between two updates."""
 
-PANELS = ("header", "workers", "load", "timeline", "failures")
+SELDOM = 3
+"""Updates of which one brings the heat map up to date."""
+
+PANELS = ("header", "workers", "load", "timeline", "failures", "values")
 """Pages of one part of the whole each, for JupyterLab's extension."""
 
 FRAME = """{% extends "simple.html" %}
 {% block extra_resources %}<style>STYLE
 html { background: PAGE; height: auto; }
-body { padding: 3.4rem 14px 1.5rem; height: auto; overflow-x: hidden; }
+body { padding: 4rem 18px 1.5rem; height: auto; overflow-x: hidden; }
 @media (max-width: 960px) { body { padding-top: 6.6rem; } }
 </style>{% endblock %}"""
 
@@ -80,14 +85,18 @@ class View:
         self.load = Load() if "load" in panels else None
         self.timeline = Timeline() if "timeline" in panels else None
         self.failures = Failures() if "failures" in panels else None
+        self.grid = Grid(self._choose_axes) if "values" in panels else None
+        self.best = Best() if "values" in panels else None
         self._broken = False
+        self._version, self._turn = -1, 0
 
     @property
     def root(self) -> Any:
         """All of it, one below the other."""
         parts: list[Any] = [part.root for part in (self.header, self.workers, self.load) if part is not None]
-        last = [part.root for part in (self.timeline, self.failures) if part is not None]
-        parts.append(row(*last, sizing_mode="stretch_width", spacing=GAP))
+        pairs = [(self.timeline, self.failures), (self.grid, self.best)]
+        shown = [[part.root for part in pair if part is not None] for pair in pairs]
+        parts += [row(*pair, sizing_mode="stretch_width", spacing=GAP) for pair in shown if pair]
         return column(*parts, sizing_mode="stretch_width", spacing=GAP)
 
     def update(self) -> None:
@@ -117,6 +126,27 @@ class View:
                 self._draw_load(self.load)
             if self.timeline is not None:
                 self._draw_timeline(self.timeline)
+            if self.grid is not None and self.best is not None:
+                self._draw_values(self.grid, self.best)
+
+    def _draw_values(self, grid: Grid, best: Best) -> None:
+        """Draw what the points gave: the heat map only now and then, because it costs most."""
+        record = self._record
+        about, snapshot = record.about, record.snapshot
+        metric, way = about.get("metric", ""), snapshot.direction
+        grid.offer(about.get("parameters", {}), about.get("replicates", ()))
+        self._turn += 1
+        if record.version != self._version and (self._turn % SELDOM == 1 or snapshot.over):
+            self._version = record.version
+            rows = record.rows
+            grid.update(rows, metric, way, max(len(rows), round(record.sound.seen + record.failed.seen)))
+        best.root.visible = bool(way)
+        best.update(record.steps, about.get("started", 0.0), record.now, metric, way)
+
+    def _choose_axes(self) -> None:
+        """Draw the heat map with other axes, at once."""
+        self._version, self._turn = -1, 0
+        self.update()
 
     def _notice(self) -> str:
         """Say what is unusual about the page itself."""
@@ -150,6 +180,8 @@ class View:
         slots = record.slots(chosen)
         if timeline.show(slots):
             self._batches = 0
+            if self.failures is not None:
+                self.failures.root.height = timeline.height
         self._batches, new = record.stretches(self._batches, MOST)
         timeline.update(new, record.about.get("started", 0.0), record.now)
 

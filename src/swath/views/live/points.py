@@ -57,6 +57,12 @@ def varying(space: Space) -> dict[str, list[Any]]:
     return {name: [] if name in many else list(found[name]) for name in names}
 
 
+def replicates(space: Space) -> list[str]:
+    """Return the parameters that only tell repetitions apart: seeds."""
+    axes = [axis for block in space.blocks for axis in block]
+    return [name for axis in axes if axis.form and axis.form[0] == "seeds" for name in axis.names]
+
+
 def plain_value(value: Any) -> Any:
     """Return a value that JSON can hold: numbers as they are, others as a short text, None where it is absent."""
     if value is ABSENT or value is None:

@@ -188,7 +188,7 @@ class Record:
 
     Attributes
     ----------
-    lock : Lock
+    lock : RLock
         To be held while more than one attribute is read.
     about : mapping
         What does not change: ``host``, ``folder``, ``started`` (seconds since 1970), and ``parameters``, those that
@@ -212,7 +212,7 @@ class Record:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._clear()
 
     def _clear(self) -> None:
