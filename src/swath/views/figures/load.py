@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Table = NDArray[np.float32]
+
 LINES = 16
 """Workers that have a line each."""
 
@@ -53,7 +55,7 @@ class Load:
 
     def __init__(self, look: Look = LIGHT, *, height: int = 190) -> None:
         self._look = look
-        self.lines = ColumnDataSource(_pieces([], [], {}, [], {}))
+        self.lines = ColumnDataSource(_pieces([], [], {}, {}))
         self.spread = ColumnDataSource({"time": np.empty(0), **{key: np.empty(0) for key in _levels()}})
         self._banded = False
         self._seen = 0
@@ -86,7 +88,7 @@ class Load:
     def clear(self) -> None:
         """Forget what is drawn, because it will be told again."""
         self._seen = 0
-        self.lines.data = _pieces([], [], {}, [], {})
+        self.lines.data = _pieces([], [], {}, {})
         self.spread.data = {"time": np.empty(0), **{key: np.empty(0) for key in _levels()}}
 
     def update(
@@ -113,21 +115,21 @@ class Load:
         if first == len(times):
             return
         self._times.go(times[-1])
-        self._stretch({quantity: rows[quantity][first:] for quantity in QUANTITIES})
+        before = max(0, first - 1)  # a piece of a line begins where the last one ended
+        tables = {quantity: _table(rows[quantity][before:], len(names)) for quantity in QUANTITIES}
+        new = {quantity: table[first - before :] for quantity, table in tables.items()}
+        self._stretch(new)
         if len(names) > LINES:
             self._draw_bands()
-            self.spread.stream(_spread(times[first:], {q: rows[q][first:] for q in QUANTITIES}))
-        before = max(0, first - 1)  # a piece begins where the last one ended
-        pieces = _pieces(
-            times[before:], names, {q: rows[q][before:] for q in QUANTITIES}, list(colours), colours
-        )
+            self.spread.stream(_spread(times[first:], new))
+        pieces = _pieces(times[before:], names, tables, colours)
         if len(pieces["x0"]):
             self.lines.stream(pieces)
 
-    def _stretch(self, rows: Mapping[str, Sequence[Sequence[float]]]) -> None:
+    def _stretch(self, tables: Mapping[str, Table]) -> None:
         """Let the axes reach what is new."""
-        for quantity, samples in rows.items():
-            most = max((value for sample in samples for value in sample if value == value), default=0.0)  # noqa: PLR0124  NaN
+        for quantity, table in tables.items():
+            most = float(np.fmax.reduce(table, axis=None, initial=0.0))
             if most > self._most[quantity]:
                 self._most[quantity] = most
                 self._figures[quantity].y_range.end = max(SMALLEST[quantity], 1.08 * most)
@@ -157,51 +159,44 @@ def _levels() -> list[str]:
     return [f"{quantity}_{level}" for quantity in QUANTITIES for level in LEVELS]
 
 
-def _matrix(rows: Sequence[Sequence[float]], columns: Sequence[int]) -> NDArray[np.float64]:
-    """Return the values of some workers, shape (samples, workers); NaN before a worker was there."""
-    return np.array(
-        [[row[i] if i < len(row) else nan for i in columns] for row in rows], dtype=float
-    ).reshape(len(rows), len(columns))
+def _table(rows: Sequence[Sequence[float]], n: int) -> Table:
+    """Return samples in rows and workers in columns, NaN before a worker was there."""
+    table = np.full((len(rows), n), nan, dtype=np.float32)
+    for place, values in enumerate(rows):
+        table[place, : len(values)] = values
+    return table
 
 
 def _pieces(
-    times: Sequence[float],
-    names: Sequence[str],
-    rows: Mapping[str, Sequence[Sequence[float]]],
-    chosen: Sequence[str],
-    colours: Mapping[str, str],
+    times: Sequence[float], names: Sequence[str], tables: Mapping[str, Table], colours: Mapping[str, str]
 ) -> dict[str, Any]:
     places = {name: i for i, name in enumerate(names)}
-    known = [name for name in chosen if name in places]
+    known = [name for name in colours if name in places]
+    columns = [places[name] for name in known]
     n, m = max(0, len(times) - 1), len(known)
     data: dict[str, Any] = {
         "x0": np.repeat(np.array(times[:n], dtype=float), m),
         "x1": np.repeat(np.array(times[1:], dtype=float), m) if n else np.empty(0),
+        "name": np.tile(_texts([cut(plain(name), 40) for name in known]), n),
+        "colour": np.tile(_texts([colours[name] for name in known]), n),
     }
     for quantity in QUANTITIES:
-        values = _matrix(rows.get(quantity, ()), [places[name] for name in known])
-        data[f"{quantity}0"], data[f"{quantity}1"] = values[:n].ravel(), values[1 : n + 1].ravel()
-    data["name"] = (
-        np.tile(np.array([cut(plain(name), 40) for name in known], dtype=np.str_), n)
-        if m
-        else np.empty(0, "U1")
-    )
-    data["colour"] = (
-        np.tile(np.array([colours[name] for name in known], dtype=np.str_), n) if m else np.empty(0, "U1")
-    )
+        values = tables[quantity][:, columns].astype(float) if n and m else np.empty((1, 0))
+        data[f"{quantity}0"], data[f"{quantity}1"] = values[:-1].ravel(), values[1:].ravel()
     return data
 
 
-def _spread(times: Sequence[float], rows: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, Any]:
+def _texts(values: Sequence[str]) -> NDArray[np.str_]:
+    return np.array(values, dtype=np.str_) if values else np.empty(0, "U1")
+
+
+def _spread(times: Sequence[float], tables: Mapping[str, Table]) -> dict[str, Any]:
+    """Return the percentiles of each sample: the value that is nearest to each in rank."""
     data: dict[str, Any] = {"time": np.array(times, dtype=float)}
-    for quantity, samples in rows.items():
-        table = np.array([_percentiles(sample) for sample in samples]).reshape(len(samples), len(LEVELS))
-        for place, level in enumerate(LEVELS):
-            data[f"{quantity}_{level}"] = table[:, place]
+    for quantity, table in tables.items():
+        ranked = np.sort(table, axis=1)  # NaN come last
+        last = np.maximum(0, np.count_nonzero(~np.isnan(table), axis=1) - 1)
+        for level, percent in LEVELS.items():
+            place = np.rint(last * (percent / 100)).astype(int)
+            data[f"{quantity}_{level}"] = ranked[np.arange(len(table)), place].astype(float)
     return data
-
-
-def _percentiles(sample: Sequence[float]) -> NDArray[np.float64]:
-    values = np.asarray(sample, dtype=float)
-    values = values[~np.isnan(values)]
-    return np.percentile(values, list(LEVELS.values())) if len(values) else np.full(len(LEVELS), nan)

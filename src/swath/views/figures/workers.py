@@ -91,8 +91,9 @@ class Workers:
     """
 
     def __init__(self, look: Look = LIGHT) -> None:
-        self.source = ColumnDataSource(_data({}, {}))
+        self.source = ColumnDataSource({**_numeric({}), **_textual([], [], {})})
         self._names: list[str] = []
+        self._texts: tuple[Any, ...] = ()
         self._turn = 0
         style = STYLE
         for name in ("surface", "muted", "line", "ink", "stripe", "accent", "pending"):
@@ -125,9 +126,14 @@ class Workers:
         colours : mapping of str to str
             By which colour a worker is known in other figures.
         """
-        data = _data(workers, colours)
         names, chosen = list(workers.get("name", ())), set(self.selected)
-        self.source.data = data
+        texts = (names, list(workers.get("host", ())), dict(colours))
+        data = _numeric(workers)
+        if texts == self._texts:  # they cost more than numbers
+            self.source.data.update(data)
+        else:
+            self._texts = texts
+            self.source.data = {**data, **_textual(*texts)}
         # Bokeh 3.9 draws a table again when its view changes, and new numbers in as many rows do not change it.
         self._turn += 1
         self.root.view.tags = [self._turn]
@@ -189,23 +195,30 @@ def _numbers(values: Sequence[Any], n: int) -> NDArray[np.float64]:
     return np.array(values if len(values) else [None] * n, dtype=float)
 
 
-def _data(workers: Mapping[str, Sequence[Any]], colours: Mapping[str, str]) -> dict[str, NDArray[Any]]:
-    names = workers.get("name", ())
-    n = len(names)
+def _numeric(workers: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
+    """Return what changes all the time."""
+    n = len(workers.get("name", ()))
     data: dict[str, NDArray[Any]] = {key: _numbers(workers.get(key, ()), n) for key in NUMBERS}
     slots, busy = _numbers(workers.get("slots", ()), n), _numbers(workers.get("busy", ()), n)
     with np.errstate(divide="ignore", invalid="ignore"):
         data["cpu_part"] = data["cpu"] / np.maximum(slots, 1)
-        most = np.where(
-            np.isnan(data["memory_limit"]), np.nanmax(data["memory"], initial=1), data["memory_limit"]
+        most = np.fmax.reduce(data["memory"], initial=1.0)
+        data["memory_part"] = data["memory"] / np.where(
+            np.isnan(data["memory_limit"]), most, data["memory_limit"]
         )
-        data["memory_part"] = data["memory"] / most
-    hosts = workers.get("host", ()) or [""] * n
-    data["name"] = _texts([cut(plain(name), 60) for name in names])
-    data["host"] = _texts([cut(plain(host), 40) for host in hosts])
     data["state"] = np.where(slots == 0, "gone", np.where(busy > 0, "busy", "idle")).astype("U4")
-    data["colour"] = _texts([colours.get(name, "transparent") for name in names])
     return data
+
+
+def _textual(
+    names: Sequence[str], hosts: Sequence[str], colours: Mapping[str, str]
+) -> dict[str, NDArray[Any]]:
+    """Return what rarely changes."""
+    return {
+        "name": _texts([cut(plain(name), 60) for name in names]),
+        "host": _texts([cut(plain(host), 40) for host in hosts or [""] * len(names)]),
+        "colour": _texts([colours.get(name, "transparent") for name in names]),
+    }
 
 
 def _texts(values: Sequence[str]) -> NDArray[np.str_]:

@@ -89,6 +89,8 @@ class View:
         self.best = Best() if "values" in panels else None
         self._broken = False
         self._version, self._turn = -1, 0
+        self._state: tuple[Any, ...] = ()
+        self._slots: tuple[int, set[str]] = (-1, set())
 
     @property
     def root(self) -> Any:
@@ -113,6 +115,10 @@ class View:
     def _update(self) -> None:
         record = self._record
         with record.lock:
+            state = (record.serial, self._stage.ended, tuple(self._selection), self._notice())
+            if state == self._state:
+                return
+            self._state = state
             self._lines = self._choose(record.workers.get("name", ()))
             if self.header is not None:
                 self.header.update(
@@ -124,19 +130,20 @@ class View:
                 self.failures.update(record.snapshot.complaints)
             if self.load is not None:
                 self._draw_load(self.load)
-            if self.timeline is not None:
-                self._draw_timeline(self.timeline)
+            self._turn += 1
+            seldom = self._turn % SELDOM == 1 or record.snapshot.over
             if self.grid is not None and self.best is not None:
-                self._draw_values(self.grid, self.best)
+                self._draw_values(self.grid, self.best, cells=seldom)
+            if self.timeline is not None and (not seldom or self._turn == 1 or record.snapshot.over):
+                self._draw_timeline(self.timeline)
 
-    def _draw_values(self, grid: Grid, best: Best) -> None:
+    def _draw_values(self, grid: Grid, best: Best, *, cells: bool) -> None:
         """Draw what the points gave: the heat map only now and then, because it costs most."""
         record = self._record
         about, snapshot = record.about, record.snapshot
         metric, way = about.get("metric", ""), snapshot.direction
         grid.offer(about.get("parameters", {}), about.get("replicates", ()))
-        self._turn += 1
-        if record.version != self._version and (self._turn % SELDOM == 1 or snapshot.over):
+        if cells and record.version != self._version:
             self._version = record.version
             rows = record.rows
             grid.update(rows, metric, way, max(len(rows), round(record.sound.seen + record.failed.seen)))
@@ -145,7 +152,7 @@ class View:
 
     def _choose_axes(self) -> None:
         """Draw the heat map with other axes, at once."""
-        self._version, self._turn = -1, 0
+        self._version, self._turn, self._state = -1, 0, ()
         self.update()
 
     def _notice(self) -> str:
@@ -158,11 +165,16 @@ class View:
             return f"Nothing was heard for {silent:.0f} s."
         return ""
 
+    @property
+    def _selection(self) -> list[str]:
+        """Names of the workers that the viewer has selected."""
+        return self.workers.selected if self.workers is not None else []
+
     def _choose(self, names: Sequence[str]) -> dict[str, str]:
         """Give a colour to the workers that have a line."""
         if len(names) <= LINES:
             return colours(names)
-        return colours(self.workers.selected[:CHOSEN]) if self.workers is not None else {}
+        return colours(self._selection[:CHOSEN])
 
     def _draw_load(self, load: Load) -> None:
         loads = self._record.loads
@@ -176,12 +188,13 @@ class View:
 
     def _draw_timeline(self, timeline: Timeline) -> None:
         record = self._record
-        chosen = set(self.workers.selected) if self.workers is not None else set()
-        slots = record.slots(chosen)
-        if timeline.show(slots):
+        chosen = set(self._selection)
+        wanted = (record.slot_count, chosen)
+        if wanted != self._slots and timeline.show(record.slots(chosen)):
             self._batches = 0
             if self.failures is not None:
                 self.failures.root.height = timeline.height
+        self._slots = wanted
         self._batches, new = record.stretches(self._batches, MOST)
         timeline.update(new, record.about.get("started", 0.0), record.now)
 

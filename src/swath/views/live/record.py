@@ -190,6 +190,8 @@ class Record:
     ----------
     lock : RLock
         To be held while more than one attribute is read.
+    serial : int
+        Number of increments that were taken.
     about : mapping
         What does not change: ``host``, ``folder``, ``started`` (seconds since 1970), and ``parameters``, those that
         vary, with their values where these are few.
@@ -213,6 +215,7 @@ class Record:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.serial = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -236,6 +239,7 @@ class Record:
     def take(self, increment: Mapping[str, Any]) -> None:
         """Take an increment in."""
         with self.lock:
+            self.serial += 1
             if increment.get("anew"):
                 self._clear()
             self.about.update(increment.get("about", {}))
@@ -273,6 +277,11 @@ class Record:
                 "failed": _points(self.failed),
                 "steps": [list(step) for step in self.steps],
             }
+
+    @property
+    def slot_count(self) -> int:
+        """How many slots had batches."""
+        return len(self._slots)
 
     def slots(self, workers: Collection[str] = ()) -> list[str]:
         """Return the slots that had batches; with workers, only theirs."""
