@@ -19,10 +19,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from saving import Session
 from swath import cli
 from swath.commands.foreground import Signals, Words, run_name
 from swath.errors import CannotWriteError, RunInUseError, UsageError
 from swath.messages import Urgency
+from swath.results import Results
 from swath.snapshot import Snapshot
 from swath.views import export
 
@@ -160,6 +162,8 @@ def test_the_commands_are_those_of_the_design():
         "verify",
         "doctor",
         "ui",
+        "report",
+        "compare",
     }
     assert cli.sweep.name == "sweep"  # which is what Dask shows
 
@@ -741,6 +745,48 @@ def test_results_are_averaged(finished, monkeypatch):
     }
     best = json.loads(ask("results", "total", "--mean-over", "seed", "--best", "1", "--format", "json")[0])
     assert len(best) == 1
+
+
+def test_results_are_averaged_over_several_parameters(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    rows = json.loads(ask("results", "total", "--mean-over", "seed,b", "--format", "json")[0])
+    assert [(row["a"], row["sum"], row["n"]) for row in rows] == [(1, 2.5, 2), (2, 3.0, 4)]
+
+
+def test_results_are_a_table_of_two_parameters(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    lines = ask("results", "total", "--pivot", "a,b")[0].splitlines()
+    assert [line.split() for line in lines] == [
+        ["a", "b=0.5", "b=1.5"],
+        ["1", "2.5"],
+        ["2", "2.5", "3.5"],
+        ["3"],
+    ]
+    text = ask("results", "total", "--pivot", "b,a", "--by", "ratio", "--where", "a < 3", code=2)[1]
+    assert "there is no metric that is a number named 'ratio'" in text
+    table = ask("results", "total", "--pivot", "b,a", "--where", "a < 3", "--format", "csv")[0]
+    assert table.splitlines() == ["b,a=1,a=2", "0.5,,2.5", "1.5,2.5,3.5"]
+    assert "expected two parameters" in ask("results", "total", "--pivot", "a", code=2)[1]
+    assert "does not go with --best" in ask("results", "total", "--pivot", "a,b", "--best", 1, code=2)[1]
+
+
+def test_two_runs_are_compared(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(finished)
+    said = ask("compare", "total", "total")[0]
+    assert said == "total (here) and total (there): 10 points in both, all equal\n"
+    frame = Results("results/total").frame.head(6)
+    sums = [value + (row == 3) for row, value in enumerate(frame["sum"])]
+    with Session(tmp_path / "other", Results("results/total").definition) as session:
+        session.save(0, 8, excluded=(0, 1), sum=sums, name=frame["name"].tolist())
+    lines = ask("compare", "total", tmp_path / "other", code=3)[0].splitlines()
+    assert lines[0] == "total (here) and total (there): 6 points in both, 1 changed"
+    assert lines[1].startswith("  sum: 1 changed, by up to ")
+    assert lines[2] == "  only here: 4 points"
+    assert len(lines) == 6
+    found = json.loads(ask("compare", "total", tmp_path / "other", "--json", code=3)[0])
+    assert (found["both"], found["only_here"], found["changes"]["sum"]["points"]) == (6, 4, 1)
+    assert [row["point_here"] for row in found["changed"]] == [5]
+    assert "1 changed" not in ask("compare", "total", tmp_path / "other", "--rtol", "0.3")[0]
 
 
 def test_failures_are_printed_with_their_rates(finished, monkeypatch):

@@ -314,7 +314,10 @@ def show(name: str, point: tuple[str, ...], out: Path, as_json: bool) -> None:
 )
 @click.option("--best", type=click.IntRange(min=1), metavar="K", help="The K best points.")
 @click.option("--by", metavar="METRIC", help="What --best goes by.  [default: what the definition optimises]")
-@click.option("--mean-over", metavar="NAME", help="Average over a parameter, as seed.")
+@click.option("--mean-over", metavar="NAME[,NAME]", help="Average over parameters, as seed.")
+@click.option(
+    "--pivot", metavar="ROWS,COLUMNS", help="A table of means over two parameters; --by says of what."
+)
 @click.option("--all", "every", is_flag=True, help="Also points that the definition no longer has.")
 @click.option(
     "--failures", is_flag=True, help="The points that failed, and how often, by value and by worker."
@@ -361,6 +364,33 @@ def report(name: str, output: str | None, title: str | None, out: Path) -> None:
     written = reporting.write(runs.find(name, out), output, title or "")
     if written:
         _say(f"Written: {written}")
+
+
+@sweep.command()
+@click.argument("here", metavar="RUN")
+@click.argument("there", metavar="OTHER")
+@click.option(
+    "--rtol",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Relative difference up to which numbers are equal.",
+)
+@OUT
+@JSON
+@click.pass_context
+def compare(ctx: click.Context, here: str, there: str, rtol: float, out: Path, as_json: bool) -> None:
+    """Say which points RUN and OTHER have in common, and which of these have changed.
+
+    Exit code 3 if any has.
+    """
+    from swath.commands import runs
+    from swath.results import Results
+    from swath.views import export
+
+    found = Results(runs.find(here, out)).compare(runs.find(there, out), rtol=rtol)
+    export.write_comparison(found, "json" if as_json else "table", sys.stdout)
+    ctx.exit(3 if len(found.changed) else 0)
 
 
 @sweep.command()

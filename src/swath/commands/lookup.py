@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from swath.analysis import Analysis
     from swath.analysis.failing import Failures
     from swath.space import Space
     from swath.space.expressions import Column
@@ -56,9 +57,16 @@ class Shown(TypedDict):
 
 
 def rows(
-    folder: Path, *, where: str | None, best: int | None, by: str | None, mean_over: str | None, every: bool
+    folder: Path,
+    *,
+    where: str | None,
+    best: int | None,
+    by: str | None,
+    mean_over: str | None,
+    pivot: str | None,
+    every: bool,
 ) -> pd.DataFrame:
-    """Return rows of a run: all or averaged ones, of these those that satisfy ``where``, of these the best.
+    """Return rows of a run: all or averaged ones, of these those that satisfy ``where``, of these the best; or a table.
 
     Parameters
     ----------
@@ -69,9 +77,11 @@ def rows(
     best : int or None
         At most so many, the best first.
     by : str or None
-        The metric by which; default: the one that the definition optimises.
+        The metric by which, or of the table; default: the one that the definition optimises.
     mean_over : str or None
-        A parameter to average over.
+        A parameter to average over, or several with commas between.
+    pivot : str or None
+        The parameters of the rows and of the columns of a table, with a comma between.
     every : bool
         Also rows of points that the definition no longer has.
 
@@ -82,12 +92,14 @@ def rows(
     ExpressionError
         ``where`` cannot be evaluated.
     """
-    _consistent(best=best, by=by, mean_over=mean_over, every=every)
+    _consistent(best=best, by=by, mean_over=mean_over, pivot=pivot, every=every)
     results = Results(folder)
+    if pivot:
+        return _table(results if where is None else results.where(where), pivot, by)
     if best is not None:
         frame = _ranked(results, by, mean_over)
     elif mean_over:
-        frame = results.mean(over=mean_over)
+        frame = results.mean(over=mean_over.split(","))
     else:
         frame = results.all if every else results.frame
     return _filtered(frame, where).head(len(frame) if best is None else best)
@@ -109,13 +121,33 @@ def failures(folder: Path, *, where: str | None, **others: object) -> Failures:
     return results.failures if where is None else results.where(where).failures
 
 
-def _consistent(*, best: int | None, by: str | None, mean_over: str | None, every: bool) -> None:
-    if by and best is None:
+def _consistent(
+    *, best: int | None, by: str | None, mean_over: str | None, pivot: str | None, every: bool
+) -> None:
+    if by and best is None and not pivot:
         raise UsageError(f"--by {by} says what is best, so it needs --best K")
+    others = {"--best": best is not None, "--mean-over": bool(mean_over), "--all": every}
+    if pivot and any(others.values()):
+        other = next(name for name, given in others.items() if given)
+        raise UsageError(
+            f"--pivot averages over all other parameters, so it does not go with {other}; leave one out"
+        )
     if every and (best is not None or mean_over):
         raise UsageError(
             "--all adds rows of other definitions, which --best and --mean-over do not compare; leave one out"
         )
+
+
+def _table(rows: Analysis, pivot: str, metric: str | None) -> pd.DataFrame:
+    down, comma, across = pivot.partition(",")
+    if not comma:
+        raise UsageError(
+            f"--pivot {pivot}: expected two parameters with a comma between, as --pivot beta,gamma"
+        )
+    table = rows.pivot(down.strip(), across.strip(), metric)
+    return table.rename(
+        columns=lambda value: f"{across.strip()}={value}"
+    )  # formats have no room for a heading above
 
 
 def _ranked(results: Results, by: str | None, mean_over: str | None) -> pd.DataFrame:
@@ -124,7 +156,7 @@ def _ranked(results: Results, by: str | None, mean_over: str | None) -> pd.DataF
         return ranked
     definition = results.definition
     name = by or definition.minimize or definition.maximize or ""
-    means = results.mean(over=mean_over)
+    means = results.mean(over=mean_over.split(","))
     return means.sort_values(name, ascending=name != definition.maximize, kind="stable", na_position="last")
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from swath.analysis.comparing import Comparison
     from swath.analysis.failing import Failures
 
 FORMULA = ("=", "+", "-", "@")
@@ -79,6 +80,39 @@ def write_failures(found: Failures, form: str, stream: TextIO) -> None:
             _table(telling, stream)
     else:
         write(found, form, stream)
+
+
+def write_comparison(found: Comparison, form: str, stream: TextIO) -> None:
+    """Write what two runs have in common.
+
+    Parameters
+    ----------
+    found : Comparison
+        What there is to say.
+    form : str
+        ``table``: in words, with the points that have changed; or ``json``.
+    stream : text file
+        Where to.
+    """
+    if form == "json":
+        about = {
+            "both": len(found.frame),
+            "only_here": len(found.only_here),
+            "only_there": len(found.only_there),
+            "metrics_here": found.metrics_here,
+            "metrics_there": found.metrics_there,
+            "changes": {
+                name: {"points": count, "largest": _jsonable(most)}
+                for name, (count, most) in found.changes.items()
+            },
+        }
+        rows = "".join(_records(found.changed)).rstrip()
+        stream.write(f'{json.dumps(about, indent=2)[:-2]},\n  "changed": {rows}\n}}\n')
+        return
+    stream.write(f"{plain(found.summary, lines=True)}\n")
+    if len(found.changed):
+        stream.write("\n")
+        _table(found.changed, stream)
 
 
 def _telling(rates: pd.DataFrame) -> pd.DataFrame:
