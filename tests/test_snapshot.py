@@ -34,7 +34,7 @@ from swath.messages import (
     Urgency,
     Write,
 )
-from swath.progress import Progress
+from swath.progress import GONE, Progress
 from swath.ranges import RangeSet
 from swath.rates import ENOUGH, History
 from swath.snapshot import Complaint, Slow, Snapshot, WorkerLoad
@@ -518,6 +518,16 @@ def test_the_cost_counts_cores_of_slots_whether_busy_or_not():
     assert sweep.seen().cost == pytest.approx(4.0)
     sweep.joined("w0", 1).after(900).feed(Tick(sweep.now)).feed(Conclude(Ending.ASKED)).after(900)
     assert sweep.seen().cost == pytest.approx(5.0)
+
+
+def test_of_workers_that_left_some_hundreds_are_remembered_and_their_time_is():
+    sweep = Sweep(total=10**6)
+    for number in range(GONE + 100):
+        sweep.joined(f"w{number}", 1).worked(10, 36.0, f"w{number}", took=18.0)
+        sweep.feed(Left(sweep.now, f"w{number}"))
+    seen = sweep.seen()
+    assert [load.name for load in seen.workers] == [f"w{number}" for number in range(100, GONE + 100)]
+    assert (seen.cost, seen.utilisation) == (pytest.approx((GONE + 100) / 100), pytest.approx(0.5))
 
 
 def test_the_overall_rate_is_that_since_the_first_worker():

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 MINUTE = 60.0  # seconds
 WARM = 16  # batches; before, work that no batch has brought back yet weighs, so what the slots could do counts too
 NOTICES = 100  # texts; a cluster of thousands may have thousands of sick workers
+GONE = (
+    500  # workers that left and are still told about; a cluster whose nodes are taken away may lose thousands
+)
 SLOWEST = 5  # points that are remembered
 
 
@@ -218,10 +221,17 @@ class Progress:
         if worker is None:
             return
         worker.effort.resize(self._now, 0)
+        gone = [each for each in self._workers.values() if not each.effort.slots]
         if not worker.done:
-            spent, room = worker.effort.totals(self._now)
-            self._gone = self._gone[0] + spent, self._gone[1] + room
-            del self._workers[name]  # nothing to tell about it
+            self._forget(worker)  # nothing to tell about it
+        elif len(gone) > GONE:
+            self._forget(gone[0])
+
+    def _forget(self, worker: Worker) -> None:
+        """Keep of a worker that is gone only the time of its slots."""
+        spent, room = worker.effort.totals(self._now)
+        self._gone = self._gone[0] + spent, self._gone[1] + room
+        del self._workers[worker.name]
 
     def _excluded_worker(self, command: Exclude) -> None:
         spell = f" for {command.seconds:.0f} s" if command.seconds < inf else " any more"
