@@ -77,7 +77,7 @@ def _spent(study: Study) -> str:
     slowest = int(np.argmax(study.seconds))
     text = (
         f"From the first start to the last end it took {duration(span)}, "
-        f"on {plural(len(np.unique(study.worker)), 'worker')}, which spent {duration(float(study.seconds.sum()))} on points: "
+        f"on {plural(len(np.unique(study.worker)), 'worker')}, which spent {_seconds(float(study.seconds.sum()))} on points: "
         f"half of them took up to {_seconds(float(np.median(study.seconds)))}"
     )
     if len(study) > 1:

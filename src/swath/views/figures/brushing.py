@@ -53,12 +53,11 @@ function parse(text) {
   if (!text) return [null, ""]
   const tests = []
   for (const part of text.split(/\\s+and\\s+|\\s*&&\\s*/i)) {
-    const found = /^(.+?)\\s*(<=|>=|!=|==|=|<|>|~)\\s*(.*)$/.exec(part.trim())
-    const names = found ? [found[1], found[1].replace(/^`|`$/g, "")] : []
-    const at = names.map(name => fields.indexOf(name)).find(i => i >= 0)
-    if (at === undefined) return [() => true, `cannot read “${part.trim()}”: write ${example}`]
-    const word = found[3].replace(/^(["'])(.*)\\1$/, "$2"), number = word === "" ? NaN : Number(word)
-    const values = data[columns[at]], op = found[2]
+    const found = /^(?:`([^`]+)`|(.+?))\\s*(<=|>=|!=|==|=|<|>|~)\\s*(.*)$/.exec(part.trim())
+    const at = found ? fields.indexOf(found[1] ?? found[2]) : -1
+    if (at < 0) return [null, `cannot read “${part.trim()}”: write ${example}`]
+    const word = found[4].replace(/^(["'])(.*)\\1$/, "$2"), number = word === "" ? NaN : Number(word)
+    const values = data[columns[at]], op = found[3]
     tests.push(row => {
       const value = values[row]
       if (op == "~") return String(value).toLowerCase().includes(word.toLowerCase())

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from swath.views.figures.axes import Axis
 
+ROOM = 44
+"""Columns of all labels along an axis together."""
 NAME = 40
 """Columns of a name in a title or a label."""
 
@@ -105,7 +107,9 @@ def ticks(axis: Any, labels: Mapping[float, str]) -> None:
 def scale(axis: Any, of: Axis, most: int = 7) -> None:
     """Write the name and the values of one of our axes along one of Bokeh's that goes from 0 to 1."""
     label(axis, of.name)
-    ticks(axis, of.ticks(most))
+    found = of.ticks(most)
+    room = max(5, ROOM // max(1, len(found)))
+    ticks(axis, {place: cut(text, room) for place, text in found.items()})
 
 
 def tooltips(rows: Sequence[tuple[str, str]], **options: Any) -> HoverTool:

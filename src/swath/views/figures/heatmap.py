@@ -16,9 +16,10 @@ from bokeh.layouts import row
 from bokeh.models import ColorBar, ColumnDataSource, CustomJS, PlainText
 
 from swath.views.figures.brushing import Brush
-from swath.views.figures.canvas import canvas, label, said, style, ticks, tooltips
+from swath.views.figures.canvas import NAME, canvas, label, said, style, ticks, tooltips
 from swath.views.figures.marks import mapper
 from swath.views.palette import FAILED, LIGHT, Look
+from swath.views.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,9 +207,12 @@ def heatmap(
     counted = [count(study, x, y, metric or x, statistic, chosen, waiting) for _, chosen, waiting, _ in parts]
     values = np.concatenate([item.value for item in counted])
     colour = mapper(values, look, best_low=_best_low(study, metric, statistic))
+    whole = _title(study, metric, statistic, (x, y))
     made = []
     for (title, _, _, limits), item in zip(parts, counted, strict=True):
-        plot = _plot(study, x, y, item, colour, title or _title(metric, statistic, study), look, height)
+        plot = _plot(study, x, y, item, colour, title or whole, look, height)
+        if study.direction and metric == study.metric and statistic in ("mean", "best"):
+            _best(plot, item, study, look)
         _follow(plot, points, (x, y, facet), metric or x, statistic, limits, brush)
         made.append(plot)
     bar = ColorBar(
@@ -236,12 +240,12 @@ def _said(metric: str, statistic: str) -> str:
     return fixed.get(statistic) or f"{statistic} {said(metric, 24)}"
 
 
-def _title(metric: str, statistic: str, study: Study) -> str:
-    over = ", ".join(said(name, 16) for name in study.replicates)
-    return (
-        f"{_said(metric, statistic).capitalize() if statistic != 'mean' else 'Mean ' + said(metric, 24)}"
-        + (f" (over {over})" if over and statistic == "mean" else "")
-    )
+def _title(study: Study, metric: str, statistic: str, drawn: Sequence[str]) -> str:
+    """Say what cells show, and over which other parameters."""
+    others = [name for name in study.parameters if name not in drawn]
+    over = ", ".join(said(name, 14) for name in others[:3]) + (", …" if len(others) > 3 else "")
+    what = _said(metric, statistic)
+    return cut(f"{what[:1].upper()}{what[1:]}" + (f" over {over}" if over else ""), NAME)
 
 
 def _parts(study: Study, facet: str) -> Sequence[tuple[str, Bools | None, Bools | None, tuple[float, float]]]:
@@ -288,7 +292,6 @@ def _plot(
     ticks(made.yaxis[0], _sparse(up, 12))
     source = ColumnDataSource(_columns(item, across, up), name="cells")
     _cells(made, source, item, colour, look)
-    _best(made, item, study, len(across), look)
     rows = [
         (x, "@x"),
         (y, "@y"),
@@ -328,18 +331,18 @@ def _columns(item: Counted, across: Cells, up: Cells) -> dict[str, Any]:
 
 
 def _cells(plot: figure, source: ColumnDataSource, item: Counted, colour: Any, look: Look) -> None:
-    """Draw grey below, colours above, and what failed on top."""
+    """Draw colours, grey where points are to come, hatches where all failed and specks where some did."""
+    m = int(plot.x_range.end)
     cell = source.data["cell"]
     few = len(item.value) <= 2500
     shape = {"left": "left", "right": "right", "bottom": "bottom", "top": "top", "source": source}
     line = {"line_color": look.surface, "line_width": 1 if few else 0}
-    plot.quad(**shape, fill_color=look.pending, **line)
     plot.quad(**shape, fill_color={"field": "value", "transform": colour}, **line)
+    waiting = cell[np.isnan(item.value[cell]) & (item.pending[cell] > 0)]
+    plot.quad(**_squares(waiting, m), fill_color=look.pending, **line)
     empty = cell[np.isnan(item.value[cell]) & (item.failed[cell] > 0)]
-    m = int(plot.x_range.end)
     plot.quad(
-        left=empty % m, right=empty % m + 1, bottom=empty // m, top=empty // m + 1,
-        fill_color=look.surface, hatch_pattern="right_diagonal_line", hatch_color=FAILED, hatch_alpha=0.8, hatch_scale=8, hatch_weight=1.5, **line,
+        **_squares(empty, m), fill_color=look.surface, hatch_pattern="right_diagonal_line", hatch_color=FAILED, hatch_alpha=0.8, hatch_scale=8, hatch_weight=1.5, **line,
     )  # fmt: skip
     some = cell[~np.isnan(item.value[cell]) & (item.failed[cell] > 0)]
     if len(item.value) <= SPECKS and len(some):
@@ -353,14 +356,17 @@ def _cells(plot: figure, source: ColumnDataSource, item: Counted, colour: Any, l
         )
 
 
-def _best(plot: figure, item: Counted, study: Study, m: int, look: Look) -> None:
+def _squares(cell: NDArray[np.int64], m: int) -> dict[str, Any]:
+    return {"left": cell % m, "right": cell % m + 1, "bottom": cell // m, "top": cell // m + 1}
+
+
+def _best(plot: figure, item: Counted, study: Study, look: Look) -> None:
     """Frame the best cell."""
-    if not study.direction or not np.isfinite(item.value).any():
+    if not np.isfinite(item.value).any():
         return
-    best = int(np.nanargmin(item.value * study.sign))
-    plot.quad(
-        best % m, best % m + 1, best // m + 1, best // m, fill_color=None, line_color=look.ink, line_width=2
-    )
+    m = int(plot.x_range.end)
+    values = np.where(np.isfinite(item.value), item.value * study.sign, np.inf)
+    plot.quad(**_squares(np.array([values.argmin()]), m), fill_color=None, line_color=look.ink, line_width=2)
 
 
 def _follow(

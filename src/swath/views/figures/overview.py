@@ -64,6 +64,7 @@ def overview(
 
 def controls(points: Points, brush: Brush, look: Look = LIGHT) -> LayoutDOM:
     """Lay out the filter, what it leaves, and what can be done with that."""
+    brush.told.align = "center"
     clear = Button(label="Clear", width=70, stylesheets=[sheet(look)])
     clear.js_on_event("button_click", brush.clear)
     return row(

@@ -6,6 +6,7 @@ begin with an apostrophe; numbers stay numbers.
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -62,7 +63,7 @@ const status = data.status[row]
 let text = `<h3>Point ${point} <b style="background:${colours[status]}">${escaped(status)}</b></h3><table>`
 fields.forEach((name, i) => { text += line(name, written(data[columns[i]][row])) })
 for (const [name, value] of constants) text += line(name, value)
-text += line("seconds", written(data.seconds[row])) + line("attempts", data.attempts[row]) + line("worker", data.worker[row])
+text += line("seconds", Number(data.seconds[row].toPrecision(4))) + line("attempts", data.attempts[row]) + line("worker", data.worker[row])
 text += line("started", new Date(data.started[row]).toISOString().slice(0, 19).replace("T", " ") + " UTC") + "</table>"
 if (data.failure[row]) text += `<pre>${escaped(data.failure[row])}</pre>`
 const commands = [show, again].filter(text => text).map(text => `${text} ${point}`)
@@ -87,7 +88,7 @@ const data = source.data, kept = source.selected.indices
 const every = kept.length ? [...kept].sort((a, b) => a - b) : data.point.map === undefined ? [] : Array.from(data.point.keys())
 const cell = value => {
   if (typeof value == "number") return Number.isNaN(value) ? "" : String(value)
-  let text = String(value)
+  let text = String(value).replace(/([$\\\\])\u200b/g, "$1")  // what was parted lest it be a formula
   if (/^[=+\\-@\\t\\r]/.test(text)) text = "'" + text
   return /[",\\n\\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
@@ -146,7 +147,7 @@ def table(points: Points, brush: Brush, *, look: Look = LIGHT, height: int = 340
     columns = [
         TableColumn(
             field=key,
-            title=said(name, 24),
+            title=escape(said(name, 24)),
             width=_width(source.data[key]),
             formatter=_formatter(source.data[key]),
         )
