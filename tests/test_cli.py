@@ -339,12 +339,14 @@ def test_run_says_what_it_did_and_where_it_went(here):
     assert lines[0] == "total: up to 12 points to do, results in results/total"
     assert re.fullmatch(
         r"\[\d\d:\d\d:\d\d\] 12/12 done, 4 failed, 2 excluded, complete after [\d.]+s, best sum 2.5 \(point \d\)",
-        lines[-5],
+        lines[-7],
     )
-    assert re.fullmatch(r"total: 6 points ok, 4 failed \(4 error\) in [\d.]+s", lines[-4])
-    assert lines[-3:] == [
+    assert re.fullmatch(r"total: 6 points ok, 4 failed \(4 error\) in [\d.]+s", lines[-6])
+    assert re.fullmatch(r"  best:     sum 2.5 \(point \d\): a=\d, b=[\d.]+, seed=\d+", lines[-5])
+    assert lines[-4:] == [
         "  results:  swath results total",
         "  failed:   swath results total --failures",
+        "            4 x ValueError: no 3  (swath show total 8)",
         "  retry:    swath run total.yaml --engine inline --progress log --json --retry",
     ]
     assert done.stderr.replace("\n", "").isprintable()
@@ -837,9 +839,9 @@ class Sink(io.StringIO):
         return self.terminal
 
 
-def written(frame, form, *, terminal=False):
+def written(frame, form, *, terminal=False, keep=()):
     sink = Sink(terminal=terminal)
-    export.write(frame, form, sink)
+    export.write(frame, form, sink, keep)
     return sink.getvalue(), sink.buffer.getvalue()
 
 
@@ -876,8 +878,51 @@ def test_a_table_prints_every_row_to_a_file_and_the_ends_to_a_terminal(capsys):
     frame = pd.DataFrame({"x": range(1000), "worker": "w"}, index=pd.Index(range(1000), name="point"))
     assert len(written(frame, "table")[0].splitlines()) == 1001
     shown = written(frame, "table", terminal=True)[0].splitlines()
-    assert (len(shown), shown[0].split(), shown[-1].split()) == (61, ["point", "x"], ["999", "999"])
-    assert capsys.readouterr().err == "60 of 1000 rows; --format csv prints all of them\n"
+    assert (len(shown), shown[0].split(), shown[-1].split()) == (20, ["point", "x"], ["999", "999"])
+    assert shown[10] == "... 982 more rows"
+    assert capsys.readouterr().err == "All of it: the same command with | less -S, or with --format csv\n"
+
+
+def test_a_table_fits_its_terminal_and_says_what_it_leaves_out(capsys, monkeypatch):
+    columns = {
+        "beta": [0.1, 12.25, 1e-7],
+        "constant": [1, 1, 1],
+        "model": ["a long name of a model, with details", "b", "c"],
+        "other": [1.0, 2.0, 3.0],
+        "error": [0.25, 100.0, float("nan")],
+        "status": ["ok", "ok", "error"],
+        "seconds": [0.00123456, 1.0, 2.0],
+        "failure": [None, None, "ValueError: no\nTraceback"],
+    }
+    frame = pd.DataFrame(columns, index=pd.Index(range(3), name="point"))
+    sizes = {
+        120: "",
+        85: "constant",
+        70: "constant, seconds",
+        68: "constant, other, seconds",
+        36: "constant, model, other, status, seconds, failure",
+    }
+    for columns, left_out in sizes.items():
+        monkeypatch.setattr("swath.views.export.size_of", lambda _stream, columns=columns: (columns, 24))
+        shown = written(frame, "table", terminal=True, keep=("error", "beta", "constant", "model"))[
+            0
+        ].splitlines()
+        assert all(len(line) < columns for line in shown), columns
+        said = capsys.readouterr().err.splitlines()
+        assert said[:1] == ([f"Without {left_out}, for which there is no room."] if left_out else []), columns
+    assert [line.split()[0] for line in shown] == ["point", "0", "1", "2"]
+
+
+def test_numbers_of_a_table_stand_below_each_other():
+    frame = pd.DataFrame({"x": [0.1, 12.25, 1e-7, 100.0, float("nan")], "n": [1, 20, 300, 4, 5]})
+    assert written(frame, "table")[0].splitlines() == [
+        "      x    n",
+        "  0.1      1",
+        " 12.25    20",
+        "  1e-07  300",
+        "100        4",
+        "           5",
+    ]
 
 
 def test_a_table_spells_out_what_does_not_print():

@@ -343,7 +343,8 @@ def results(name: str, out: Path, form: str, failures: bool, plot: str | None, *
     elif failures:
         export.write_failures(lookup.failures(folder, **choice), form, sys.stdout)
     else:
-        export.write(lookup.rows(folder, **choice), form, sys.stdout)
+        vital = lookup.vital(folder, choice["by"])
+        export.write(lookup.rows(folder, **choice), form, sys.stdout, vital)
 
 
 @sweep.command()
@@ -527,5 +528,7 @@ def _fill_standard_descriptors() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
     for name in ("stdout", "stderr"):
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="backslashreplace")  # what cannot be written is spelt out
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # until the process ends

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from swath.messages import Urgency
 from swath.run import Options, prepare
+from swath.views.phrases import best, complaint, setting
 from swath.views.terminal import Silence, progress
-from swath.views.text import count, cut, duration, listed, plain, plural
+from swath.views.text import cells, count, cut, duration, listed, plain, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BY: dict[int, str] = {signal.SIGINT: "by Ctrl-C", signal.SIGTERM: "by SIGTERM", signal.SIGHUP: "by SIGHUP"}
 WIDEST = 200  # columns of a failure that is shown
+MOST = 90  # columns of the best point, and of the commonest failure, in the last words
 GRACE = 20.0
 """Seconds that a machine which wants us gone leaves to running points; a person has Ctrl-C for that."""
 
@@ -288,13 +290,31 @@ class Words:
         return "\n".join([*lines, *self._ways(snapshot)])
 
     def _ways(self, snapshot: Snapshot) -> list[str]:
-        ways = [f"  results:  swath results {plain(self._run)}"] if snapshot.statuses else []
+        ways = [f"  best:     {_best(snapshot)}"] if snapshot.best else []
+        ways += [f"  results:  swath results {plain(self._run)}"] if snapshot.statuses else []
         if snapshot.failed:
-            ways += [
-                f"  failed:   swath results {plain(self._run)} --failures",
-                f"  retry:    {self.retry}",
-            ]
+            ways.append(f"  failed:   swath results {plain(self._run)} --failures")
+            ways += [f"            {line}" for line in self._complaint(snapshot)]
+            ways.append(f"  retry:    {self.retry}")
         return ways
+
+    def _complaint(self, snapshot: Snapshot) -> list[str]:
+        """Say what failed most often in this session, and how to see one of these points."""
+        if not snapshot.complaints or not snapshot.complaints[0].text:
+            return []
+        most = snapshot.complaints[0]
+        see = "" if most.point is None else f"  (swath show {plain(self._run)} {most.point})"
+        return [cut(" ".join(complaint(most)), MOST, "...") + see]
+
+
+def _best(snapshot: Snapshot) -> str:
+    """Say what is best, with as many of its parameters as a line has room for."""
+    said = best(snapshot)
+    for i, part in enumerate(setting(snapshot.parameters)):
+        if cells(said) + cells(part) > MOST:
+            return f"{said}, ..."
+        said += (": " if i == 0 else ", ") + part
+    return said
 
 
 def _counts(snapshot: Snapshot) -> str:

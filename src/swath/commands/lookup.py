@@ -105,6 +105,12 @@ def rows(
     return _filtered(frame, where).head(len(frame) if best is None else best)
 
 
+def vital(folder: Path, by: str | None = None) -> tuple[str, ...]:
+    """Return the columns without which a table of a run says little: the metric that matters, and the parameters."""
+    definition = Results(folder).definition
+    return (by or definition.minimize or definition.maximize or "", *definition.space.names)
+
+
 def failures(folder: Path, *, where: str | None, **others: object) -> Failures:
     """Return the rows of points that failed, with the rates of failure, both of the rows that satisfy ``where``.
 

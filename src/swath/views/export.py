@@ -14,10 +14,12 @@ from math import isinf, isnan
 from typing import TYPE_CHECKING, Any
 
 from swath.errors import UsageError
-from swath.views.text import NUMERIC, TEXT, count, plain, table, value
+from swath.views.ansi import size_of, speaks
+from swath.views.tables import Column, fitting
+from swath.views.text import DECIMAL, NUMERIC, TEXT, plain, table, value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import TextIO
 
     import pandas as pd
@@ -29,9 +31,10 @@ FORMULA = ("=", "+", "-", "@")
 BACKSTAGE = ("attempts", "worker", "started")  # columns that a table leaves to the other formats
 WIDE = 100  # columns of the text of a failure
 SHOWN = 60  # rows that a table has at most on a terminal
+FEWEST = 10  # rows of a long table on a terminal, however low that is
 
 
-def write(frame: pd.DataFrame, form: str, stream: TextIO) -> None:
+def write(frame: pd.DataFrame, form: str, stream: TextIO, keep: Sequence[str] = ()) -> None:
     """Write rows in one of the formats ``table``, ``csv``, ``json``, ``parquet``.
 
     Parameters
@@ -42,6 +45,8 @@ def write(frame: pd.DataFrame, form: str, stream: TextIO) -> None:
         The format.
     stream : text file
         Where to; Parquet goes to the bytes below it.
+    keep : sequence of str
+        Columns that matter most, the first of them above all: a table has them even where others have no room.
 
     Raises
     ------
@@ -55,7 +60,7 @@ def write(frame: pd.DataFrame, form: str, stream: TextIO) -> None:
     elif form == "json":
         stream.writelines(_records(frame))
     else:
-        _table(frame, stream)
+        _table(frame, stream, keep)
 
 
 def write_failures(found: Failures, form: str, stream: TextIO) -> None:
@@ -73,7 +78,7 @@ def write_failures(found: Failures, form: str, stream: TextIO) -> None:
         stream.write(f'{{"failures": {rows},\n"rates": {rates}}}\n')
     elif form == "table":
         if len(found):
-            _table(found, stream, WIDE)
+            _table(found, stream, limit=WIDE)
         telling = _telling(found.rates)
         if len(telling):
             stream.write("\n")
@@ -200,27 +205,71 @@ def _jsonable(item: Any) -> Any:
     return _jsonable(item.tolist()) if hasattr(item, "tolist") else str(item)  # numpy's, or a time
 
 
-def _table(frame: pd.DataFrame, stream: TextIO, limit: int = 48) -> None:
+def _table(frame: pd.DataFrame, stream: TextIO, keep: Sequence[str] = (), limit: int = 48) -> None:
+    """Write a table: all of it, or on a terminal what fits, with a word about the rest."""
     left_out = {name for name in BACKSTAGE if name in frame}
     if "failure" in frame and frame["failure"].isna().all():
         left_out.add("failure")
     elif "failure" in frame:  # its first line says what, the others say where
         frame = frame.assign(failure=frame["failure"].str.partition("\n")[0])
-    shown = _columns(_ends(frame, SHOWN) if stream.isatty() else frame)
-    shown = {name: column for name, column in shown.items() if name not in left_out}
-    sides = "".join(NUMERIC if column.dtype.kind in "iufb" else TEXT for column in shown.values())
-    rows = list(zip(*([_brief(item) for item in column.tolist()] for column in shown.values()), strict=True))
-    stream.writelines(f"{line}\n" for line in table(list(shown), rows, sides, limit=limit))
-    if len(rows) < len(frame):
-        stream.flush()
-        sys.stderr.write(f"{count(len(rows))} of {count(len(frame))} rows; --format csv prints all of them\n")
+    frame = frame.drop(columns=sorted(left_out))
+    if not stream.isatty():
+        columns = [_column(name, column) for name, column in _columns(frame).items()]
+        rows = zip(*(column.cells for column in columns), strict=True)
+        sides = "".join(column.side for column in columns)
+        stream.writelines(
+            f"{line}\n" for line in table([column.name for column in columns], list(rows), sides, limit=limit)
+        )
+        return
+    _fitted(frame, stream, keep, limit)
+
+
+def _fitted(frame: pd.DataFrame, stream: TextIO, keep: Sequence[str], limit: int) -> None:
+    """Write what fits on a terminal; it says to standard error what that was not."""
+    width, height = size_of(stream)
+    shown = _ends(frame, min(SHOWN, max(FEWEST, height - 6)))
+    columns = [
+        _column(name, column, _rank(name, column, keep, first=i == 0))
+        for i, (name, column) in enumerate(_columns(shown).items())
+    ]
+    more = "…" if speaks(stream, "…") else "~"
+    laid = fitting(columns, width - 1, limit=limit, hidden=len(frame) - len(shown), more=more)
+    stream.writelines(f"{line}\n" for line in laid.lines)
+    stream.flush()
+    if laid.left_out:
+        sys.stderr.write(f"Without {', '.join(map(plain, laid.left_out))}, for which there is no room.\n")
+    if laid.left_out or len(shown) < len(frame):
+        sys.stderr.write("All of it: the same command with | less -S, or with --format csv\n")
+
+
+def _rank(name: str, column: pd.Series[Any], keep: Sequence[str], *, first: bool) -> int:
+    """Say how little a column matters: what is the same in every row goes first."""
+    if first:
+        return 0
+    if len({_brief(item) for item in column.tolist()}) < 2 and len(column) > 1:
+        return 5
+    if name in keep or name == "status":
+        return min(1, keep.index(name)) if name in keep else 1
+    return {"seconds": 4, "failure": 2}.get(name, 3)
+
+
+def _column(name: str, column: pd.Series[Any], rank: int = 0) -> Column:
+    kind = column.dtype.kind
+    items = [_brief(item) if name != "seconds" else _short(item) for item in column.tolist()]
+    return Column(name, items, DECIMAL if kind == "f" else NUMERIC if kind in "iub" else TEXT, rank)
+
+
+def _short(seconds: Any) -> str:
+    return f"{seconds:.3g}" if isinstance(seconds, float) and not isnan(seconds) else _brief(seconds)
 
 
 def _ends(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
     """Return the first and the last rows of a long frame."""
     import pandas as pd  # noqa: PLC0415  # it is loaded already, whoever made the frame
 
-    return frame if len(frame) <= rows else pd.concat([frame.head(rows // 2), frame.tail(rows // 2)])
+    if len(frame) <= rows:
+        return frame
+    return pd.concat([frame.head((rows + 1) // 2), frame.tail(rows // 2)])
 
 
 def _brief(item: Any) -> str:

@@ -131,8 +131,8 @@ def straggler(snapshot: Snapshot) -> str:
 
 
 def slowest(snapshot: Snapshot) -> str:
-    """Say which finished point took longest; empty if none is known."""
-    if not snapshot.slowest:
+    """Say which finished point took longest; empty if none took a second."""
+    if not snapshot.slowest or snapshot.slowest[0].seconds < 1:
         return ""
     found = snapshot.slowest[0]
     return f"slowest {duration(found.seconds)} (point {found.point})"

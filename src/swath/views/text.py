@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NUMERIC = ">"
 TEXT = "<"
+DECIMAL = "."
 
 
 def plain(text: object, *, lines: bool = False) -> str:
@@ -156,7 +157,8 @@ def table(
     rows : sequence of sequences of str, shape (n, m)
         Cells.
     sides : str
-        ``<`` or ``>`` for each column, left or right; left where it is too short.
+        For each column ``<`` or ``>``, left or right, or ``.``, numbers with their points below each other; left where it
+        is too short.
     limit : int
         Columns of a cell beyond which it is cut.
 
@@ -165,12 +167,28 @@ def table(
     list of str
         ``n + 1`` lines without line breaks or trailing blanks.
     """
-    shown = [[cut(plain(cell), limit) for cell in row] for row in [heads, *rows]]
+    sides = sides.ljust(len(heads), TEXT)
+    below = [[cut(plain(cell), limit) for cell in row] for row in rows]
+    columns = [
+        at_points(c) if side == DECIMAL else c
+        for c, side in zip(zip(*below, strict=True), sides, strict=False)
+    ]
+    shown = [[cut(plain(head), limit) for head in heads], *map(list, zip(*columns, strict=True))]
     widths = [max(map(cells, column)) for column in zip(*shown, strict=True)]
-    sides = sides.ljust(len(widths), TEXT)
     return ["  ".join(map(_pad, row, widths, sides)).rstrip() for row in shown]
 
 
 def _pad(cell: str, room: int, side: str) -> str:
     blanks = " " * (room - cells(cell))
-    return blanks + cell if side == NUMERIC else cell + blanks
+    return cell + blanks if side == TEXT else blanks + cell
+
+
+def at_points(column: Sequence[str]) -> list[str]:
+    """Fill numbers up at the right so that their decimal points stand below each other."""
+    tails = [len(cell) - len(_whole_part(cell)) for cell in column]
+    longest = max(tails, default=0)
+    return [cell + " " * (longest - tail) if cell else "" for cell, tail in zip(column, tails, strict=True)]
+
+
+def _whole_part(number: str) -> str:
+    return number.partition("e")[0].partition(".")[0]
