@@ -52,6 +52,9 @@ INTERRUPTED = "interrupted"
 class Handle:
     """A sweep under way; made by `start`.
 
+    ``await handle`` and `wait` wait for its end; whoever is interrupted or cancelled while waiting leaves it running. In
+    a notebook it shows itself, and follows the sweep.
+
     Attributes
     ----------
     folder : Path
