@@ -15,7 +15,7 @@ from swath.results import Results
 from swath.store import commits
 from swath.views import palette
 from swath.views.figures.axes import MANY, Axis, coded
-from swath.views.figures.heatmap import count, heatmap
+from swath.views.figures.heatmap import count, default_axes, heatmap
 from swath.views.figures.overview import overview
 from swath.views.figures.slices import best_so_far, mean_along
 from swath.views.figures.study import MOST, Points
@@ -354,3 +354,25 @@ def test_a_sample_says_so(folder):
     )
     assert found.plot.parallel().title.text.text.endswith("4,000 of 5,000 points")
     assert sum(len(source.data["point"]) for source in found.plot.slice("a").select({"type": ColumnDataSource}) if "uorder" in source.data) <= MOST  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shares", "pair"),
+    [({}, ("c", "gamma")), ({"depth": 0.6, "c": 0.5, "gamma": 0.2}, ("c", "gamma"))],
+)
+def test_a_map_is_of_parameters_that_points_have_both_of(folder, shares, pair):
+    """Two that never meet, because they belong to different models, would give an empty map."""
+    only = {"svm": {"when": 'model == "svm"'}, "forest": {"when": 'model == "forest"'}}
+    definition = study(
+        parameters={
+            "model": ["svm", "forest"],
+            "c": {"values": [1, 2, 3], **only["svm"]},
+            "gamma": {"values": [1, 2, 3], **only["svm"]},
+            "depth": {"values": [4, 8], **only["forest"]},
+            "trees": {"values": [10, 20], **only["forest"]},
+            "seed": {"seeds": 2},
+        }
+    )
+    with Session(folder, definition) as session:
+        session.save(0, 26, error=[float(i) for i in range(26)])
+    assert default_axes(Results(folder).study, shares) == pair

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
@@ -18,6 +19,7 @@ from bokeh.models import ColorBar, ColumnDataSource, CustomJS, PlainText
 from swath.views.figures.brushing import Brush
 from swath.views.figures.canvas import NAME, canvas, label, said, style, ticks, tooltips
 from swath.views.figures.marks import mapper
+from swath.views.figures.study import MOST
 from swath.views.palette import FAILED, LIGHT, Look
 from swath.views.text import cut
 
@@ -38,6 +40,8 @@ Statistic = Literal["mean", "best", "count", "std", "seconds"]
 STATISTICS: Final = get_args(Statistic)
 FACETS: Final = 6
 """Values of a third parameter that are shown beside each other."""
+CANDIDATES: Final = 8
+"""Parameters of which two are chosen."""
 SPECKS: Final = 400
 """Cells up to which one with some failures carries a speck."""
 
@@ -160,12 +164,34 @@ def _statistic(cell: NDArray[np.int64], values: Floats, size: int, statistic: St
 
 
 def default_axes(study: Study, shares: dict[str, float] | None = None) -> tuple[str, str] | None:
-    """Choose two parameters for a heat map: the most important ones, else the first that are no replicates."""
+    """Choose two parameters for a heat map: important ones that many points have both of, else the first.
+
+    Replicates are taken only where there is nothing else. With ``when`` a parameter may have values only where another
+    has none, and two of that kind would give an empty map.
+    """
     names = [name for name in study.parameters if name not in study.replicates]
-    names += [name for name in study.parameters if name in study.replicates]
-    if shares:
-        names.sort(key=lambda name: -shares.get(name, 0.0))
-    return (names[0], names[1]) if len(names) > 1 else None
+    if len(names) < 2:
+        names += [name for name in study.parameters if name in study.replicates]
+    matters = shares or {}
+    names.sort(key=lambda name: -matters.get(name, 0.0))
+    pairs = combinations(names[:CANDIDATES], 2)
+    return max(
+        pairs,
+        key=lambda pair: _filling(study, *pair) * (1e-9 + sum(matters.get(name, 0.0) for name in pair)),
+        default=None,
+    )
+
+
+def _filling(study: Study, x: str, y: str) -> float:
+    """Return 1 if all rows have both; else the share of those that have, times the share of cells that they fill."""
+    some = slice(None, None, max(1, len(study) // MOST))
+    across, up = study.axes[x].cells(), study.axes[y].cells()
+    cell = _cell(across, up, study.columns[x][some], study.columns[y][some], None)
+    both = cell[cell >= 0]
+    if len(both) == len(cell):
+        return 1.0
+    filled = np.count_nonzero(np.bincount(both)) / min(len(across) * len(up), len(cell))
+    return filled * len(both) / len(cell)
 
 
 def heatmap(
