@@ -99,8 +99,10 @@ class Sweep:
         if isinstance(options.get("retry"), str):
             options["retry"] = (options["retry"],)
         handle = self._prepared(Options(**options))
-        _show(handle)
-        handle.go()
+        try:
+            _show(handle)
+        finally:  # interrupted here, it must not hold its folder and do nothing
+            handle.go()
         return handle
 
     def _prepared(self, options: Options) -> Handle:
