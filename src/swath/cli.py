@@ -8,6 +8,7 @@ command line: ``dask sweep run FILE`` is ``swath run FILE``.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -46,8 +47,13 @@ class Commands(click.Group):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()  # a closed pipe is noticed here rather than at exit
-        except (click.ClickException, click.exceptions.Exit):
+        except click.exceptions.Exit:
             raise
+        except click.ClickException as error:
+            said = io.StringIO()
+            error.show(said)  # which quotes what was typed, or what the shell has found
+            _say(said.getvalue().rstrip())
+            ctx.exit(error.exit_code)
         except SwathError as error:
             _say("\n".join([str(error), *getattr(error, "__notes__", ())]))
             ctx.exit(error.exit_code)
@@ -307,7 +313,7 @@ def show(name: str, point: tuple[str, ...], out: Path, as_json: bool) -> None:
     type=click.Choice(["table", "csv", "json", "parquet"]),
     default="table",
     show_default=True,
-    help="How to print them.",
+    help="How to print them. In csv, texts that a spreadsheet would take for a formula get an apostrophe in front; numbers stay numbers.",
 )
 @click.option(
     "--where", metavar="EXPR", help="Only rows for which this holds, as 'error < 0.1 and status == \"ok\"'."

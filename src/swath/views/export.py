@@ -1,7 +1,7 @@
 """Rows for standard output: a table for people, CSV and JSON for programs, Parquet for frames.
 
 CSV goes to spreadsheets, which run what begins with ``= + - @``, and to terminals, which obey control
-characters: text cells are made harmless, numbers are written in full (``repr``, so that they read back the
+characters: such texts get an apostrophe in front, what does not print is spelt out, numbers are written in full (``repr``, so that they read back the
 same). JSON and Parquet carry text as it is. JSON has no word for what floats hold besides numbers: nan and
 missing are null, infinities the texts "Infinity" and "-Infinity".
 """
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from swath.analysis.comparing import Comparison
     from swath.analysis.failing import Failures
 
-FORMULA = ("=", "+", "-", "@")
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the beginning of a formula, also as the wide characters of East Asia."""
+
+CHEATS = ("\t", "\r")
+"""What some drop before they look for one."""
+
 BACKSTAGE = ("attempts", "worker", "started")  # columns that a table leaves to the other formats
 WIDE = 100  # columns of the text of a failure
 SHOWN = 60  # rows that a table has at most on a terminal
@@ -175,7 +180,7 @@ def _harmless(frame: pd.DataFrame) -> pd.DataFrame:
 def _cell(item: Any) -> Any:
     if isinstance(item, str):
         shown = plain(item, lines=True)
-        return f"'{shown}" if shown.startswith(FORMULA) else shown
+        return f"'{shown}" if shown.lstrip().startswith(FORMULA) or item.startswith(CHEATS) else shown
     if _missing(item):
         return None
     return item if isinstance(item, bool | int | float) else _text(item)

@@ -36,8 +36,8 @@ def _data(item: Any) -> Any:
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> list[str]:
-    """Lay out pairs of a word and what there is to say, leaving out empty ones."""
-    said = [(word, text) for word, text in facts if text]
+    """Lay out pairs of a word and what there is to say, leaving out empty ones; whatever it is, it prints."""
+    said = [(plain(word), plain(text)) for word, text in facts if text]
     room = max((len(word) for word, _ in said), default=0)
     return [f"{word:<{room}}  {text}".rstrip() for word, text in said]
 

@@ -6,6 +6,7 @@ before it is shown, so that a name or a message can neither move the cursor nor 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 
@@ -17,8 +18,14 @@ TEXT = "<"
 DECIMAL = "."
 
 
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What Unicode asks to show as nothing at all, besides the control and format characters that Python knows not to print."""
+
+
 def plain(text: object, *, lines: bool = False) -> str:
-    r"""Return text in which everything that does not print is spelt out, as in ``\x1b[2J``.
+    r"""Return text in which everything that does not print, or prints as nothing, is spelt out, as in ``\x1b[2J``.
 
     Parameters
     ----------
@@ -28,11 +35,11 @@ def plain(text: object, *, lines: bool = False) -> str:
         Keep line breaks, and turn tabs into blanks.
     """
     text = str(text)
-    if text.isprintable():
+    if text.isprintable() and (text.isascii() or not _UNSEEN.search(text)):
         return text
     if lines:
         return "\n".join(plain(line.expandtabs()) for line in text.splitlines())
-    return "".join(char if char.isprintable() else _spelt(char) for char in text)
+    return "".join(char if char.isprintable() and not _UNSEEN.match(char) else _spelt(char) for char in text)
 
 
 def _spelt(char: str) -> str:
@@ -70,7 +77,7 @@ def plural(number: int, noun: str) -> str:
 
 def listed(counts: Iterable[tuple[str, int]]) -> str:
     """Write named counts: ``2 error, 1 timeout``."""
-    return ", ".join(f"{count(number)} {name}" for name, number in counts)
+    return ", ".join(f"{count(number)} {plain(name)}" for name, number in counts)
 
 
 def duration(seconds: float) -> str:
