@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 2_900_000
 """Bytes of a file."""
+LIBRARY: Final = 2_000_000
+"""Of these about so many are Bokeh's library."""
 FEWEST: Final = 250
 """Marks that are drawn in any case."""
 GENERATOR: Final = "swath report"
@@ -146,9 +148,11 @@ def report(
             template_variables=texts,
             suppress_callback_warning=True,
         )
-        if most <= FEWEST or len(page.encode()) <= LARGEST:
+        size = len(page.encode())
+        if most <= FEWEST or size <= LARGEST:
             return page
-        most //= 2
+        share = (LARGEST - LIBRARY) / (size - LIBRARY)
+        most = max(FEWEST, int(0.95 * share * min(most, len(study))))
 
 
 def _colours(look: object) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swath.views.figures.axes import number
-from swath.views.text import count, cut, duration, plain, plural
+from swath.views.text import count, cut, plain, plural, spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swath.views.figures.study import Study
 
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+"""Failures whose texts differ in numbers only are of one kind."""
 REASONS = 3
 """Kinds of failure that are told."""
 VALUES = 4
@@ -75,21 +78,15 @@ def _spent(study: Study) -> str:
     ends = study.started + study.seconds
     span = float(ends.max() - study.started.min())
     slowest = int(np.argmax(study.seconds))
-    text = (
-        f"From the first start to the last end it took {duration(span)}, "
-        f"on {plural(len(np.unique(study.worker)), 'worker')}, which spent {_seconds(float(study.seconds.sum()))} on points: "
-        f"half of them took up to {_seconds(float(np.median(study.seconds)))}"
-    )
+    text = f"From the first start to the last end it took {spent(span)}, on {plural(len(np.unique(study.worker)), 'worker')}"
     if len(study) > 1:
-        text += f", the slowest, point {study.points[slowest]}, {_seconds(float(study.seconds[slowest]))}"
+        text += (
+            f", which spent {spent(float(study.seconds.sum()))} on points: half of them took up to "
+            f"{spent(float(np.median(study.seconds)))}, the slowest, point {study.points[slowest]}, "
+            f"{spent(float(study.seconds[slowest]))}"
+        )
     again = int((study.attempts > 1).sum())
     return text + (f"; {count(again)} ran more than once." if again else ".")
-
-
-def _seconds(seconds: float) -> str:
-    if seconds >= 1:
-        return duration(seconds)
-    return f"{1000 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} µs"
 
 
 def _best(study: Study) -> Iterator[str]:
@@ -112,18 +109,20 @@ def _failed(study: Study) -> Iterator[str]:
         yield "No point failed."
         return
     kinds: Counter[str] = Counter()
-    example: dict[str, int] = {}
+    example: dict[str, tuple[int, str]] = {}
     for row in bad:
         head = (study.failure[row] or "").partition("\n")[0]
-        kinds[head] += 1
-        example.setdefault(head, int(study.points[row]))
+        kind = NUMBER.sub("#", head)
+        kinds[kind] += 1
+        example.setdefault(kind, (int(study.points[row]), head))
     share = 100 * len(bad) / len(study)
     ways = ", ".join(
         f"{count(n)} {status}" for status, n in study.statuses.items() if status not in ("ok", "pruned")
     )
     reasons = "; ".join(
-        f"{count(n)} {'time' if n == 1 else 'times'} {_code(head or 'without a text')}, such as point {example[head]}"
-        for head, n in kinds.most_common(REASONS)
+        f"{count(n)} {'time' if n == 1 else 'times'} {_code(example[kind][1] or 'without a text')}, "
+        f"such as point {example[kind][0]}"
+        for kind, n in kinds.most_common(REASONS)
     )
     more = f"; {plural(len(kinds) - REASONS, 'other reason')}" if len(kinds) > REASONS else ""
     yield f"<b>{plural(len(bad), 'point')} failed</b> ({share:.2g} %: {ways}). Most often: {reasons}{more}."

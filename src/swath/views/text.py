@@ -95,6 +95,13 @@ def duration(seconds: float) -> str:
     return _units(round(seconds / 3600), 24, "d", "h")
 
 
+def spent(seconds: float) -> str:
+    """Write seconds that may be few: ``17 µs``, ``2.1 ms``, ``9m10s``."""
+    if seconds >= 1:
+        return duration(seconds)
+    return f"{1000 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} µs"
+
+
 def _units(amount: int, size: int, large: str, small: str) -> str:
     rest = amount % size
     return f"{amount // size}{large}" + (f"{rest:02d}{small}" if rest else "")

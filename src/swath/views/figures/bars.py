@@ -10,7 +10,7 @@ from bokeh.models import ColumnDataSource, Range1d
 
 from swath.views.figures.canvas import canvas, label, said, ticks, tooltips
 from swath.views.palette import FONT, LIGHT, SMALL, STATUS, Look
-from swath.views.text import count, duration, rate
+from swath.views.text import count, rate, spent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,8 +131,7 @@ def workers(study: Study, *, look: Look = LIGHT) -> figure:
     bad = np.bincount(study.worker[study.failed], minlength=n)
     order = np.argsort(-points, kind="stable")[:MOST]
     texts = [
-        f"{duration(seconds[i])}" + (f", {count(int(bad[i]))} failed" if bad[i] else "")
-        for i in order.tolist()
+        f"{spent(seconds[i])}" + (f", {count(int(bad[i]))} failed" if bad[i] else "") for i in order.tolist()
     ]
     more = f" — {MOST} of {n}" if n > MOST else ""
     return _bars(

@@ -43,7 +43,7 @@ FACETS: Final = 6
 CANDIDATES: Final = 8
 """Parameters of which two are chosen."""
 SPECKS: Final = 400
-"""Cells up to which one with some failures carries a speck."""
+"""Cells up to which there is room between them, and for a speck on those with some failures."""
 
 _AGAIN: Final = """
 const kept = source.selected.indices, data = {...cells.data}
@@ -360,10 +360,11 @@ def _cells(plot: figure, source: ColumnDataSource, item: Counted, colour: Any, l
     """Draw colours, grey where points are to come, hatches where all failed and specks where some did."""
     m = int(plot.x_range.end)
     cell = source.data["cell"]
-    few = len(item.value) <= 2500
+    few = len(item.value) <= SPECKS
     shape = {"left": "left", "right": "right", "bottom": "bottom", "top": "top", "source": source}
-    line = {"line_color": look.surface, "line_width": 1 if few else 0}
-    plot.quad(**shape, fill_color={"field": "value", "transform": colour}, **line)
+    inked = {"field": "value", "transform": colour}
+    plot.quad(**shape, fill_color=inked, line_color=look.surface if few else inked)
+    line = {"line_color": look.surface if few else None}
     waiting = cell[np.isnan(item.value[cell]) & (item.pending[cell] > 0)]
     plot.quad(**_squares(waiting, m), fill_color=look.pending, **line)
     empty = cell[np.isnan(item.value[cell]) & (item.failed[cell] > 0)]
@@ -371,7 +372,7 @@ def _cells(plot: figure, source: ColumnDataSource, item: Counted, colour: Any, l
         **_squares(empty, m), fill_color=look.surface, hatch_pattern="right_diagonal_line", hatch_color=FAILED, hatch_alpha=0.8, hatch_scale=8, hatch_weight=1.5, **line,
     )  # fmt: skip
     some = cell[~np.isnan(item.value[cell]) & (item.failed[cell] > 0)]
-    if len(item.value) <= SPECKS and len(some):
+    if few and len(some):
         plot.scatter(
             some % m + 0.88,
             some // m + 0.85,

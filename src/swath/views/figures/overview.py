@@ -89,15 +89,17 @@ def _relations(
     if beside:
         found.append(row(*beside, sizing_mode="stretch_width", spacing=GAP))
     names = study.parameters[:SLICES] if study.metric else ()
-    for i in range(0, len(names), ACROSS):
-        slices = [slice_of(points, name, look=look, brush=brush) for name in names[i : i + ACROSS]]
+    across = 2 if len(names) == 4 else ACROSS
+    for i in range(0, len(names), across):
+        slices = [slice_of(points, name, look=look, brush=brush) for name in names[i : i + across]]
         found.append(row(*slices, sizing_mode="stretch_width", spacing=GAP))
     return found
 
 
 def _details(points: Points, brush: Brush, look: Look) -> LayoutDOM:
-    shown, copy = panel(points, brush, look=look)
-    left = column(table(points, brush, look=look, height=360), sizing_mode="stretch_width")
+    height = min(360, max(200, 60 + 26 * len(points.rows)))
+    shown, copy = panel(points, brush, look=look, height=height - 38)
+    left = column(table(points, brush, look=look, height=height), sizing_mode="stretch_width")
     right = column(shown, copy, width=380, spacing=6)
     return row(left, right, sizing_mode="stretch_width", spacing=GAP)
 

@@ -77,7 +77,6 @@ def _left(study: Study, name: str) -> float:
 def _marks(plot: figure, points: Points, name: str, metric: str, brush: Brush) -> None:
     place = points.unit(name)
     faint = {"nonselection_fill_alpha": 0.04, "selection_fill_alpha": 0.9, "line_color": None}
-    size = 4 if len(points.rows) > 1000 else 5
     kinds = [(points.fine, colours(points, metric, brush.look), 0.55)]
     if points.failed is not None:
         kinds.append((points.failed, failures(), 0.5))
@@ -87,7 +86,7 @@ def _marks(plot: figure, points: Points, name: str, metric: str, brush: Brush) -
             points.unit(metric),
             source=points.source,
             view=view,
-            size=size,
+            size=points.size,
             fill_color=colour,
             fill_alpha=alpha,
             **faint,
@@ -182,13 +181,18 @@ def history(
 
 
 def _count(plot: figure, n: int) -> None:
-    labels = Axis("", "linear", (), 0.0, float(n), whole=True)
-    found = {place: f"{round(place * n):,}" for place in labels.ticks(7)} if n else {}
+    few = Axis("", "linear", tuple(range(n + 1)) if n < 7 else (), 0.0, float(n), whole=True)
+    found = {place: f"{round(place * n):,}" for place in few.ticks(7)} if n else {}
     ticks(plot.xaxis[0], found)
 
 
 def _finished(plot: figure, points: Points, metric: str, brush: Brush) -> None:
-    faint = {"nonselection_fill_alpha": 0.04, "selection_fill_alpha": 0.9, "line_color": None, "size": 4}
+    faint = {
+        "nonselection_fill_alpha": 0.04,
+        "selection_fill_alpha": 0.9,
+        "line_color": None,
+        "size": points.size,
+    }
     kinds = [(points.fine, colours(points, metric, brush.look), 0.5)]
     if points.failed is not None:
         kinds.append((points.failed, failures(), 0.5))

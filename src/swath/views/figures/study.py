@@ -236,6 +236,11 @@ class Points:
         bad = np.flatnonzero(self.study.failed[self.rows]).tolist()
         return CDSView(filter=IndexFilter(bad)) if bad else None
 
+    @property
+    def size(self) -> int:
+        """Pixels of a mark; the fewer there are, the larger."""
+        return next((size for most, size in ((60, 9), (300, 7), (1000, 5)) if len(self.rows) <= most), 4)
+
     def key(self, name: str) -> str:
         """Return the column of the source that holds a parameter, derived value or metric."""
         return self._keys[name]
