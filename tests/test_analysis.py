@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +91,28 @@ def test_a_selection_answers_the_same_questions(results):
     assert part.statuses == {"ok": 7, "error": 1}
     assert len(part.where("a > 100")) == 0
     assert part.where("a > 100").best().empty
+
+
+def test_times_are_text_and_durations_seconds(folder):
+    times = pa.array([0, 1_000_000, None], pa.timestamp("us", tz="UTC"))
+    lasts = pa.array([1_500_000, 0, None], pa.duration("us"))
+    results = saved(
+        folder,
+        study(parameters={"a": [1, 2, 3]}),
+        error=[0.0] * 3,
+        at=times,
+        lasts=lasts,
+        raw=times.cast("timestamp[us]"),
+    )
+    assert len(results.where("started > '2023-11-14T22'")) == 3
+    assert len(results.where("started < '2023-11-14T22'")) == 0
+    assert results.where("at == '1970-01-01T00:00:01.000000Z'").frame["a"].tolist() == [2]
+    assert results.where("raw < '1970-01-01T00:00:01'").frame["a"].tolist() == [1]
+    assert results.where("lasts > 1").frame["a"].tolist() == [1]
+    pytest.importorskip("xarray", reason="xarray is an extra")
+    data = results.to_xarray()
+    assert str(data["at"].dtype) == str(data["raw"].dtype) == "datetime64[us]"
+    assert np.isnat(data["lasts"].to_numpy()).tolist() == [False, False, True]
 
 
 def test_what_where_says_about_mistakes(results):

@@ -164,6 +164,16 @@ def test_parameters_that_vary_together_share_a_dimension(folder):
     assert data.error.to_numpy().tolist() == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
 
 
+def test_dimensions_get_names_that_are_free(folder):
+    definition = study(parameters={"lr": [1, 2], "mu": [3, 4], "seed": [7, 8]}, zip=[["lr", "mu"]])
+    results = saved(
+        folder, definition, lr_mu=[0.0] * 4, path=[[1.0, 2.0]] * 4, path_0=[0.0] * 4, error=[0.0] * 4
+    )
+    data = results.to_xarray()
+    assert dict(data.sizes) == {"lr_mu_": 2, "seed": 2, "path_0_": 2}
+    assert data.path.dims == ("lr_mu_", "seed", "path_0_")
+
+
 def test_the_rows_of_a_table_are_cases(folder):
     table = pd.DataFrame({"w": [1, 2], "x": [3, 4], "y": ["a", "b"], "z": [0.5, 1.5]})
     definition = study(parameters={"seed": [7, 8]}, table=table)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from saving import Session, study
+from swath.analysis.comparing import _is_same, _same_lists
 from swath.errors import UsageError
 from swath.results import Results
 
@@ -125,3 +129,18 @@ def test_a_parameter_of_one_side_must_not_vary(runs, tmp_path):
     assert len(here.compare(other.where(dt=0.1)).frame) == 4
     with pytest.raises(UsageError, match="no run"):
         here.compare(tmp_path / "nothing")
+
+
+lists = st.none() | st.lists(st.sampled_from([0.0, 1.0, math.nan]), max_size=3)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(lists, lists), max_size=12), st.booleans())
+def test_lists_are_compared_row_by_row(pairs, nested):
+    def made(rows):
+        kind = pa.list_(pa.float64())
+        return pa.array([[row] if nested else row for row in rows], pa.list_(kind) if nested else kind)
+
+    left, right = (list(side) for side in zip(*pairs, strict=True)) if pairs else ([], [])
+    found = _same_lists(made(left), made(right), 0.0).tolist()
+    assert found == [_is_same(a, b, 0.0) for a, b in pairs]

@@ -72,8 +72,8 @@ class Analysis(Rows):
         ----------
         expression : str, optional
             What must hold, in the language of a definition's ``where``, over all columns of ``frame`` and ``point``:
-            ``"beta > gamma and status == 'ok'"``. Names that are no identifiers stand in backticks. A row that lacks a
-            value that is needed is left out.
+            ``"beta > gamma and status == 'ok'"``. Names that are no identifiers stand in backticks; ``started`` is text,
+            as ``2026-11-25T21:30:00.000000Z``. A row that lacks a value that is needed is left out.
         **values
             Columns, each with the value that a row must have, or a list of those of which it may have any:
             ``beta=0.3, seed=[1, 2]``.

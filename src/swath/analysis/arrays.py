@@ -21,12 +21,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from swath.analysis.levels import floats, free, groups, is_nan, levels
+from swath.analysis.levels import floats, free, groups, is_list, is_nan, levels, utc
 from swath.errors import UsageError
 from swath.space import Opaque, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -194,7 +194,7 @@ def _layout(frame: pd.DataFrame, space: Space, known: Mapping[str, Levels], layo
             f"{absent[0]} is absent from some of the rows, so they span no grid; choose rows with where, or let "
             "layout be 'points'"
         )
-    grid = _grid(known, space)
+    grid = _grid(known, space, frame.columns)
     if layout is None:
         return grid if grid.cells <= FILLED * len(frame) else _points(frame, known)
     if grid.cells > CELLS:
@@ -205,7 +205,7 @@ def _layout(frame: pd.DataFrame, space: Space, known: Mapping[str, Levels], layo
     return grid
 
 
-def _grid(known: Mapping[str, Levels], space: Space) -> Grid:
+def _grid(known: Mapping[str, Levels], space: Space, taken: Iterable[str]) -> Grid:
     """Make a grid of parameters; those that vary together share a dimension."""
     dimensions: dict[str, int] = {}
     codes: list[NDArray[np.int64]] = []
@@ -217,7 +217,7 @@ def _grid(known: Mapping[str, Levels], space: Space) -> Grid:
             label, place, row = names[0], found[0].codes, np.arange(len(found[0]))
             picked = [row]
         else:
-            label = free("_".join(names) if len(names) <= JOINED else "case", [*known, *dimensions])
+            label = free("_".join(names) if len(names) <= JOINED else "case", [*taken, *dimensions])
             place, first = groups(pd.DataFrame({name: known[name].codes for name in names}), names)
             picked = [there.codes[first] for there in found]
         dimensions[label] = len(picked[0])
@@ -242,7 +242,7 @@ def _together(varying: Sequence[str], space: Space) -> list[tuple[str, ...]]:
 
 def _points(frame: pd.DataFrame, known: Mapping[str, Levels]) -> Grid:
     """Make a grid of one dimension, which is the list of points."""
-    dimension = free("point", known)
+    dimension = free("point", frame.columns)
     coordinates: dict[str, Variable] = {dimension: ((dimension,), frame.index.to_numpy())}
     coordinates |= {name: ((dimension,), _values(frame[name])) for name in known}
     return Grid({dimension: len(frame)}, (np.arange(len(frame)),), ((),), coordinates)
@@ -262,7 +262,7 @@ def _values(series: pd.Series[Any]) -> Array:
     """Return a column as an array that xarray understands: NaN is what is missing, times are UTC without a zone."""
     kind = series.dtype
     if isinstance(kind, pd.DatetimeTZDtype):
-        return np.asarray(series.dt.tz_convert("UTC").dt.tz_localize(None))
+        return utc(series)
     if isinstance(kind, np.dtype) and kind.kind != "O":
         return series.to_numpy()
     if getattr(kind, "kind", "O") in "biuf":
@@ -295,16 +295,14 @@ def _metric(name: str, table: Table, grid: Grid) -> Variable:
     """Make a variable of a metric; arrays of one shape get dimensions of their own."""
     series = table.frame[name]
     column = table.arrow.column(name) if series.dtype == object else None
-    if column is None or not _is_list(column.type):
+    if column is None or not is_list(column.type):
         return grid.variable(_values(series))
     rows = np.flatnonzero(column.is_valid().to_numpy())
     values = _dense(name, column.drop_null().combine_chunks())
-    inner = tuple(free(f"{name}_{i}", grid.dimensions) for i in range(values.ndim - 1))
+    inner = tuple(
+        free(f"{name}_{i}", [*grid.dimensions, *table.frame.columns]) for i in range(values.ndim - 1)
+    )
     return grid.variable(values, rows, inner)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType)
 
 
 def _dense(name: str, array: pa.Array) -> Array:
@@ -316,7 +314,7 @@ def _dense(name: str, array: pa.Array) -> Array:
         They differ in length.
     """
     shape = [len(array)]
-    while _is_list(array.type):
+    while is_list(array.type):
         lengths = pc.unique(pc.list_value_length(array)).to_pylist() or [0]
         if len(lengths) > 1:
             shortest, longest = min(length or 0 for length in lengths), max(length or 0 for length in lengths)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from swath.analysis.levels import coded, floats, free, groups, is_nan, is_number
+from swath.analysis.levels import coded, floats, free, groups, is_list, is_nan, is_number
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
@@ -118,7 +120,7 @@ def compare(here: Table, there: Table, rtol: float) -> Comparison:
     for name in (*common, "status"):
         columns[free(f"{name}_here", columns)] = first[name].array
         columns[free(f"{name}_there", columns)] = second[name].array
-        differs = ~_same(first[name], second[name], rtol)
+        differs = ~_same_metric(name, here, left, there, right, rtol)
         changed |= differs
         if differs.any():
             changes[name] = int(differs.sum()), _largest(first[name], second[name], differs)
@@ -159,6 +161,41 @@ def _matched(
     place[group[len(here) :]] = np.arange(len(there))
     found = place[group[: len(here)]]
     return np.flatnonzero(found >= 0), found[found >= 0]
+
+
+def _same_metric(
+    name: str,
+    here: Table,
+    left: NDArray[np.int64],
+    there: Table,
+    right: NDArray[np.int64],
+    rtol: float,
+) -> Flags:
+    """Tell where two tables have the same value of a metric, in some rows of each."""
+    first, second = here.frame[name], there.frame[name]
+    if first.dtype == second.dtype == object:
+        columns = here.arrow.column(name), there.arrow.column(name)
+        if all(is_list(column.type) for column in columns):
+            a, b = (
+                column.combine_chunks().take(pa.array(rows))
+                for column, rows in zip(columns, (left, right), strict=True)
+            )
+            return _same_lists(a, b, rtol)
+    return _same(first.iloc[left], second.iloc[right], rtol)
+
+
+def _same_lists(left: pa.Array, right: pa.Array, rtol: float) -> Flags:
+    """Tell where two columns of lists have the same: both none, or the same number of the same values."""
+    if not (is_list(left.type) and is_list(right.type)):
+        return _same(left.to_pandas(), right.to_pandas(), rtol)
+    lengths = [pc.fill_null(pc.list_value_length(side), -1).to_numpy() for side in (left, right)]
+    same: Flags = lengths[0] == lengths[1]
+    rows = pa.array(np.flatnonzero(same))
+    inner = _same_lists(left.take(rows).flatten(), right.take(rows).flatten(), rtol)
+    ends = np.concatenate([[0], np.cumsum(np.maximum(lengths[0][same], 0))])
+    bad = np.concatenate([[0], np.cumsum(~inner)])
+    same[same] = bad[ends[1:]] == bad[ends[:-1]]
+    return same
 
 
 def _same(left: pd.Series[Any], right: pd.Series[Any], rtol: float) -> Flags:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from swath.space import canonical
 
@@ -136,6 +137,11 @@ def is_nan(value: Any) -> bool:
     return value is pd.NA or (isinstance(value, float) and value != value)  # noqa: PLR0124  NaN
 
 
+def is_list(kind: pa.DataType) -> bool:
+    """Tell whether values of an Arrow type are lists."""
+    return isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType)
+
+
 def groups(frame: pd.DataFrame, by: Sequence[str]) -> tuple[Codes, Codes]:
     """Give each combination of some columns a number, in the order of appearance.
 
@@ -175,3 +181,9 @@ def free(name: str, taken: Iterable[str]) -> str:
 def floats(series: pd.Series[Any]) -> NDArray[np.float64]:
     """Return a column of numbers as floats; missing is NaN."""
     return series.to_numpy(np.float64, na_value=np.nan)
+
+
+def utc(series: pd.Series[Any]) -> NDArray[np.datetime64]:
+    """Return a column of times, with a zone or in UTC, as times in UTC to the microsecond."""
+    plain = series if series.dt.tz is None else series.dt.tz_convert("UTC").dt.tz_localize(None)
+    return np.asarray(plain, "datetime64[us]")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swath.analysis.levels import coded, is_nan, is_number, listed
+from swath.analysis.levels import coded, is_nan, is_number, listed, utc
 from swath.analysis.names import demand
 from swath.errors import UsageError
 from swath.space import canonical
@@ -30,7 +30,8 @@ def holds(frame: pd.DataFrame, text: str, parameters: Collection[str] = ()) -> N
     Parameters
     ----------
     frame : DataFrame, shape (rows, columns)
-        Its columns, and its index if that has a name, are what the expression may read.
+        Its columns, and its index if that has a name, are what the expression may read; times are texts in UTC, as
+        ``2026-11-25T21:30:00.000000Z``, and durations are seconds.
     text : str
         As in ``where`` of a definition; a row that lacks a value that is needed does not count.
     parameters : collection of str
@@ -62,21 +63,22 @@ def _column(series: pd.Series[Any], *, none: bool) -> Column:
         present = series.notna().to_numpy()
         filled = series.fillna(0) if series.dtype.kind in "iu" else series.fillna(False)
         return Column(filled.to_numpy(), present)
+    if series.dtype.kind == "M":
+        times = utc(series)
+        return Column(np.datetime_as_string(times, timezone="UTC").astype(object), ~np.isnat(times))
+    if series.dtype.kind == "m":
+        return Column(series.dt.total_seconds().to_numpy(), None)
     codes, first = coded(series) if _repeats(series) else (None, None)
     distinct = series if first is None else series.iloc[first]
     items = [str(item) if hasattr(item, "isoformat") else item for item in distinct.astype(object).tolist()]
-    present = np.fromiter((none if item is None else not _missing(item) for item in items), bool, len(items))
+    present = np.fromiter((none if item is None else not is_nan(item) for item in items), bool, len(items))
     values = column([item if there else None for item, there in zip(items, present, strict=True)])
     return Column(values, present) if codes is None else Column(values[codes], present[codes])
 
 
 def _repeats(series: pd.Series[Any]) -> bool:
-    """Tell whether the values of a column are few and can be told apart cheaply."""
-    return series.dtype != object and series.dtype.kind != "M"
-
-
-def _missing(item: Any) -> bool:
-    return is_nan(item) or type(item).__name__ == "NaTType"
+    """Tell whether the values of a column can be told apart cheaply."""
+    return series.dtype != object
 
 
 def have(frame: pd.DataFrame, space: Space, wanted: Mapping[str, Any]) -> NDArray[np.bool_]:

@@ -297,14 +297,29 @@ def to_arrow(column: Column) -> pa.Array:
     """Make an Arrow column of a parameter; values of mixed types become text, others than text as JSON."""
     values, present = column.values, column.present
     if values.dtype == object:
-        there = np.ones(len(values), dtype=bool) if present is None else present
-        return strings([_as_text(value) if here else None for value, here in zip(values, there, strict=True)])
+        return _mixed(values, present)
     mask = None if present is None else pa.py_buffer(np.packbits(present, bitorder="little"))
     if values.dtype == bool:
         data, kind = pa.py_buffer(np.packbits(values, bitorder="little")), pa.bool_()
     else:
         data, kind = pa.py_buffer(np.ascontiguousarray(values)), pa.from_numpy_dtype(values.dtype)
     return pa.Array.from_buffers(kind, len(values), [mask, data])
+
+
+def _mixed(values: NDArray[Any], present: NDArray[np.bool_] | None) -> pa.Array:
+    """Make a column of texts of values of any type; of an object that stands in many rows, as those of axes do, only once."""
+    there = np.arange(len(values)) if present is None else np.flatnonzero(present)
+    same = np.fromiter(map(id, values[there]), np.int64, len(there))
+    _, first, codes = np.unique(same, return_index=True, return_inverse=True)
+    texts = [_as_text(value) for value in values[there[first]]]
+    places = np.full(len(values), len(texts), np.int64)
+    places[there] = codes
+    made = strings([*texts, None])
+    if (
+        max(map(len, filter(None, texts)), default=0) * 4 * len(values) >= 1 << 31
+    ):  # bytes of a letter, at most
+        made = made.cast(pa.large_string())
+    return made.take(array(places, pa.int64()))
 
 
 def _as_text(value: Any) -> str | None:
