@@ -103,7 +103,7 @@ def block(snapshot: Snapshot, width: int = 80, height: int = 24, glyphs: Glyphs 
         _Part(2, page.facts("failed", _failed(snapshot))),
         _Part(8, _complaints(snapshot, page), cut=True),
         _Part(4, page.facts("load", [(text, "") for text in machines(snapshot)])),
-        _Part(9, _workers(snapshot, page)),
+        _Part(9, _workers(snapshot, page, height)),
         _Part(
             6,
             page.facts(
@@ -260,14 +260,12 @@ CORES, MEMORY, FAILED, NOW = 1, 2, 5, 6
 LEFT = (0, NOW)
 
 
-def _workers(snapshot: Snapshot, page: _Page) -> list[Line]:
+def _workers(snapshot: Snapshot, page: _Page, height: int) -> list[Line]:
     """Draw a line for each worker, with bars of its processors and its memory; empty where that does not fit or says nothing."""
     here = [worker for worker in snapshot.workers if worker.slots]
-    if (
-        page.room < WIDE
-        or snapshot.over
-        or all(worker.cpu is None and worker.rate is None for worker in here)
-    ):
+    if page.room < WIDE or len(here) >= height or snapshot.over:
+        return []
+    if all(worker.cpu is None and worker.rate is None for worker in here):
         return []
     rows = [_cells(worker, page.glyphs) for worker in here]
     kept = [i for i in range(len(HEADS)) if any(row[i] for row in rows)]
