@@ -204,7 +204,7 @@ def check(file: Path, overrides: tuple[str, ...], out: Path, as_json: bool) -> N
     type=click.Choice(["auto", "bar", "log", "json", "none"]),
     default="auto",
     show_default=True,
-    help="How to show progress.",
+    help="How to show progress: a live block on a terminal and lines elsewhere; block; lines; snapshots as JSON; not.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON at the end.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")

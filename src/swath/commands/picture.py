@@ -7,6 +7,7 @@ and points are averaged over them.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -198,8 +199,6 @@ def _finished(frame: pd.DataFrame) -> Floats:
 def _said(metric: str, axes: Sequence[tuple[Axis, Floats]], values: Floats) -> str:
     """Say what is drawn, and whether it is an average."""
     over = " and ".join(plain(axis.name) for axis, _ in axes)
-    ok = np.isfinite(values)
-    several = (
-        len(np.unique(np.stack([places[ok] for _, places in axes]), axis=1).T) < ok.sum() and len(axes) > 1
-    )
-    return f"{'mean ' if several else ''}{plain(metric)} over {over}, {count(int(ok.sum()))} points"
+    points = int(np.isfinite(values).sum())
+    averaged = len(axes) > 1 and points > math.prod(len(axis.cells()) for axis, _ in axes)
+    return f"{'mean ' if averaged else ''}{plain(metric)} over {over}, {count(points)} points"
