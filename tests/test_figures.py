@@ -376,3 +376,19 @@ def test_a_map_is_of_parameters_that_points_have_both_of(folder, shares, pair):
     with Session(folder, definition) as session:
         session.save(0, 26, error=[float(i) for i in range(26)])
     assert default_axes(Results(folder).study, shares) == pair
+
+
+def test_a_parameter_that_no_point_has_is_left_out(folder):
+    definition = study(
+        parameters={
+            "model": ["svm"],
+            "c": {"values": [1, 2], "when": 'model == "svm"'},
+            "trees": {"values": [10, 20], "when": 'model == "forest"'},
+        }
+    )
+    with Session(folder, definition) as session:
+        session.save(0, 1, error=[1.0])
+        assert Results(folder).study.parameters == ("c", "trees")  # who knows what is to come?
+        session.save(1, 2, error=[2.0])
+    found = Results(folder).study
+    assert (found.parameters, found.constants) == (("c",), {"model": "svm"})

@@ -63,7 +63,10 @@ def study(
     for name in numbers:
         columns[name] = _floats(frame[name])
         axes[name] = Axis.numeric(name, columns[name], whole=frame[name].dtype.kind in "iu")
-    varying = tuple(name for name in space.names if axes[name].varies)
+    given = [name for name in space.names if len(frame) < total or not np.isnan(columns[name]).all()]
+    varying = tuple(
+        name for name in given if axes[name].varies
+    )  # without what belongs to no model that was asked for
     shown = {*varying, *space.derived, *numbers}
     optimised = definition.minimize or definition.maximize or ""
     known = optimised in numbers
@@ -72,7 +75,7 @@ def study(
         axes={name: axis for name, axis in axes.items() if name in shown},
         columns={name: column for name, column in columns.items() if name in shown},
         parameters=varying,
-        constants={name: _only(axes[name]) for name in space.names if name not in varying},
+        constants={name: _only(axes[name]) for name in given if name not in varying},
         replicates=tuple(name for name in varying if name in seeds or name == "seed"),
         derived=tuple(name for name in space.derived if axes[name].varies),
         metrics=tuple(numbers),

@@ -25,6 +25,7 @@ table { border-collapse: collapse; width: 100%; font-size: 12px; }
 th { text-align: left; font-weight: 500; font-size: 11px; color: var(--swath-muted, MUTED); padding: 0 8px 4px 0;
   border-bottom: 1px solid var(--swath-line, LINE); }
 td { padding: 4px 8px 4px 0; vertical-align: top; border-bottom: 1px solid var(--swath-grid, GRID); }
+td:first-child { white-space: nowrap; }
 td.text { font-family: ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace; font-size: 11px;
   overflow-wrap: anywhere; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
