@@ -18,7 +18,7 @@ from swath.views.figures.axes import MANY, Axis, coded
 from swath.views.figures.heatmap import count, default_axes, heatmap
 from swath.views.figures.overview import overview
 from swath.views.figures.slices import best_so_far, mean_along
-from swath.views.figures.study import MOST, Points
+from swath.views.figures.study import MOST, RAIL, Points
 
 
 @pytest.fixture(autouse=True)
@@ -392,3 +392,19 @@ def test_a_parameter_that_no_point_has_is_left_out(folder):
         session.save(1, 2, error=[2.0])
     found = Results(folder).study
     assert (found.parameters, found.constants) == (("c",), {"model": "svm"})
+
+
+@pytest.mark.parametrize("values", [[0, 0.1, 0.3, 1, 100], [1, 10, 100], ["x", "y", "z"]])
+def test_marks_are_spread_but_stay_nearest_to_their_value(folder, values):
+    definition = study(parameters={"a": values, "b": list(range(20))})
+    n = 20 * len(values)
+    with Session(folder, definition) as session:
+        session.save(0, n, error=[0.0] * n)
+    found = Results(folder).study
+    axis, points = found.axes["a"], Points(found)
+    placed = points.source.data[points.unit("a")]
+    own = axis.unit(found.columns["a"])
+    every = np.unique(own)
+    assert (every[np.abs(placed[:, None] - every).argmin(axis=1)] == own).all()
+    assert len(np.unique(placed)) > len(values)
+    assert placed.min() > RAIL

@@ -302,10 +302,14 @@ def _cut(text: str, room: int) -> str:
 
 
 def _spread(axis: Axis, coordinates: Floats) -> NDArray[np.float32]:
-    """Place coordinates on an axis of length 1, those of few values apart, so that marks do not hide each other."""
+    """Place coordinates on an axis of length 1, those of few values apart, so that marks do not hide each other.
+
+    None comes nearer to another value than to its own: brushes, and cells of heat maps, go by these places.
+    """
     places = axis.unit(coordinates)
     if 1 < len(axis.values) <= FEW and len(places) > len(axis.values):
-        width = min(SPREAD, 0.3 / len(axis.values))
+        every = axis.values if axis.is_numeric else range(len(axis.values))
+        width = min(SPREAD, 0.3 * float(np.diff(axis.unit(np.array(every, dtype=float))).min()))
         places = places + np.random.default_rng(len(places)).uniform(-width, width, len(places))
     return np.nan_to_num(places, nan=RAIL).astype(np.float32)
 
