@@ -115,6 +115,17 @@ def test_times_are_text_and_durations_seconds(folder):
     assert np.isnat(data["lasts"].to_numpy()).tolist() == [False, False, True]
 
 
+def test_a_selection_shows_itself(results):
+    part = results.where("word == '<b>' or a < 3").where(b=[10, 20])
+    assert repr(part) == "<Selection of study: 8 of 24 rows, where word == '<b>' or a < 3, b = [10, 20]>"
+    html = part._repr_html_()
+    assert "&lt;b&gt;" in html
+    assert "<b>'" not in html
+    assert "8 of 24 rows" in html
+    assert "best by error" in html
+    assert "0 of 24 rows" in results.where("a > 9")._repr_html_()
+
+
 def test_what_where_says_about_mistakes(results):
     with pytest.raises(UsageError, match=r"there is no column named 'eror'.*did you mean 'error'\?"):
         results.where("eror < 1")

@@ -102,6 +102,7 @@ def test_only_what_a_person_holds_knows_views():
     users = {name for name in users if not name.startswith(("views", "commands"))}
     assert users <= {
         "analysis",
+        "analysis.comparing",
         "cli",
         "results",
         "run.handle",

@@ -70,7 +70,13 @@ def test_points_are_matched_by_content(runs):
         "  only there: 2 points; metric new",
     ]
     assert repr(found).startswith("<Comparison of study (here)")
-    assert "<pre>study (here)" in found._repr_html_()
+    html = found._repr_html_()
+    for text in (
+        "2 changed: study (here), again (there)",
+        "4 points in both",
+        "only there: 2 points; metric new",
+    ):
+        assert text in html
 
 
 def test_a_tolerance_is_a_part_of_the_larger_value(runs):

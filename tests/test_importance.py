@@ -163,5 +163,6 @@ def test_ped_anova_says_what_separates_the_best(made):
     assert found["importance"][0] > 0.9
     assert found["importance"].sum() == pytest.approx(1)
     assert made.importance("bowl", method="ped-anova")["parameter"][0] == "valley"
+    assert made.importance(method="ped-anova", parameters=["fixed"])["importance"].tolist() == [0.0]
     assert made.importance("jump", method="ped-anova")["parameter"][0] == "kind"
     assert optuna.logging.get_verbosity() == verbosity

@@ -105,7 +105,7 @@ class Analysis(Rows):
         if expression is not None:
             chosen &= holds(table.frame, expression, (*space.names, *space.derived))
             said.insert(0, expression)
-        return Selection(self, Part(table, np.flatnonzero(chosen)), " and ".join(said))
+        return Selection(self, Part(table, np.flatnonzero(chosen)), ", ".join(said))
 
     def best(self, n: int = 1, by: str | None = None) -> pd.DataFrame:
         """Return the best points.
@@ -348,12 +348,22 @@ class Analysis(Rows):
 
 
 class Selection(Analysis):
-    """Some rows of a run, as they were when they were selected; made by `Analysis.where`."""
+    """Some rows of a run, as they were when they were selected; made by `Analysis.where`.
+
+    Attributes
+    ----------
+    said : str
+        What holds for them.
+    whole : int
+        How many rows there were.
+    """
 
     def __init__(self, origin: Analysis, part: Part, said: str) -> None:
         self._origin = origin
         self._part = part
-        self._said = said
+        self.said, self.whole = said, len(part.whole.frame)
+        if isinstance(origin, Selection):
+            self.said, self.whole = ", ".join(filter(None, (origin.said, said))), origin.whole
 
     def _table(self) -> Part:
         return self._part
@@ -372,8 +382,12 @@ class Selection(Analysis):
         return len(self._part.places)
 
     def __repr__(self) -> str:
-        whole = len(self._part.whole.frame)
-        return f"<Selection of {self.name}: {len(self):,} of {whole:,} rows, where {self._said or 'nothing is asked'}>"
+        return f"<Selection of {self.name}: {len(self):,} of {self.whole:,} rows, where {self.said or 'nothing is asked'}>"
+
+    def _repr_html_(self) -> str:
+        from swath.views.notebook.results import selection  # noqa: PLC0415  only who looks at it needs it
+
+        return str(selection(self).html)
 
 
 def _parameters(table: Table, over: str | Sequence[str]) -> tuple[str, ...]:

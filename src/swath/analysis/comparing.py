@@ -7,7 +7,6 @@ compared column by column: NaN equals NaN, and the integer 1 the float 1.0.
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +47,8 @@ class Comparison:
         larger value; NaN where that is no number.
     metrics_here, metrics_there : tuple of str
         Metrics that only one of them has.
+    parameters : tuple of str
+        By which points were matched.
     names : (str, str)
         Of the two sweeps.
     """
@@ -59,6 +60,7 @@ class Comparison:
     changes: Mapping[str, tuple[int, float]]
     metrics_here: tuple[str, ...]
     metrics_there: tuple[str, ...]
+    parameters: tuple[str, ...]
     names: tuple[str, str]
 
     @property
@@ -92,8 +94,9 @@ class Comparison:
         return f"<Comparison of {self.summary}>"
 
     def _repr_html_(self) -> str:
-        shown = self.changed.head().to_html(notebook=True) if len(self.changed) else ""
-        return f"<pre>{html.escape(self.summary)}</pre>{shown}"
+        from swath.views.notebook.comparison import comparison  # noqa: PLC0415  only who looks at it needs it
+
+        return str(comparison(self).html)
 
 
 def _points(count: int) -> str:
@@ -134,6 +137,7 @@ def compare(here: Table, there: Table, rtol: float) -> Comparison:
         changes,
         tuple(name for name in here.metrics if name not in there.metrics),
         tuple(name for name in there.metrics if name not in here.metrics),
+        tuple(by),
         (here.definition.name, there.definition.name),
     )
 

@@ -175,9 +175,8 @@ def _separated(known: dict[str, _Classes], ranked: Floats) -> pd.DataFrame:
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(0).choice(len(ranked), MOST, replace=False))
     named = {name: classes for name, classes in known.items() if classes.count > 1}
-    shares = _optuna(
-        optuna, {name: classes.codes[rows] for name, classes in named.items()}, named, ranked[rows]
-    )
+    codes = {name: classes.codes[rows] for name, classes in named.items()}
+    shares = _optuna(optuna, codes, named, ranked[rows]) if named else {}
     return pd.DataFrame(
         {
             "parameter": list(known),

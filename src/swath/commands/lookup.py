@@ -102,7 +102,7 @@ def rows(
         frame = results.mean(over=mean_over.split(","))
     else:
         frame = results.all if every else results.frame
-    return _filtered(frame, where).head(len(frame) if best is None else best)
+    return _filtered(frame, where, results.definition.space).head(len(frame) if best is None else best)
 
 
 def vital(folder: Path, by: str | None = None) -> tuple[str, ...]:
@@ -166,12 +166,12 @@ def _ranked(results: Results, by: str | None, mean_over: str | None) -> pd.DataF
     return means.sort_values(name, ascending=name != definition.maximize, kind="stable", na_position="last")
 
 
-def _filtered(frame: pd.DataFrame, where: str | None) -> pd.DataFrame:
+def _filtered(frame: pd.DataFrame, where: str | None, space: Space) -> pd.DataFrame:
     if where is None:
         return frame
     from swath.analysis.selecting import holds  # noqa: PLC0415  # pandas, which other questions do without
 
-    return frame[holds(frame, where)]
+    return frame[holds(frame, where, (*space.names, *space.derived))]
 
 
 def show(folder: Path, words: Sequence[str]) -> Shown:

@@ -14,10 +14,11 @@ from swath.views.text import count, cut, plain, plural, value
 from swath.views.text import table as text_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
+    from swath.analysis import Selection
     from swath.results import Results
 
 ROWS = 5
@@ -37,17 +38,7 @@ def results(found: Results) -> Block:
     html = framed(
         titled(head, state, done),
         bar([(number / max(1, found.total), colour) for _, number, colour in counts[: len(found.statuses)]]),
-        join(
-            [
-                tag(
-                    "span",
-                    dot(colour),
-                    f"{count(number)} {word}",
-                    style="margin-right:16px;white-space:nowrap",
-                )
-                for word, number, colour in counts
-            ]
-        ),
+        _legend(counts),
         row(row(title, style="opacity:0.7"), table(names, cells, ">" * len(names))) if cells else Html(),
         table(["points", "status", "such as", "what it says"], failures, "><>") if failures else Html(),
         join([row(note, style="opacity:0.8") for note in found.notes]),
@@ -66,20 +57,46 @@ def results(found: Results) -> Block:
     return Block(html, "\n".join([f"{plain(head)}  {state}  {done}", *(f"  {line}" for line in lines)]))
 
 
+def selection(found: Selection) -> Block:
+    """Show some rows of a run."""
+    counts = list(_ends(found.statuses))
+    title, names, cells = _points(found)
+    rows = f"{count(len(found))} of {plural(found.whole, 'row')}"
+    html = framed(
+        titled(found.name, f"where {found.said}" if found.said else "", rows),
+        bar([(number / len(found), colour) for _, number, colour in counts]) if counts else Html(),
+        _legend(counts),
+        row(row(title, style="opacity:0.7"), table(names, cells, ">" * len(names))) if cells else Html(),
+    )
+    return Block(html, repr(found))
+
+
+def _legend(counts: Sequence[tuple[str, int, str]]) -> Html:
+    return join(
+        [
+            tag("span", dot(colour), f"{count(number)} {word}", style="margin-right:16px;white-space:nowrap")
+            for word, number, colour in counts
+        ]
+    )
+
+
 def _counts(found: Results) -> Iterator[tuple[str, int, str]]:
-    statuses = found.statuses
+    yield from _ends(found.statuses)
+    if to_do := found.total - len(found):
+        yield "to do", to_do, FAINT
+
+
+def _ends(statuses: Mapping[str, int]) -> Iterator[tuple[str, int, str]]:
     known = [status for status in STATUS if status in statuses]
     for status in [*known, *(other for other in statuses if other not in STATUS)]:
         yield status, statuses[status], STATUS.get(status, FAILED)
-    if to_do := found.total - len(found):
-        yield "to do", to_do, FAINT
 
 
 def _failed(found: Results) -> list[str]:
     return [status for status in found.statuses if status not in GOOD]
 
 
-def _points(found: Results) -> tuple[str, list[str], list[list[str]]]:
+def _points(found: Results | Selection) -> tuple[str, list[str], list[list[str]]]:
     """Return a title, and titles and cells of a table of the best points, or of the first where none is best."""
     if not len(found):
         return "", [], []
@@ -92,7 +109,7 @@ def _points(found: Results) -> tuple[str, list[str], list[list[str]]]:
     return title, *_cells(found, frame)
 
 
-def _cells(found: Results, frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _cells(found: Results | Selection, frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Take what tells points apart: parameters that vary, derived values and metrics; constants are left out."""
     space = found.definition.space
     constant = {name for block in space.blocks for axis in block if len(axis) == 1 for name in axis.names}
@@ -102,13 +119,14 @@ def _cells(found: Results, frame: pd.DataFrame) -> tuple[list[str], list[list[st
     more = ["…"] if every[COLUMNS:] else []
     columns = [frame[name].tolist() for name in shown]
     cells = [
-        [str(point), *map(_written, line), *more]
+        [str(point), *map(written, line), *more]
         for point, line in zip(frame.index.tolist(), zip(*columns, strict=True), strict=True)
     ]
     return ["point", *shown, *more], cells
 
 
-def _written(content: Any) -> str:
+def written(content: Any) -> str:
+    """Write a value for a cell of a table."""
     if isinstance(content, list | dict):
         return cut(json.dumps(content, default=str), 24)
     if isinstance(content, float) and content != content:  # noqa: PLR0124  # NaN, also where pandas means missing
