@@ -17,9 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from bokeh.embed import file_html
+from bokeh.layouts import column
+from bokeh.models import ColumnDataSource, Div, LinearColorMapper
+from bokeh.palettes import Viridis256
+from bokeh.plotting import figure
+from bokeh.resources import INLINE
 
 import swath
 from measure import markdown
+from swath.commands import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +54,29 @@ def sweep(rows: int, folder: Path) -> swath.Results:
         "mode": ["exact", "fast"],
     }
     return swath.Sweep(simulate, parameters, minimize="error", name="million").run(out=folder)
+
+
+def heatmap(frame: pd.DataFrame) -> figure:
+    cells = frame.groupby(["beta", "gamma"], as_index=False)["error"].mean()
+    plot = figure(title="mean error")
+    colour = LinearColorMapper(Viridis256, low=cells["error"].min(), high=cells["error"].max())
+    source = ColumnDataSource(cells)
+    plot.rect("beta", "gamma", 0.01, 0.01, source=source, color={"field": "error", "transform": colour})
+    return plot
+
+
+def page(frame: pd.DataFrame) -> str:
+    """What one would write: a heat map, some points against each parameter, the best rows, what failed."""
+    sound, sample = frame[frame["status"] == "ok"], ColumnDataSource(frame.sample(3000, random_state=0))
+    slices = [figure(title=name) for name in ("beta", "gamma", "seed")]
+    for name, plot in zip(("beta", "gamma", "seed"), slices, strict=True):
+        plot.scatter(name, "error", source=sample)
+    best, failed = (
+        sound.nsmallest(20, "error"),
+        frame.loc[frame["status"] != "ok", "failure"].str.partition("\n")[0],
+    )
+    texts = [Div(text=best.to_html()), Div(text=failed.value_counts().head(10).to_frame().to_html())]
+    return file_html(column(heatmap(sound), *slices, *texts), INLINE, "million")
 
 
 def questions(folder: Path) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
@@ -119,6 +149,16 @@ def questions(folder: Path) -> dict[str, tuple[Callable[[], object], Callable[[]
             lambda: frame.to_parquet(folder / "theirs.parquet", compression="zstd"),
         ),
         "compare(itself)": (lambda: results.compare(results), merged),
+        'plot.heatmap("beta", "gamma")': (
+            lambda: results.plot.heatmap("beta", "gamma"),
+            lambda: heatmap(sound()),
+        ),
+        "swath report million": (
+            lambda: report.write(folder / "million", str(folder / "ours.html"), ""),
+            lambda: (folder / "theirs.html").write_text(
+                page(pd.read_parquet(folder / "million" / "results.parquet"))
+            ),
+        ),
     }
 
 

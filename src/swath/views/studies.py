@@ -57,8 +57,7 @@ def study(
     columns: dict[str, Floats] = {}
     seeds = _seeds(space)
     for name in (*space.names, *space.derived):
-        column = frame[name].astype(object) if name in seeds else frame[name]
-        axes[name], columns[name] = _parameter(name, column, _defined(space, name))
+        axes[name], columns[name] = _parameter(name, frame[name], _defined(space, name), apart=name in seeds)
     numbers = [name for name in metrics if frame[name].dtype.kind in "iufb"]
     for name in numbers:
         columns[name] = _floats(frame[name])
@@ -119,9 +118,11 @@ def _seeds(space: Space) -> set[str]:
     }
 
 
-def _parameter(name: str, column: pd.Series[Any], defined: Sequence[Any]) -> tuple[Axis, Floats]:
-    """Make the axis of a parameter or derived value, and coordinates on it."""
-    if column.dtype.kind in "iuf" and all(type(value) in (int, float) for value in defined):
+def _parameter(
+    name: str, column: pd.Series[Any], defined: Sequence[Any], *, apart: bool
+) -> tuple[Axis, Floats]:
+    """Make the axis of a parameter or derived value, and coordinates on it; ``apart``: numbers only tell points apart."""
+    if not apart and column.dtype.kind in "iuf" and all(type(value) in (int, float) for value in defined):
         numbers = _floats(column)
         every = np.concatenate([np.array(defined, dtype=float), numbers])
         whole = column.dtype.kind in "iu" and all(type(value) is int for value in defined)
@@ -131,7 +132,7 @@ def _parameter(name: str, column: pd.Series[Any], defined: Sequence[Any]) -> tup
 
 
 def _coordinates(column: pd.Series[Any], defined: Sequence[Any]) -> tuple[Floats, tuple[Any, ...]]:
-    if column.dtype != object:  # texts, or truth values: compare each different one only
+    if column.dtype != object:  # all of one type: compare each different one only
         codes, distinct = column.factorize()
         places, values = coded(np.asarray(distinct, dtype=object).tolist(), defined)
         return np.append(places, np.nan)[codes], values

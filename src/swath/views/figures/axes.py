@@ -271,17 +271,25 @@ def coded(values: Iterable[Any], known: Sequence[Any] = ()) -> tuple[Floats, tup
     categories : tuple
         The known ones, and the others in the order in which they appear.
     """
-    places: dict[Any, int] = {}
+    places: dict[str, int] = {}
+    quick: dict[Any, int] = {}  # by type and value, for what can be hashed
     categories: list[Any] = []
 
     def place(value: Any) -> float:
         if isinstance(value, float) and math.isnan(value):
             return math.nan
-        key = value if isinstance(value, str) else (_content(value),)
-        if key not in places:
-            places[key] = len(categories)
+        try:
+            return quick[type(value), value]
+        except (KeyError, TypeError):
+            return compared(value)
+
+    def compared(value: Any) -> int:
+        found = places.setdefault(_content(value), len(categories))
+        if found == len(categories):
             categories.append(value)
-        return places[key]
+        if isinstance(value, str | int | float | None):
+            quick[type(value), value] = found
+        return found
 
     for value in known:
         place(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +10,10 @@ from bokeh.core.properties import value
 from bokeh.models import ColumnDataSource, Range1d
 
 from swath.views.figures.canvas import canvas, label, said, ticks, tooltips
+from swath.views.figures.marks import by_status
+from swath.views.figures.study import STATUSES
 from swath.views.palette import FONT, LIGHT, SMALL, STATUS, Look
-from swath.views.text import count, rate, spent
+from swath.views.text import count, spent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST = 12
 """Bars of a figure; the longest."""
+BARS = 1500
+"""Bars of a timeline; the smaller sample of those that are drawn elsewhere."""
 THICK = 24
 """Pixels of a bar with the gap after it."""
 
@@ -38,18 +43,14 @@ def statuses(study: Study, *, look: Look = LIGHT) -> figure:
     )
     made.yaxis.visible = made.xaxis.visible = made.grid.visible = False
     made.update(min_border_bottom=6, min_border_left=16)
-    edges = np.cumsum([0, *counts.values()])
-    source = ColumnDataSource(
-        {
-            "left": edges[:-1],
-            "right": edges[1:],
-            "status": list(counts),
-            "points": list(counts.values()),
-            "colour": [STATUS.get(status, look.pending) for status in counts],
-        }
-    )
-    bar = made.quad("left", "right", 0.5, -0.2, source=source, fill_color="colour", line_color=look.surface)
-    made.add_tools(tooltips([("status", "@status"), ("points", "@points{0,0}")], renderers=[bar]))
+    edges = np.cumsum([0, *counts.values()]).tolist()
+    for i, (status, n) in enumerate(counts.items()):
+        source = ColumnDataSource(
+            {"left": [edges[i]], "right": [edges[i + 1]], "status": [status], "points": [n]}
+        )
+        colour = STATUS.get(status, look.pending)
+        bar = made.quad("left", "right", 0.5, -0.2, source=source, fill_color=colour, line_color=look.surface)
+        made.add_tools(tooltips([("status", "@status"), ("points", "@points{0,0}")], renderers=[bar]))
     _legend(made, counts, look)
     return made
 
@@ -146,54 +147,44 @@ def workers(study: Study, *, look: Look = LIGHT) -> figure:
 
 
 def timeline(points: Points, *, look: Look = LIGHT) -> figure:
-    """Draw when each point was evaluated, by worker; a bar is as long as it took."""
+    """Draw when points were evaluated, by worker, those with the most points on top; a bar is as long as it took."""
     study = points.study
-    names = [
-        study.workers[i] for i in np.argsort(-np.bincount(study.worker, minlength=len(study.workers)))[:MOST]
-    ]
-    places = {name: -i for i, name in enumerate(names)}
+    counts = np.bincount(study.worker, minlength=len(study.workers))
+    busiest = np.argsort(-counts, kind="stable")[:MOST]
+    line = np.full(len(study.workers), -1)
+    line[busiest] = np.arange(len(busiest))
+    rows = points.rows[line[study.worker[points.rows]] >= 0]
+    rows = rows[:: math.ceil(len(rows) / BARS) or 1]
     begin = float(study.started.min()) if len(study) else 0.0
-    rows = points.rows[np.isin(study.worker[points.rows], [study.workers.index(name) for name in names])]
-    start = study.started[rows] - begin
-    whole = float((study.started + study.seconds).max() - begin) if len(study) else 1.0
-    note = f" — {points.note}" if points.note else ""
+    whole = float((study.started + study.seconds).max()) - begin if len(study) else 0.0
+    note = f" — {len(rows):,} of {len(study):,} points" if len(rows) < len(study) else ""
     made = canvas(
         f"When{note}",
         look,
-        height=64 + max(THICK * len(names), 40) + 20,
-        y_range=(-len(names) + 0.4, 0.6),
+        height=84 + max(THICK * len(busiest), 40),
+        y_range=(-len(busiest) + 0.4, 0.6),
         x_range=(0, whole or 1.0),
     )
     label(made.xaxis[0], "seconds since the first point began")
-    ticks(made.yaxis[0], {float(place): said(name, 28) for name, place in places.items()})
+    ticks(
+        made.yaxis[0], {-float(i): said(study.workers[code], 28) for i, code in enumerate(busiest.tolist())}
+    )
     made.ygrid.visible = False
-    colours = [STATUS[status] for status in STATUS]
     source = ColumnDataSource(
         {
-            "y": [places[study.workers[code]] for code in study.worker[rows].tolist()],
-            "left": start,
-            "right": start + study.seconds[rows],
+            "y": -line[study.worker[rows]],
+            "left": study.started[rows] - begin,
+            "right": study.started[rows] - begin + study.seconds[rows],
             "point": study.points[rows],
             "seconds": study.seconds[rows],
-            "colour": [colours[code] for code in study.status[rows].tolist()],
+            "status": [STATUSES[code] for code in study.status[rows].tolist()],
         }
     )
+    colour = by_status()
     bars = made.hbar(
-        "y",
-        left="left",
-        right="right",
-        height=0.6,
-        source=source,
-        fill_color="colour",
-        line_color="colour",
-        line_alpha=0.6,
-        fill_alpha=0.8,
+        "y", left="left", right="right", height=0.6, source=source, fill_color=colour, line_color=colour
     )
-    made.add_tools(tooltips([("point", "@point"), ("seconds", "@seconds")], renderers=[bars]))
+    made.add_tools(
+        tooltips([("point", "@point"), ("seconds", "@seconds"), ("", "@status")], renderers=[bars])
+    )
     return made
-
-
-def speed(study: Study) -> str:
-    """Say how fast rows were finished from the first start to the last end."""
-    whole = float((study.started + study.seconds).max() - study.started.min()) if len(study) else 0.0
-    return rate(len(study) / whole) if whole > 0 else ""

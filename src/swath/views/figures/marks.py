@@ -52,8 +52,8 @@ def colours(points: Points, metric: str, look: Look) -> dict[str, Any]:
     }
 
 
-def failures() -> dict[str, Any]:
-    """Return the colour of marks that failed."""
+def by_status() -> dict[str, Any]:
+    """Return the colour of marks that show how their points ended."""
     return {
         "field": "status",
         "transform": CategoricalColorMapper(factors=list(STATUS), palette=list(STATUS.values())),

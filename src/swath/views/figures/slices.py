@@ -10,7 +10,7 @@ from bokeh.models import ColumnDataSource
 from swath.views.figures.axes import Axis
 from swath.views.figures.brushing import Brush
 from swath.views.figures.canvas import canvas, label, scale, ticks, tooltips
-from swath.views.figures.marks import colours, failures
+from swath.views.figures.marks import by_status, colours
 from swath.views.figures.study import RAIL
 from swath.views.palette import LIGHT, Look
 
@@ -79,7 +79,7 @@ def _marks(plot: figure, points: Points, name: str, metric: str, brush: Brush) -
     faint = {"nonselection_fill_alpha": 0.04, "selection_fill_alpha": 0.9, "line_color": None}
     kinds = [(points.fine, colours(points, metric, brush.look), 0.55)]
     if points.failed is not None:
-        kinds.append((points.failed, failures(), 0.5))
+        kinds.append((points.failed, by_status(), 0.5))
     found = [
         plot.scatter(
             place,
@@ -195,7 +195,7 @@ def _finished(plot: figure, points: Points, metric: str, brush: Brush) -> None:
     }
     kinds = [(points.fine, colours(points, metric, brush.look), 0.5)]
     if points.failed is not None:
-        kinds.append((points.failed, failures(), 0.5))
+        kinds.append((points.failed, by_status(), 0.5))
     found = [
         plot.scatter(
             "uorder",
