@@ -10,6 +10,7 @@ import socket
 import stat
 from dataclasses import replace
 
+import click.testing
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,8 +18,9 @@ from hypothesis import strategies as st
 
 import swath
 from running import HOLD, ask, begun, command, ran, until
-from swath import bulletin
+from swath import bulletin, cli
 from swath.bulletin import LATE, Bulletin
+from swath.commands import runs
 from swath.snapshot import Snapshot, WorkerLoad
 from swath.store.lock import Lock
 from swath.transcript import decode, mapping_of
@@ -255,7 +257,27 @@ def held(tmp_path):
         (tmp_path / "go").touch()
 
 
-def test_other_processes_see_how_a_run_goes(held):
+class Watcher:
+    """A view that remembers."""
+
+    interval = 0.1
+
+    def __init__(self, interrupt=False):
+        self.shown, self.notes, self.closed, self.interrupt = [], [], 0, interrupt
+
+    def show(self, snapshot):
+        self.shown.append(snapshot)
+        if self.interrupt:
+            raise KeyboardInterrupt
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def close(self):
+        self.closed += 1
+
+
+def test_other_processes_see_how_a_run_goes_and_follow_it(held):
     here, process = held
     folder = here / "results" / "study"
     found = until(lambda: (told := bulletin.read(folder)) and told.snapshot.busy == 2 and told)
@@ -263,15 +285,43 @@ def test_other_processes_see_how_a_run_goes(held):
     assert stat.S_IMODE((folder / "status.json").stat().st_mode) == 0o666 & ~umask()
     about = json.loads((folder / "status.json").read_text())
     assert (about["pid"], about["host"]) == (process.pid, socket.gethostname())
-    (listed,) = json.loads(ask("ls", "--json", folder=here).stdout)
+    (listed,) = asked("ls", "--out", folder.parent, "--json")
     assert listed["live"]["slots"] == 2
-    looked = json.loads(ask("status", "study", "--json", folder=here).stdout)
+    looked = asked("status", folder, "--json")
     assert looked["live"]["workers"][0]["slots"] == 1
     assert looked["silent"] < LATE
-    (here / "go").touch()
+    view = Watcher()
+    view.show = lambda snapshot: (view.shown.append(snapshot), (here / "go").touch())
+    runs.follow(folder, view)
+    assert view.shown[0].busy == 2
+    assert view.closed == 1
     assert process.wait(60) == 0
     assert not list(folder.glob("status.json*"))
-    assert json.loads(ask("status", "study", "--json", folder=here).stdout)["live"] is None
+    assert asked("status", folder, "--json")["live"] is None
+
+
+def asked(*words):
+    """Call a command in this process; return what its JSON says."""
+    result = click.testing.CliRunner().invoke(cli.sweep, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_following_shows_what_is_told_and_else_what_is_saved_and_leaves_the_terminal_in_order(
+    locked, monkeypatch
+):
+    told(locked, replace(SNAPSHOT, notices=("a",)))
+    view = Watcher(interrupt=True)
+    with pytest.raises(KeyboardInterrupt):
+        runs.follow(locked, view)
+    assert (view.closed, view.notes, view.shown[0].rate) == (1, ["a"], 1.07)
+    saved = {"name": "s", "total": 10, "done": 4, "excluded": 1, "statuses": {"ok": 4}}
+    monkeypatch.setattr(runs, "look", lambda _folder: saved)
+    altered(locked, clock=-1e9)  # the run is suspended
+    view = Watcher(interrupt=True)
+    with pytest.raises(KeyboardInterrupt):
+        runs.follow(locked, view)
+    assert (view.shown[0].saved, view.shown[0].rate) == (4, None)
 
 
 def test_what_a_killed_run_has_told_is_neither_believed_nor_in_the_way(held):
@@ -282,7 +332,7 @@ def test_what_a_killed_run_has_told_is_neither_believed_nor_in_the_way(held):
     process.wait()
     assert (folder / "status.json").exists()
     assert bulletin.read(folder) is None
-    assert "interrupted" in ask("status", "study", folder=here).stdout
+    assert asked("status", folder, "--json")["state"] == "interrupted"
     (here / "go").touch()
     ask("run", "study.yaml", "-n", "2", folder=here)
     assert not (folder / "status.json").exists()
