@@ -77,12 +77,14 @@ def is_terminal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> 
 
 
 def size_of(stream: TextIO) -> tuple[int, int]:
-    """Return the columns and lines of a terminal; 80 and 24 if it does not say."""
+    """Return the columns and lines of a terminal; what ``COLUMNS`` and ``LINES`` say, or 80 and 24, if it does not."""
     try:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError, AttributeError):  # no descriptor, or no terminal
-        columns, lines = shutil.get_terminal_size()
-    return columns or 80, lines or 24
+        columns = lines = 0
+    if columns and lines:
+        return columns, lines
+    return shutil.get_terminal_size()
 
 
 def speaks(stream: TextIO, text: str) -> bool:
