@@ -134,6 +134,12 @@ def shown(path, viewer):
     return Page(viewer, path)
 
 
+def test_the_best_point_is_shown_first(shown, run):
+    best = Results(run).best().index[0]
+    shown.viewer.until(lambda: shown.page.get_by_role("heading", name=f"Point {best} ok").count())
+    assert shown.page.get_by_text("swath show", exact=False).inner_text().endswith(f"study {best}")
+
+
 def test_brushing_several_axes_selects_what_is_within_all_of_them(shown, run):
     frame = Results(run).frame
     parallel = shown.figure("Parallel")

@@ -15,10 +15,14 @@ from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from bokeh.document import Document
 from bokeh.embed import file_html
+from bokeh.events import DocumentReady
+from bokeh.models import CustomJS
 from bokeh.resources import INLINE
 
 from swath import __version__
+from swath.views.figures.brushing import PICKED
 from swath.views.figures.overview import overview
 from swath.views.figures.study import MOST, Points
 from swath.views.palette import DARK, FONT, LIGHT, css
@@ -140,8 +144,15 @@ def report(
     most = MOST
     while True:
         figures = overview(study, points=Points(study, study.sample(most)), shares=shares, measure=measure)
+        document = Document()
+        document.add_root(figures)
+        picked = figures.select_one({"name": PICKED})
+        if picked is not None:  # what shows it hears of changes only
+            document.js_on_event(
+                DocumentReady, CustomJS(args={"picked": picked}, code="picked.properties.data.change.emit()")
+            )
         page: str = file_html(
-            figures,
+            document,
             INLINE,
             title=heading,
             template=_TEMPLATE,

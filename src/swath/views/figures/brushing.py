@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from swath.views.figures.study import Points
 
+PICKED: Final = "picked"
+"""Name of the source that holds the point that is looked at."""
 ORDER: Final = "uorder"
 """Column of the place among finished points, as far as ranges are concerned."""
 
@@ -129,7 +131,7 @@ class Brush:
             {"key": self._keys, "low": nothing, "high": nothing, "left": nothing, "right": nothing}
         )
         picked = [column for column in points.source.data if column.startswith("u")]
-        self.picked = ColumnDataSource({name: [] for name in ("row", *picked, "point", "bad")})
+        self.picked = ColumnDataSource({name: [] for name in ("row", *picked, "point", "bad")}, name=PICKED)
         self.told = note(points.note, look)
         self._marks: list[GlyphRenderer[Any]] = []
         self.filter = self._filter()
@@ -171,6 +173,11 @@ class Brush:
             "columns": list(named.values()),
             "example": self._example(),
         }
+
+    def pick(self, row: int) -> None:
+        """Pick a row of the points' source."""
+        data = self.points.source.data
+        self.picked.data = {name: [row if name == "row" else data[name][row]] for name in self.picked.data}
 
     def place(self, key: str) -> int:
         """Return the row of ``ranges`` of an axis, given its column in the points' source."""

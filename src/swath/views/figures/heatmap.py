@@ -270,8 +270,12 @@ def _title(study: Study, metric: str, statistic: str, drawn: Sequence[str]) -> s
     """Say what cells show, and over which other parameters."""
     others = [name for name in study.parameters if name not in drawn]
     over = ", ".join(said(name, 14) for name in others[:3]) + (", …" if len(others) > 3 else "")
-    what = _said(metric, statistic)
-    return cut(f"{what[:1].upper()}{what[1:]}" + (f" over {over}" if over else ""), NAME)
+    what = {
+        "count": "Points",
+        "seconds": "Mean seconds of a point",
+        "std": f"Standard deviation of {said(metric, 24)}",
+    }.get(statistic, f"{statistic.capitalize()} {said(metric, 24)}")
+    return cut(what + (f" over {over}" if over and statistic in ("mean", "best", "std") else ""), NAME)
 
 
 def _parts(study: Study, facet: str) -> Sequence[tuple[str, Bools | None, Bools | None, tuple[float, float]]]:
@@ -393,7 +397,9 @@ def _best(plot: figure, item: Counted, study: Study, look: Look) -> None:
         return
     m = int(plot.x_range.end)
     values = np.where(np.isfinite(item.value), item.value * study.sign, np.inf)
-    plot.quad(**_squares(np.array([values.argmin()]), m), fill_color=None, line_color=look.ink, line_width=2)
+    best = _squares(np.array([values.argmin()]), m)
+    plot.quad(**best, fill_color=None, line_color=look.surface, line_width=5)
+    plot.quad(**best, fill_color=None, line_color=look.ink, line_width=2)
 
 
 def _follow(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from bokeh.layouts import column, row
 from bokeh.models import Button, LayoutDOM
 
@@ -35,7 +36,7 @@ def overview(
     measure: str = "",
     look: Look = LIGHT,
 ) -> LayoutDOM:
-    """Lay out all figures of a study, with one selection.
+    """Lay out all figures of a study, with one selection; the best point is picked.
 
     Parameters
     ----------
@@ -52,6 +53,9 @@ def overview(
     """
     points = points or Points(study)
     brush = Brush(points, look)
+    best = np.flatnonzero(points.rows == study.best)
+    if len(best):
+        brush.pick(int(best[0]))
     parts: list[LayoutDOM] = [bars.statuses(study, look=look)]
     if len(study):
         parts += [
