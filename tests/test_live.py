@@ -673,3 +673,13 @@ def test_a_sweep_that_is_over_puts_up_nothing(cluster, study):
     assert psutil.pid_exists(cluster.scheduler.pid)
     assert BUDGET
     assert Path(handle.folder).exists()
+
+
+def test_a_sweep_that_goes_on_shows_what_was_done_before(study):
+    sweep = swath.load(study / "study.yaml")
+    sweep.run(out=study / "results", workers=1, limit=40)
+    handle = sweep.start(out=study / "results", workers=1, retry=["error"])
+    assert handle.wait(60)
+    record = handle._page._feed.record
+    assert {row[0] for row in record.sound.rows} == {x for x in range(60) if x % 5}
+    assert len(record.rows) >= 60

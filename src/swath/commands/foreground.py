@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from swath.messages import Urgency
 from swath.run import Options, prepare
+from swath.views.live.address import tunnel
 from swath.views.phrases import best, complaint, setting
 from swath.views.terminal import Silence, progress
 from swath.views.text import cells, count, cut, duration, listed, plain, plural
@@ -130,7 +131,7 @@ def run(
         view.note(words.beginning(handle.snapshot))  # before it moves
         signals.attach(handle.stop)
         handle.go()
-        return _attend(handle, signals, view, words, as_json=as_json)
+        return _attend(handle, signals, view, words, as_json=as_json, pages=mode not in ("json", "none"))
 
 
 class Careful:
@@ -169,8 +170,9 @@ class Careful:
             what(self._view)
 
 
-def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_json: bool) -> int:
+def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_json: bool, pages: bool) -> int:
     said = noticed = 0
+    page = ""
     over = False
     while not over:
         over = handle.wait(view.interval)
@@ -178,6 +180,9 @@ def _attend(handle: Handle, signals: Signals, view: View, words: Words, *, as_js
             said = signals.count
             view.note(words.stopping(said))
         last = handle.snapshot
+        if pages and last.dashboard.rpartition("/")[2].startswith("sweep") and last.dashboard != page:
+            page = last.dashboard
+            view.note(words.page(page))
         for notice in last.notices[noticed:]:
             view.note(plain(notice))
         noticed = len(last.notices)
@@ -247,6 +252,11 @@ class Words:
         done = f"{count(snapshot.rows_before - snapshot.failed)} done"
         failed = f", {count(snapshot.failed)} failed" if snapshot.failed else ""
         return f"{name}: {done}{failed}, {self._at_most if to_do else ''}{count(to_do)} to do"
+
+    def page(self, link: str) -> str:
+        """Say where it can be watched, also from where this person sits."""
+        way = tunnel(link)
+        return f"live page: {plain(link)}" + (f" (from your own machine: {plain(way)})" if way else "")
 
     def stopping(self, signals: int) -> str:
         """Say what a signal brought about."""

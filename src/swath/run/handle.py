@@ -120,6 +120,8 @@ class Handle:
             lambda: self.snapshot,
             {"folder": str(self.folder), "host": socket.gethostname()},
             self._journal.trouble,
+            earlier=store.saved if past.statuses else None,
+            again=options.retry,
         )
         if todo:
             engine.publish(self._page)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from swath.errors import CannotWriteError, DamageError, SwathError
 from swath.ranges import RangeSet
 from swath.store.accepting import admit, create, with_entry
-from swath.store.assembly import best_value
+from swath.store.assembly import best_value, saved_rows
 from swath.store.commits import Commits
 from swath.store.disk import Disk, publish
 from swath.store.exports import parquet
@@ -36,8 +36,12 @@ from swath.store.segments import Part, RejectedError, accept
 from swath.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
     from swath.definition import Definition
     from swath.messages import Write
@@ -339,6 +343,19 @@ class Store:
             1 if less is better, -1 if more is.
         """
         return best_value(Archive(self._disk, self.folder, self.manifest, forgiving=True), metric, sign)
+
+    def saved(self) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
+        """Read the rows that are saved now, a segment at a time and while others are written.
+
+        Yields
+        ------
+        points : ndarray of int
+            Indices in this definition; -1 where it has no such point.
+        table : pa.Table
+            The rows, as in a segment.
+        """
+        archive = Archive(self._disk, self.folder, self.manifest, forgiving=True)
+        return saved_rows(archive)
 
     def stop_request(self) -> str | None:
         """Tell whether somebody asked for this run to stop: "drain", "now", or None."""

@@ -326,6 +326,17 @@ def _as_text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else canonical(value)
 
 
+def saved_rows(archive: Archive) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
+    """Read the segments one after the other; with each row's index in the newest definition, -1 where it has none."""
+    target = archive.target(archive.manifest.current)
+    if target is None:
+        return
+    for entry in archive.manifest.segments:
+        table = archive.table(entry, keep=False)
+        if table is not None and table.num_rows:
+            yield archive.indices(entry.definition, numpy_column(table, "point"), target), table
+
+
 def best_value(archive: Archive, metric: str, sign: int) -> tuple[float, int] | None:
     """Find the best value of a metric and its point, a segment at a time; of equal ones the first point."""
     target = archive.target(archive.manifest.current)

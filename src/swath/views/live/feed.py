@@ -14,17 +14,21 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import Counter, deque
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from swath.cluster.clock import steady
 from swath.messages import Write
 from swath.snapshot import GOOD, WorkerLoad
 from swath.views.live.record import Record, Stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
     from swath.definition import Definition
     from swath.messages import Command, Event
@@ -61,6 +65,10 @@ class Feed:
         What people should know of the run: its folder and host.
     trouble : callable
         Takes what went wrong.
+    earlier : callable, optional
+        Reads the rows of earlier sessions; see `swath.store.Store.saved`.
+    again : sequence of str
+        Statuses of those of them that are to be tried again.
 
     Attributes
     ----------
@@ -74,14 +82,17 @@ class Feed:
         snapshot: Callable[[], Snapshot],
         about: Mapping[str, str],
         trouble: Callable[[str, BaseException], None],
+        earlier: Callable[[], Iterable[tuple[NDArray[np.int64], pa.Table]]] | None = None,
+        again: Sequence[str] = (),
     ) -> None:
+        self._earlier, self._again = earlier, again
         self.record = Record()
         self._definition, self._snapshot, self._trouble = definition, snapshot, trouble
-        self._about: dict[str, Any] = {**about, "started": time.time()}
+        self._about: dict[str, Any] = {**about, "started": steady()}
         self._seen: deque[tuple[float, Write]] = deque()
         self._heavy = 0
         self._missed = Counter[str]()
-        self._reader: Any = None
+        self._reader: Any = None  # a Reader, from the first increment on
         self._best: tuple[float, int] | None = None
         self._parameters: Mapping[str, Any] = {}
         self._told: dict[str, Any] = {}
@@ -90,7 +101,6 @@ class Feed:
         self._wanted = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="swath-page", daemon=True)
-        self._shift = time.time() - time.monotonic()
 
     def begin(self) -> None:
         """Start the thread."""
@@ -107,7 +117,7 @@ class Feed:
             self._heavy += sum(memoryview(piece).nbytes for piece in message.reply.payload)
         else:
             message = Write(message.batch, _without_rows(message), message.accepted, message.whole)
-        self._seen.append((time.monotonic(), message))
+        self._seen.append((steady(), message))
 
     def end(self) -> None:
         """Make the last increment, which tells how it ended."""
@@ -145,12 +155,12 @@ class Feed:
 
     def _increment(self, seen: list[tuple[float, Write]]) -> dict[str, Any]:
         snapshot = self._snapshot()
-        self._told = asdict(replace(snapshot, workers=(), parameters=self._best_parameters(snapshot)))
+        told = asdict(replace(snapshot, workers=(), parameters=self._best_parameters(snapshot)))
         increment: dict[str, Any] = {
-            "now": time.time(),
-            "snapshot": self._told,
+            "now": steady(),
+            "snapshot": told,
             "workers": {name: [getattr(each, name) for each in snapshot.workers] for name in WORKER},
-            "batches": [_stretch(at + self._shift, write) for at, write in seen],
+            "batches": [_stretch(at, write) for at, write in seen],
             "steps": self._steps(seen),
         }
         if self._reader is None:
@@ -161,6 +171,7 @@ class Feed:
             increment.update(self._reader.read([_with_rows(write) for _, write in seen], rows))
             if self._reader.metric != self.record.about.get("metric"):
                 increment.setdefault("about", {})["metric"] = self._reader.metric
+        self._told = told  # from now on there is something to fetch
         return increment
 
     def _begin_reading(self) -> dict[str, Any]:
@@ -169,13 +180,16 @@ class Feed:
         definition = self._definition
         parameters = varying(definition.space)
         metric = definition.minimize or definition.maximize or ""
-        self._reader = Reader(definition.space, metric, parameters)
-        return {
+        self._reader = reader = Reader(definition.space, metric, parameters)
+        about = {
             **self._about,
             "parameters": parameters,
             "replicates": replicates(definition.space),
             "metric": metric,
         }
+        if self._earlier is not None:
+            self.record.take({"now": steady(), "about": about, **reader.saved(self._earlier(), self._again)})
+        return about
 
     def _best_parameters(self, snapshot: Snapshot) -> Mapping[str, Any]:
         if snapshot.best is not None and snapshot.best != self._best:
@@ -195,7 +209,7 @@ class Feed:
             found = write.reply.best
             if found is not None and sign * found[0] < best:
                 best = sign * found[0]
-                steps.append([at + self._shift, *found])
+                steps.append([at, *found])
         return steps
 
     # Whoever sends it on; from any thread.

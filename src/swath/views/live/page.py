@@ -160,7 +160,7 @@ class View:
         snapshot = self._record.snapshot
         if self._stage.ended and not snapshot.over:
             return "The driver of this sweep is gone; this is the last that was heard of it."
-        silent = time.time() - self._record.now
+        silent = time.monotonic() - self._record.heard
         if self._record.now and not snapshot.over and silent > 10:
             return f"Nothing was heard for {silent:.0f} s."
         return ""

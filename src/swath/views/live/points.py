@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 BUDGET = 2000
 """Rows that are read at a time."""
 
+SAVED = 64 << 20
+"""Bytes of rows of earlier sessions that are read."""
+
+Rows = dict[str, dict[str, Any]]
+"""``sound`` and ``failed``: rows as `swath.views.live.record.Record` keeps them, and how many each stands for."""
+
 SHOWN = 12
 """Parameters that the page may choose from."""
 
@@ -92,7 +98,7 @@ class Reader:
         self.metric = metric
         self._random = random.Random(0)  # noqa: S311  # no secret hangs on it
 
-    def read(self, writes: Sequence[Write | None], rows: int) -> dict[str, dict[str, Any]]:
+    def read(self, writes: Sequence[Write | None], rows: int) -> Rows:
         """Read what the budget allows.
 
         Parameters
@@ -101,14 +107,8 @@ class Reader:
             None stands for what was dropped unread.
         rows : int
             Of all of these.
-
-        Returns
-        -------
-        mapping
-            ``sound`` and ``failed``: rows as `swath.views.live.record.Record` keeps them, and how many each stands for.
         """
-        sound: list[tuple[Any, ...]] = []
-        failed: list[tuple[Any, ...]] = []
+        rows_read: list[tuple[Any, ...]] = []
         budget, bad = BUDGET, sum(_failed(write) for write in writes if write is not None)
         order = [write for write in writes if write is not None and write.reply.rows]
         self._random.shuffle(order)
@@ -116,14 +116,34 @@ class Reader:
             share = max(1, budget // (len(order) - place))
             found = self._rows(write, share)
             budget -= len(found)
-            for row in found:
-                (sound if row[1] in GOOD else failed).append(row)
+            rows_read += found
             if budget <= 0:
                 break
-        return {
-            "sound": {"rows": sound, "weight": max(1.0, (rows - bad) / len(sound)) if sound else 1.0},
-            "failed": {"rows": failed, "weight": max(1.0, bad / len(failed)) if failed else 1.0},
-        }
+        return _shared(rows_read, rows, bad)
+
+    def saved(self, segments: Iterable[tuple[NDArray[np.int64], pa.Table]], again: Sequence[str]) -> Rows:
+        """Read rows of earlier sessions, a share of each segment.
+
+        Parameters
+        ----------
+        segments : iterable of (ndarray of int, pa.Table)
+            See `swath.store.Store.saved`; as much is read as `SAVED` allows.
+        again : sequence of str
+            Rows with these statuses are left out, because they are to be tried again.
+        """
+        found: list[tuple[Any, ...]] = []
+        seen = size = bad = 0
+        left_out = [STATUSES.index(status) for status in again]
+        for points, table in segments:
+            statuses = numpy_column(table, "status")
+            kept = np.flatnonzero((points >= 0) & ~np.isin(statuses, left_out))
+            chosen = kept[self._choose(np.take(statuses, kept), BUDGET)]
+            found += self._taken(points, table, chosen)
+            seen, bad = seen + len(kept), bad + int((~np.isin(statuses[kept], GOOD)).sum())
+            size += table.nbytes
+            if size > SAVED:
+                break
+        return _shared(found, seen, bad)
 
     def _rows(self, write: Write, most: int) -> list[tuple[Any, ...]]:
         try:
@@ -138,9 +158,15 @@ class Reader:
         chosen = self._choose(statuses, most)
         if not write.whole:
             chosen = chosen[write.accepted.contains_array(self._space.positions(points[chosen]))]
+        return self._taken(points, table, chosen)
+
+    def _taken(
+        self, points: NDArray[np.int64], table: pa.Table, chosen: NDArray[np.int64]
+    ) -> list[tuple[Any, ...]]:
+        """Return some rows of a table, whose points have these indices."""
         if not len(chosen):
             return []
-        indices = points[chosen]
+        indices, statuses = np.take(points, chosen), numpy_column(table, "status")
         values = self._values(table.take(pa.array(chosen)))
         columns = self._space.take(indices).arguments(self._parameters)
         seconds = numpy_column(table, "seconds")[chosen].tolist()
@@ -172,6 +198,16 @@ class Reader:
                     if value is not None and isfinite(value):
                         values[row] = float(value)
         return values
+
+
+def _shared(rows: list[tuple[Any, ...]], every: int, bad: int) -> Rows:
+    """Divide rows into those that failed and the others, of so many."""
+    sound = [row for row in rows if row[1] in GOOD]
+    failed = [row for row in rows if row[1] not in GOOD]
+    return {
+        "sound": {"rows": sound, "weight": max(1.0, (every - bad) / len(sound)) if sound else 1.0},
+        "failed": {"rows": failed, "weight": max(1.0, bad / len(failed)) if failed else 1.0},
+    }
 
 
 def _is_number(kind: pa.DataType) -> bool:

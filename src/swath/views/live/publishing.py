@@ -59,6 +59,8 @@ class Publication:
         What people should know of the run: its folder and host.
     trouble : callable
         Takes a place in the code and what went wrong there.
+    **earlier
+        Of `swath.views.live.feed.Feed`: rows of earlier sessions.
 
     Attributes
     ----------
@@ -72,10 +74,11 @@ class Publication:
         snapshot: Callable[[], Snapshot],
         about: Mapping[str, str],
         trouble: Callable[[str, BaseException], None],
+        **earlier: Any,
     ) -> None:
         self.link = ""
         self._trouble = trouble
-        self._feed = Feed(definition, snapshot, about, trouble)
+        self._feed = Feed(definition, snapshot, about, trouble, **earlier)
         self._begun = False
         self._travelling = False
         self._back = threading.Event()

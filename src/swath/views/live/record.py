@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from array import array
 from collections import deque
 from itertools import islice
@@ -210,7 +211,9 @@ class Record:
     steps : list of (float, float, int)
         When the best value became what, at which point.
     now : float
-        Seconds since 1970 of the newest increment, by the driver's clock.
+        Seconds since 1970 of the newest increment, by the driver's clock, which does not jump.
+    heard : float
+        When it came, by the monotonic clock of this process.
     """
 
     def __init__(self) -> None:
@@ -229,7 +232,7 @@ class Record:
         self.sound, self.failed = Sample(POINTS, 1), Sample(FAILED, 2)
         self.version = 0
         self.steps: list[tuple[float, float, int]] = []
-        self.now = 0.0
+        self.now = self.heard = 0.0
 
     @property
     def rows(self) -> list[tuple[Any, ...]]:
@@ -243,7 +246,7 @@ class Record:
             if increment.get("anew"):
                 self._clear()
             self.about.update(increment.get("about", {}))
-            self.now = increment["now"]
+            self.now, self.heard = increment["now"], time.monotonic()
             if "snapshot" in increment:
                 self.snapshot = Snapshot.from_json(increment["snapshot"])
                 self.workers = dict(increment["workers"])
