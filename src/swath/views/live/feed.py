@@ -187,8 +187,9 @@ class Feed:
             "replicates": replicates(definition.space),
             "metric": metric,
         }
+        self.record.take({"now": steady(), "about": about})
         if self._earlier is not None:
-            self.record.take({"now": steady(), "about": about, **reader.saved(self._earlier(), self._again)})
+            self.record.take({"now": steady(), **reader.saved(self._earlier(), self._again)})
         return about
 
     def _best_parameters(self, snapshot: Snapshot) -> Mapping[str, Any]:
