@@ -251,6 +251,19 @@ def test_a_table_is_in_the_order_of_values(folder):
     assert results.pivot("lr", "seed", "seconds").to_numpy().tolist() == [[0.25, 0.25]] * 3
 
 
+def test_lists_and_null_are_labels_of_a_table(folder):
+    definition = study(parameters={"shape": [[1, 2], [3]], "kind": [None, "b"], "opt": [[{"x": 1}], None, 2]})
+    results = saved(folder, definition, error=[float(i) for i in range(12)])
+    table = results.pivot("shape", "kind")
+    assert table.index.tolist() == ["[1,2]", "[3]"]
+    assert table.to_numpy().tolist() == [[1.0, 4.0], [7.0, 10.0]]
+    assert str(table)
+    assert results.pivot("opt", "shape").index.tolist() == ['[{"x":1}]', None, 2]
+    assert results.where(kind=None).frame.equals(
+        results.where("kind != 'b' or point < 3 or 5 < point < 9").frame
+    )
+
+
 def test_what_a_table_says_about_mistakes(results):
     with pytest.raises(UsageError, match="there is no parameter named 'bb'"):
         results.pivot("a", "bb")

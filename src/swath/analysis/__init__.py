@@ -103,7 +103,7 @@ class Analysis(Rows):
         chosen = have(table.frame, space, values)
         said = [f"{name} = {value!r}" for name, value in values.items()]
         if expression is not None:
-            chosen &= holds(table.frame, expression, (*space.names, *space.derived))
+            chosen &= holds(table.frame, expression, space)
             said.insert(0, expression)
         return Selection(self, Part(table, np.flatnonzero(chosen)), ", ".join(said))
 

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from swath.analysis.levels import floats, free, groups, is_list, is_nan, levels, utc
+from swath.analysis.levels import floats, free, groups, is_list, is_nan, labels, levels, utc
 from swath.errors import UsageError
 from swath.space import Opaque, canonical
 
@@ -273,14 +273,12 @@ def _values(series: pd.Series[Any]) -> Array:
 
 
 def _labels(values: pd.Series[Any]) -> Array:
-    """Return values as coordinates: texts and numbers as they are, lists and mappings as JSON."""
-    found = _values(values)
+    """Return values as coordinates: texts as numpy has them, lists and mappings as JSON."""
+    found = _values(labels(values))
     if found.dtype != object:
         return found
-    items = [
-        canonical(item) if isinstance(item, list | dict) else None if is_nan(item) else item for item in found
-    ]
-    return np.array(items, str) if all(isinstance(item, str) for item in items) else np.array(items, object)
+    items = [None if is_nan(item) else item for item in found]
+    return np.array(items, str if all(isinstance(item, str) for item in items) else object)
 
 
 def _attribute(value: Any) -> Any:

@@ -1,4 +1,3 @@
-# ruff: noqa: PD011 - the values are those of levels and axes, not of frames
 """Rows in order of a metric, and averages of it: over replicates, and over everything but two axes of a picture."""
 
 from __future__ import annotations
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from swath.analysis.levels import floats, free, groups, levels, sums
+from swath.analysis.levels import floats, free, groups, labels, levels, sums
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from swath.analysis.levels import Levels
     from swath.space import Space
 
 CELLS: Final = 10**7
@@ -97,6 +97,12 @@ def pivot(frame: pd.DataFrame, rows: str, columns: str, metric: str, space: Spac
     found, _, _ = moments(floats(frame[metric])[chosen], cell, len(down) * len(across))
     return pd.DataFrame(
         found.reshape(len(down), len(across)),
-        index=pd.Index(down.values.array, name=rows),
-        columns=pd.Index(across.values.array, name=columns),
+        index=_index(down, rows),
+        columns=_index(across, columns),
     )
+
+
+def _index(known: Levels, name: str) -> pd.Index[Any]:
+    values = labels(known.values)
+    index: pd.Index[Any] = pd.Index(values.array, dtype=values.dtype, name=name)
+    return index

@@ -137,6 +137,14 @@ def is_nan(value: Any) -> bool:
     return value is pd.NA or (isinstance(value, float) and value != value)  # noqa: PLR0124  NaN
 
 
+def labels(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return values as labels of an axis, which must be hashable: lists and mappings as JSON."""
+    if values.dtype != object:
+        return values
+    items = [canonical(item) if isinstance(item, list | dict) else item for item in values]
+    return pd.Series(items, dtype=object, index=values.index)
+
+
 def is_list(kind: pa.DataType) -> bool:
     """Tell whether values of an Arrow type are lists."""
     return isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType)

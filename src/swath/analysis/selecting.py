@@ -5,7 +5,8 @@ Texts that repeat, such as ``status``, are looked at once each; nothing is asked
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
     from swath.space import Space
 
+_SEARCHED: Final = 10**6
+"""Values of an axis among which null is looked for; longer ones are made by a generator, which makes numbers."""
 
-def holds(frame: pd.DataFrame, text: str, parameters: Collection[str] = ()) -> NDArray[np.bool_]:
+
+def holds(frame: pd.DataFrame, text: str, space: Space | None = None) -> NDArray[np.bool_]:
     """Tell for which rows an expression holds.
 
     Parameters
@@ -34,8 +38,8 @@ def holds(frame: pd.DataFrame, text: str, parameters: Collection[str] = ()) -> N
         ``2026-11-25T21:30:00.000000Z``, and durations are seconds.
     text : str
         As in ``where`` of a definition; a row that lacks a value that is needed does not count.
-    parameters : collection of str
-        Columns in which None is a value; in others it says that there is none.
+    space : Space, optional
+        Says in which columns None is a value; in others it says that there is none.
 
     Raises
     ------
@@ -49,14 +53,25 @@ def holds(frame: pd.DataFrame, text: str, parameters: Collection[str] = ()) -> N
     for name in sorted(expression.names):
         demand(name, there, "column")
     columns = {
-        name: _column(frame[name] if name in frame else frame.index.to_series(), none=name in parameters)
+        name: _column(frame[name] if name in frame else frame.index.to_series(), *_nulls(space, name))
         for name in expression.names
     }
     return expression.holds(columns, len(frame))
 
 
-def _column(series: pd.Series[Any], *, none: bool) -> Column:
-    """Make a column that expressions can read; NaN stays a number, everything else that is missing is absent."""
+def _nulls(space: Space | None, name: str) -> tuple[bool, bool]:
+    """Tell whether None is a value of a column, and whether the definition lists it."""
+    if space is None or name not in (*space.names, *space.derived):
+        return False, False
+    return True, any(value is None for value in islice(listed(space, name), _SEARCHED))
+
+
+def _column(series: pd.Series[Any], none: bool, null: bool) -> Column:
+    """Make a column that expressions can read.
+
+    NaN stays a number; everything else that is missing is absent, but for None where it is a value (``none``), and for
+    what is missing among texts where the definition lists null (``null``).
+    """
     if series.dtype.kind in "biuf" and isinstance(series.dtype, np.dtype):
         return Column(series.to_numpy(), None)
     if series.dtype.kind in "biuf":  # integers or truth values beside missing ones
@@ -71,6 +86,8 @@ def _column(series: pd.Series[Any], *, none: bool) -> Column:
     codes, first = coded(series) if _repeats(series) else (None, None)
     distinct = series if first is None else series.iloc[first]
     items = [str(item) if hasattr(item, "isoformat") else item for item in distinct.astype(object).tolist()]
+    if null and series.dtype != object:
+        items = [None if is_nan(item) else item for item in items]
     present = np.fromiter((none if item is None else not is_nan(item) for item in items), bool, len(items))
     values = column([item if there else None for item, there in zip(items, present, strict=True)])
     return Column(values, present) if codes is None else Column(values[codes], present[codes])

@@ -171,7 +171,7 @@ def _filtered(frame: pd.DataFrame, where: str | None, space: Space) -> pd.DataFr
         return frame
     from swath.analysis.selecting import holds  # noqa: PLC0415  # pandas, which other questions do without
 
-    return frame[holds(frame, where, (*space.names, *space.derived))]
+    return frame[holds(frame, where, space)]
 
 
 def show(folder: Path, words: Sequence[str]) -> Shown:

@@ -236,8 +236,7 @@ def _look(results: Results, where: str, before: Seen | None) -> Seen:
 
 
 def _held(results: Results, where: str) -> NDArray[np.bool_]:
-    space = results.definition.space
-    return holds(results.frame, where, (*space.names, *space.derived))
+    return holds(results.frame, where, results.definition.space)
 
 
 def _chosen(results: Results, choice: Choice) -> pd.DataFrame:
