@@ -134,9 +134,23 @@ def test_it_is_a_tab_of_every_page_and_cannot_be_pressed(page, held):
     assert page.tab.locator("button, input[type=button], .bk-btn").count() == 0
     page.viewer.expect(DASKS)
     other = page.viewer.open(near(held.page, "workers"))
+    other.wait_for_selector(
+        ".slick-header-column:has-text('swath_points')"
+    )  # our columns in Dask's own table
     other.get_by_role("link", name="Sweep", exact=True).click()
     other.wait_for_selector(".tile")
     assert other.url == held.page
+
+
+def test_nothing_hides_behind_the_navigation_or_beyond_the_window(page):
+    for width in (800, 960, 1280, 1920):
+        page.tab.set_viewport_size({"width": width, "height": 800})
+        bars = page.tab.locator("nav, .navbar").first.bounding_box()
+        head = page.tab.locator(".top").bounding_box()
+        assert head["y"] >= bars["y"] + bars["height"], width
+        page.viewer.until(
+            lambda width=width: page.tab.evaluate("document.documentElement.scrollWidth") <= width
+        )
 
 
 def test_single_pages_are_listed_and_carry_no_navigation(page, held):
