@@ -14,7 +14,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from swath.errors import ExpressionError, SwathError, UsageError
 from swath.results import Results
 from swath.store.disk import Disk
 from swath.store.manifest import read_manifest
+from swath.views.summary import paragraphs
 from swath.views.ui.choice import part
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from swath.analysis import Analysis
     from swath.commands.lookup import Shown
     from swath.commands.runs import Listed, Looked
     from swath.views.figures.study import Study
@@ -83,8 +85,12 @@ class Seen:
         The rows that passed.
     rows : int
         How many there are without the filter.
+    words : tuple of str
+        What is to be said about all rows, as HTML.
     shares : mapping of str to float
-        How much each parameter matters; empty where that is not known.
+        How much each parameter matters to the rows that passed; empty where that is not known.
+    measure : str
+        By which measure.
     where, wrong : str
         The filter, and why it could not be evaluated.
     version : object
@@ -94,7 +100,9 @@ class Seen:
     looked: Looked
     study: Study
     rows: int
+    words: tuple[str, ...]
     shares: Mapping[str, float]
+    measure: str
     where: str
     wrong: str
     version: object
@@ -185,6 +193,10 @@ class Shelf:
         """Say what became of a point of a run; see `lookup.show`."""
         return await self.reader(name).ask(lambda results: lookup.shown(results, [word]))
 
+    async def glance(self, name: str) -> Looked:
+        """Say how a run goes, without a look at its rows."""
+        return await self.ask(runs.look, self.reader(name).folder)
+
     async def look(self, name: str, where: str, before: Seen | None) -> Seen:
         """Say how a run goes, and gather what figures draw of the rows for which an expression holds.
 
@@ -224,15 +236,35 @@ def _look(results: Results, where: str, before: Seen | None) -> Seen:
     if before is not None and before.version == version:
         return replace(before, looked=looked)
     whole = results.study
-    study, wrong = whole, ""
+    study, asked, wrong = whole, cast("Analysis", results), ""
     if where:
         try:
+            asked = results.where(where)
             study = part(whole, np.flatnonzero(_held(results, where)))
         except (UsageError, ExpressionError) as error:
             wrong = str(error)
+    shares, measure = _shares(asked, study)
     return Seen(
-        looked=looked, study=study, rows=len(whole), shares={}, where=where, wrong=wrong, version=version
+        looked=looked,
+        study=study,
+        rows=len(whole),
+        words=tuple(paragraphs(whole)),
+        shares=shares,
+        measure=measure,
+        where=where,
+        wrong=wrong,
+        version=version,
     )
+
+
+def _shares(asked: Analysis, study: Study) -> tuple[dict[str, float], str]:
+    """Return how much each parameter matters to the metric that matters, and by which measure."""
+    with suppress(UsageError):  # too few points, or nothing to explain
+        found = asked.importance(study.metric) if study.metric else None
+        if found is not None and len(found) > 1:
+            shares = zip(found["parameter"], found["importance"], strict=True)
+            return {str(name): float(share) for name, share in shares}, str(found.attrs["label"])
+    return {}, ""
 
 
 def _held(results: Results, where: str) -> NDArray[np.bool_]:

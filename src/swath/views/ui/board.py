@@ -52,6 +52,8 @@ class Board:
         The rows.
     shares : mapping of str to float
         How much each parameter matters; empty where that is not known.
+    measure : str
+        By which measure.
     shown : Map
         The heat map that is asked for; what it leaves open, or the study does not have, is chosen here.
 
@@ -63,8 +65,8 @@ class Board:
         Says that the figures draw a sample, if they do.
     """
 
-    def __init__(self, study: Study, shares: Mapping[str, float], shown: Map) -> None:
-        self.study = study
+    def __init__(self, study: Study, shares: Mapping[str, float], measure: str, shown: Map) -> None:
+        self.study, self._measure = study, measure
         self._points = Points(study)
         self._brush = Brush(self._points, LIGHT)
         self.note = f"figures draw {self._points.note}" if self._points.note else ""
@@ -136,7 +138,7 @@ class Board:
         if self.study.metric:
             small.append(history(points, brush=brush, height=200 if shares else 370))
         if shares:
-            small.append(bars.importance(shares))
+            small.append(bars.importance(shares, measure=self._measure, height=190))
         return [*beside, column(*small, sizing_mode="stretch_width", spacing=GAP)] if small else beside
 
 

@@ -23,15 +23,17 @@ from bokeh.models import Column, Div, TextInput
 
 from swath.errors import SwathError
 from swath.views.palette import GAP
+from swath.views.phrases import machines, pace, straggler
 from swath.views.ui.board import Board, told
 from swath.views.ui.choice import Choice
 from swath.views.ui.pages import page, query, template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from bokeh.document import Document
 
+    from swath.commands.runs import Looked
     from swath.commands.shelf import Seen, Shelf
     from swath.views.ui.choice import Between, Map
 
@@ -102,6 +104,10 @@ class Overview:
         while True:
             begun = time.monotonic()
             try:
+                if (
+                    self._seen is None
+                ):  # reading a million rows takes seconds; until then, there is a first answer
+                    self._later(partial(self._head, await self._shelf.glance(self._name), ()))
                 seen = await self._shelf.look(self._name, self._choice.where, self._seen)
                 self._later(partial(self._show, seen))
                 pause = LOOK if seen.running else 3 * LOOK
@@ -129,16 +135,22 @@ class Overview:
 
     def _show(self, seen: Seen) -> None:
         """Show what was seen; the figures only if they would differ, and nobody is just brushing."""
-        self._tell(head=page("head.html", run=seen.looked, study=seen.study), wrong=seen.wrong)
+        self._tell(
+            head=page("head.html", run=seen.looked, live=_live(seen.looked), words=seen.words),
+            wrong=seen.wrong,
+        )
         stale = self._seen is None or seen.version != self._seen.version
         asked = self._seen is None or seen.where != self._seen.where
         if stale and (asked or time.monotonic() > self._touched + SETTLED):
             self._tell(sorry="")
             self._draw(seen)
 
+    def _head(self, looked: Looked, words: Sequence[str]) -> None:
+        self._tell(head=page("head.html", run=looked, live=_live(looked), words=words))
+
     def _draw(self, seen: Seen) -> None:
         self._seen = seen  # and whatever happens now, not again
-        board = self._board = Board(seen.study, seen.shares, self._choice.map)
+        board = self._board = Board(seen.study, seen.shares, seen.measure, self._choice.map)
         board.on_brush(self._brush)
         board.on_map(self._map)
         self._figures.children = list(board.models)
@@ -178,3 +190,11 @@ class Overview:
     def _tell(self, **told: Any) -> None:
         self._told |= told
         self._wire.text = json.dumps(self._told)
+
+
+def _live(looked: Looked) -> list[str]:
+    """Say what a run in progress tells of itself, in the words of a terminal."""
+    snapshot = looked["live"]
+    if snapshot is None:
+        return []
+    return [text for text in (*pace(snapshot), *machines(snapshot), straggler(snapshot)) if text]
