@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from swath.views.ui.choice import Between, Map
 
 LOOK = 2.0  # seconds between looks at a run that is being written
-SHARE = 10  # a look that takes long is taken at most this part of the time
+SHARE = 5  # a look that takes long is taken at most this part of the time
+LONGEST = 20.0  # seconds between looks
 SETTLED = 4.0  # seconds without a change of the brush, after which figures may be replaced
 OURS = "swath failed by a mistake of its own; the terminal where swath ui runs says more."
 
@@ -83,6 +84,7 @@ class Overview:
         self._shelf, self._document, self._name = shelf, document, name
         self._seen: Seen | None = None
         self._board: Board | None = None
+        self._broken = ""  # what is to be said because figures could not be drawn
         self._touched = 0.0  # when the brush was last changed
         self._told: dict[str, Any] = {}
         try:
@@ -100,26 +102,26 @@ class Overview:
 
     async def follow(self) -> None:
         """Show the run, and how it changes, until this is cancelled."""
-        pause = 0.0
         while True:
             begun = time.monotonic()
-            try:
-                if (
-                    self._seen is None
-                ):  # reading a million rows takes seconds; until then, there is a first answer
-                    self._later(partial(self._head, await self._shelf.glance(self._name), ()))
-                seen = await self._shelf.look(self._name, self._choice.where, self._seen)
-                self._later(partial(self._show, seen))
-                pause = LOOK if seen.running else 3 * LOOK
-            except (SwathError, OSError) as error:
-                self._later(partial(self._tell, sorry=str(error)))
-            except Exception:
-                log.exception("the page of %r", self._name)
-                self._later(partial(self._tell, sorry=OURS))
-            pause = max(pause or LOOK, SHARE * (time.monotonic() - begun))
+            await self._look()
+            running = self._seen is None or self._seen.running
+            pause = max(LOOK if running else 3 * LOOK, SHARE * (time.monotonic() - begun))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wish.wait(), pause)
+                await asyncio.wait_for(self._wish.wait(), min(pause, LONGEST))
             self._wish.clear()
+
+    async def _look(self) -> None:
+        try:
+            if self._seen is None:  # reading a million rows takes seconds; there is an answer before that
+                self._later(partial(self._head, await self._shelf.glance(self._name), ()))
+            seen = await self._shelf.look(self._name, self._choice.where, self._seen)
+            self._later(partial(self._show, seen))
+        except (SwathError, OSError) as error:
+            self._later(partial(self._tell, sorry=str(error)))
+        except Exception:
+            log.exception("the page of %r", self._name)
+            self._later(partial(self._tell, sorry=OURS))
 
     def _later(self, change: Callable[[], None]) -> None:
         """Change the document when it is free."""
@@ -129,20 +131,18 @@ class Overview:
                 change()
             except Exception:
                 log.exception("the page of %r", self._name)
+                self._broken = OURS
                 self._tell(sorry=OURS)
 
         self._document.add_next_tick_callback(guarded)
 
     def _show(self, seen: Seen) -> None:
         """Show what was seen; the figures only if they would differ, and nobody is just brushing."""
-        self._tell(
-            head=page("head.html", run=seen.looked, live=_live(seen.looked), words=seen.words),
-            wrong=seen.wrong,
-        )
+        self._head(seen.looked, seen.words)
+        self._tell(wrong=seen.wrong, sorry=self._broken)
         stale = self._seen is None or seen.version != self._seen.version
         asked = self._seen is None or seen.where != self._seen.where
         if stale and (asked or time.monotonic() > self._touched + SETTLED):
-            self._tell(sorry="")
             self._draw(seen)
 
     def _head(self, looked: Looked, words: Sequence[str]) -> None:
@@ -154,6 +154,7 @@ class Overview:
         board.on_brush(self._brush)
         board.on_map(self._map)
         self._figures.children = list(board.models)
+        self._broken = ""
         self._later(partial(board.brush, self._choice.between))
         self._count()
 

@@ -21,6 +21,9 @@ Bokeh.safely(async () => {
     where.value = find("where").value;
   });
   find("where").addEventListener("change", () => { where.value = find("where").value; });
+  models.on_event("connection_lost", () => {
+    tell({ sorry: "swath ui has ended, or cannot be reached. What is shown is what was seen last." });
+  });
   wire.properties.text.change.connect(hear);
   hear();
 });
@@ -35,8 +38,8 @@ function tell(told) {
     find(id).textContent = told[id] ?? "";
     find(id).hidden = !told[id];
   }
-  find("filter").hidden = !told.head;
-  find("count").textContent = told.count ?? "";
+  if (told.head) find("filter").hidden = false;
+  if (told.count) find("count").textContent = told.count;
   if (told.query === undefined) return;
   find("csv").href = `download?format=csv&${told.query}`;
   find("parquet").href = `download?format=parquet&${told.query}`;
