@@ -2,7 +2,7 @@
 
 Ranges that were brushed are known on both sides: figures change them in the browser, where marks are selected at once, and
 the server hears of it, counts among all rows, and remembers them in the page's address. A board that takes the place of
-another is given the ranges after it is shown, as if somebody had brushed.
+another is given the ranges after it is shown, as if somebody had brushed; a browser that comes later sees to it itself.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class Board:
         self.study, self._measure = study, measure
         self._points = Points(study)
         self._brush = Brush(self._points, LIGHT)
+        self._brush.ranges.name = "ranges"
         self.note = f"figures draw {self._points.note}" if self._points.note else ""
         self.map = _possible(study, shares, shown)
         self._selects = _selects(study, self.map)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from swath.views.ui.choice import Between, Map
 
 LOOK = 2.0  # seconds between looks at a run that is being written
-SHARE = 5  # a look that takes long is taken at most this part of the time
+SHARE = 3  # a look that takes long is taken at most this part of the time
 LONGEST = 20.0  # seconds between looks
 SETTLED = 4.0  # seconds without a change of the brush, after which figures may be replaced
 OURS = "swath failed by a mistake of its own; the terminal where swath ui runs says more."

@@ -26,6 +26,7 @@ Bokeh.safely(async () => {
   });
   wire.properties.text.change.connect(hear);
   hear();
+  models.get_model_by_name("ranges")?.properties.data.change.emit(); // ranges that were there before us
 });
 
 document.addEventListener("swath:point", event => show(event.detail));
