@@ -9,9 +9,11 @@ import sys
 from html import unescape
 
 import pytest
+import yaml
 
 from running import ENVIRONMENT
 from saving import Session, study
+from swath.commands.again import beginning
 from swath.commands.report import write
 from swath.errors import CannotWriteError, UsageError
 from swath.results import Results
@@ -64,7 +66,7 @@ def test_the_summary_says_what_the_store_says(run):
     )
     assert re.fullmatch(r"Best: error = -1 at point 0, with a = 1, b = 1, seed = \d+\.", best)
     assert failed == (
-        "3 points failed (30 %: 2 error, 1 timeout). Most often: 2 times error at 2, such as point 2; "
+        "3 points failed (30 %: 2 error, 1 timeout). Most often: 2 times error at 2 and the like, such as point 2; "
         "1 time timeout at 6, such as point 6."
     )
 
@@ -106,6 +108,16 @@ def test_large_texts_make_fewer_marks_not_a_larger_file(tmp_path):
     page = report(Results(tmp_path / "study").study)
     assert len(page.encode()) <= LARGEST
     assert re.search(r"[\d,]+ of 3,000 points", json.dumps(data_of(page)))
+
+
+def test_a_point_can_be_repeated_by_a_copied_command(run, tmp_path):
+    assert beginning(Results(run).definition) == ""
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(Results(run).definition.source))
+    assert beginning(Results(run).definition) == "swath run study.yaml --point"
+    write(run, "x.html", "")
+    assert "swath run study.yaml --point" in json.dumps(data_of((tmp_path / "x.html").read_text()))
+    (tmp_path / "study.yaml").write_text("objective: m:f\nparameters: {a: [1]}\n")
+    assert beginning(Results(run).definition) == ""
 
 
 # The command.

@@ -41,6 +41,24 @@ def command(definition: Definition, point: int) -> str:
     return shlex.join(["swath", "run", str(file), "--point", str(point)])
 
 
+def beginning(definition: Definition) -> str:
+    """Return the command that runs any point of a run again, without the point's index; empty if no file has these points."""
+    from swath.definition.loading import load  # noqa: PLC0415  # only once there is a file
+
+    file = file_of(definition.name)
+    try:
+        found = load(file) if file else None
+    except SwathError:
+        return ""
+    if (
+        found is None
+        or found.objective != definition.objective
+        or found.space.spec() != definition.space.spec()
+    ):
+        return ""
+    return shlex.join(["swath", "run", str(file), "--point"])
+
+
 def file_of(name: str) -> Path | None:
     """Guess which file defines a sweep: the one of its name, here or in ``sweeps``; None if there is none."""
     folders, suffixes = (Path(), Path("sweeps")), (".yaml", ".yml", ".json")

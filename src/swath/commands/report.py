@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swath.commands.again import beginning
 from swath.errors import CannotWriteError, UsageError
 from swath.results import Results
 from swath.store.disk import Disk, publish
@@ -82,7 +84,7 @@ def _is_report(path: Path) -> bool:
 def _page(results: Results, title: str) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damage is told on the page
-        study = results.study
+        study = replace(results.study, again=beginning(results.definition))
     told = [f"{item}" for item in results.damage] + list(results.notes)
     shares, measure = _importance(results, study)
     now = time.strftime("%Y-%m-%d %H:%M %Z")

@@ -110,17 +110,20 @@ def _failed(study: Study) -> Iterator[str]:
         return
     kinds: Counter[str] = Counter()
     example: dict[str, tuple[int, str]] = {}
+    various: set[str] = set()
     for row in bad:
         head = (study.failure[row] or "").partition("\n")[0]
         kind = NUMBER.sub("#", head)
         kinds[kind] += 1
-        example.setdefault(kind, (int(study.points[row]), head))
+        if example.setdefault(kind, (int(study.points[row]), head))[1] != head:
+            various.add(kind)
     share = 100 * len(bad) / len(study)
     ways = ", ".join(
         f"{count(n)} {status}" for status, n in study.statuses.items() if status not in ("ok", "pruned")
     )
     reasons = "; ".join(
-        f"{count(n)} {'time' if n == 1 else 'times'} {_code(example[kind][1] or 'without a text')}, "
+        f"{count(n)} {'time' if n == 1 else 'times'} {_code(example[kind][1] or 'without a text')}"
+        f"{' and the like' if kind in various else ''}, "
         f"such as point {example[kind][0]}"
         for kind, n in kinds.most_common(REASONS)
     )

@@ -34,8 +34,8 @@ STEPS: Final = 24
 """Cells of an axis whose numbers are scattered, not a grid's."""
 KNOWN: Final = 4096
 """Distinct numbers that an axis remembers."""
-LABEL: Final = 24
-"""Columns of a label."""
+LABEL, CELL, LONG = 24, 60, 400
+"""Columns of a label on an axis, of what a cell holds, of a value in a table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +173,7 @@ class Cells:
 def _cells_of_values(axis: Axis, size: int) -> Cells:
     """Make a cell of every ``size`` values."""
     places = np.asarray(axis.values if axis.is_numeric else range(len(axis.values)), dtype=float)
-    labels = [axis.label(place) for place in places.tolist()]
+    labels = [cut(axis.label(place), CELL) for place in places.tolist()]
     between = np.sqrt(places[1:] * places[:-1]) if axis.kind == "log" else (places[1:] + places[:-1]) / 2
     edges = np.concatenate(([-np.inf], between[size - 1 :: size], [np.inf])) if labels else np.empty(0)
     groups = [labels[i : i + size] for i in range(0, len(labels), size)]
@@ -229,7 +229,7 @@ def number(value: float, *, whole: bool = False) -> str:
 
 
 def words(value: Any) -> str:
-    """Write a value of any type on one line, printable, of at most 80 columns."""
+    """Write a value of any type on one line, printable, of at most `LONG` columns."""
     if value is None:
         return "null"
     if isinstance(value, bool | np.bool_):
@@ -241,7 +241,7 @@ def words(value: Any) -> str:
     if isinstance(value, list | tuple):
         shown = ", ".join(words(part) for part in value[:6])
         return cut(f"[{shown}{', …' if len(value) > 6 else ''}]", 80)
-    return harmless(cut(plain(json.dumps(value, default=str) if isinstance(value, dict) else value), 80))
+    return harmless(cut(plain(json.dumps(value, default=str) if isinstance(value, dict) else value), LONG))
 
 
 def harmless(text: str) -> str:

@@ -240,7 +240,7 @@ def _panel_style(look: Look) -> str:
 h3 {{ margin: 0 0 8px; font-size: 14px; color: {ink}; }}
 h3 b {{ color: white; border-radius: 4px; padding: 1px 7px; margin-left: 6px; font-size: 11px; font-weight: 600; }}
 table {{ border-collapse: collapse; }} th {{ text-align: left; font-weight: 400; color: {muted}; padding: 0 16px 0 0; vertical-align: top; }}
-td {{ overflow-wrap: anywhere; }}
+td {{ overflow-wrap: anywhere; color: {ink}; }}
 pre {{ background: {stripe}; border: 1px solid {line}; border-radius: 4px; padding: 8px; margin: 8px 0 0; font: 11px/1.5 {MONO};
   white-space: pre-wrap; overflow-wrap: anywhere; }}
 p {{ color: {muted}; margin: 0; }}
