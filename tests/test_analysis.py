@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saving import SIZE, Session, study
+from swath.analysis import levels as levelling
 from swath.analysis.averages import best, pivot
 from swath.analysis.levels import groups, levels
 from swath.errors import ExpressionError, UsageError
@@ -313,3 +314,17 @@ def test_truth_values_are_averaged_although_points_have_failed(folder):
     assert results.where("good").frame.index.tolist() == [0, 2]
     assert results.where(good=False).frame.index.tolist() == [1]
     assert results.pivot("a", "seed", "good").loc[1].tolist() == [1.0, 0.0]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(*[st.integers(0, 4)] * 4), min_size=1, max_size=30))
+def test_many_columns_are_grouped_in_steps(rows):
+    """So many combinations that numbers of them would not fit: what is there is numbered anew."""
+    frame = pd.DataFrame(rows, columns=list("abcd"))
+    whole = groups(frame, list("abcd"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(levelling, "_WIDEST", 6)
+        stepwise = groups(frame, list("abcd"))
+    for one, other in zip(whole, stepwise, strict=True):
+        assert one.tolist() == other.tolist()
+    assert whole[0].tolist() == [list(dict.fromkeys(rows)).index(row) for row in rows]
