@@ -15,6 +15,7 @@ from bokeh.models import ColorBar, ColumnDataSource, HoverTool, LinearColorMappe
 
 from swath.views.figures.axes import Axis, coded
 from swath.views.figures.canvas import canvas, label, said, sheet, style, ticks
+from swath.views.figures.heatmap import SPECKS
 from swath.views.figures.heatmap import count as counted
 from swath.views.figures.study import Study
 from swath.views.palette import FAILED, LIGHT, Look, sequential
@@ -192,9 +193,12 @@ class Grid:
         m, k = max(1, len(across)), max(1, len(up))
         plot = self._figure
         plot.x_range.end, plot.y_range.end = m, k
-        for axis, name, part, most in ((plot.xaxis[0], x, across, 12), (plot.yaxis[0], y, up, 14)):
+        for axis, name, part, most, room in (
+            (plot.xaxis[0], x, across, 12, 40),
+            (plot.yaxis[0], y, up, 14, 1000),
+        ):
             label(axis, name)
-            step = max(1, -(-len(part) // most))
+            step = max(1, -(-len(part) // most), -(-sum(map(len, part.ticks)) // room))
             ticks(axis, {i + 0.5: part.ticks[i] for i in range(0, len(part), step)})
         self._source.data = {
             **_blank(m, k, self._look),
@@ -227,7 +231,7 @@ class Grid:
                 "rows": shown.rows.astype(float),
                 "failed": shown.failed.astype(float),
                 "hatch": np.where(hatched, HATCH, "blank"),
-                "speck": np.where((shown.failed > 0) & ~empty, 5.0, 0.0),
+                "speck": np.where((shown.failed > 0) & ~empty, 5.0 * (len(values) <= SPECKS), 0.0),
             }
         )
 

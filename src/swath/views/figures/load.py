@@ -31,7 +31,7 @@ LINES = 16
 CHOSEN = 8
 """Selected workers that have one, where there are more."""
 
-QUANTITIES = {"cpu": "CPU, cores", "memory": "Memory", "rate": "Points per second"}
+QUANTITIES = {"cpu": "CPU, cores", "memory": "Memory", "rate": "Points/s"}
 """What is drawn, and what it is called."""
 
 SMALLEST = {"cpu": 1.0, "memory": 64.0 * 2**20, "rate": 1e-9}
@@ -152,7 +152,7 @@ class Load:
             figure.line(
                 "time", f"{quantity}_middle", source=self.spread, color=self._look.muted, line_width=1.4
             )
-            figure.title.text.text += ": median, quartiles, extremes"
+            figure.title.text.text += ": median, spread"
 
 
 def _levels() -> list[str]:

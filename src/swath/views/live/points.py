@@ -15,7 +15,7 @@ import pyarrow as pa
 from swath.messages import STATUSES
 from swath.space.values import ABSENT
 from swath.store.ipc import WRONG, read_stream
-from swath.store.segments import OURS, numpy_column
+from swath.store.segments import OURS, numpy_column, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swath.messages import Write
-    from swath.space import Space
+    from swath.space import Points, Space
 
 BUDGET = 2000
 """Rows that are read at a time."""
@@ -78,6 +78,22 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, int | float) and (isinstance(value, float) or abs(value) < 2**53):
         return value
     return str(value)[:LONGEST]
+
+
+def given(points: Points, name: str) -> list[Any]:
+    """Return a parameter of some points, in values that JSON can hold.
+
+    One by one: `Points.arguments` keeps all values of an axis at hand, which is right for who evaluates them, and
+    hundreds of megabytes in the driver where there are millions.
+    """
+    values: list[Any] = [None] * points.n
+    for part in points.parts:
+        if name in part.block.place:
+            items = part.block.series(name).items
+            rows = range(points.n) if part.rows is None else part.rows.tolist()
+            for row, code in zip(rows, part.code(name).tolist(), strict=True):
+                values[row] = plain_value(items[code]) if code < len(items) else None  # absent there
+    return values
 
 
 class Reader:
@@ -167,10 +183,10 @@ class Reader:
         if not len(chosen):
             return []
         indices, statuses = np.take(points, chosen), numpy_column(table, "status")
-        values = self._values(table.take(pa.array(chosen)))
-        columns = self._space.take(indices).arguments(self._parameters)
+        values = self._values(take(table, chosen))
+        points_taken = self._space.take(indices)
         seconds = numpy_column(table, "seconds")[chosen].tolist()
-        shown = [[plain_value(value) for value in column] for column in columns]
+        shown = [given(points_taken, name) for name in self._parameters]
         return list(zip(indices.tolist(), statuses[chosen].tolist(), seconds, values, *shown, strict=True))
 
     def _choose(self, statuses: NDArray[np.uint8], most: int) -> NDArray[np.int64]:
@@ -220,4 +236,6 @@ def _failed(write: Write) -> int:
 
 def parameters_of(space: Space, point: int) -> Mapping[str, Any]:
     """Return the parameters of one point, in values that JSON can hold."""
-    return {name: plain_value(value) for name, value in space[point].items()}
+    taken = space.take(np.array([point]))
+    values = {name: given(taken, name)[0] for name in space.names}
+    return {name: value for name, value in values.items() if value is not None}
