@@ -473,6 +473,27 @@ MUTANTS = (
         "faults/test_f_showing.py::test_F08_no_cell_of_csv_begins_like_a_formula",
     ),
     Mutant(
+        "characters that show as nothing are shown as they are",
+        "views/text.py",
+        'return "".join(char if char.isprintable() and not _UNSEEN.match(char) else _spelt(char) for char in text)',
+        'return "".join(char if char.isprintable() else _spelt(char) for char in text)',
+        "faults/test_f_showing.py::test_F08_whatever_does_not_print_is_spelt_out",
+    ),
+    Mutant(
+        "what another process has left in a run folder is taken for its progress",
+        "bulletin.py",
+        'if (found["pid"], found["host"]) != (writer.pid, writer.host):',
+        "if False:",
+        "test_bulletin.py::test_what_another_process_has_left_is_not_believed",
+    ),
+    Mutant(
+        "a block that shrinks leaves its end on the screen",
+        "views/terminal.py",
+        'self._outlet.send(f"{self._up(columns)}{frame}\\x1b[J")',
+        'self._outlet.send(f"{self._up(columns)}{frame}")',
+        "test_terminal.py::test_a_block_that_shrinks_leaves_nothing_of_itself",
+    ),
+    Mutant(
         "rows of changed code are mixed with the old ones",
         "run/beginning.py",
         "    if (previous.objective, previous.fingerprint) == (definition.objective, code.fingerprint):",

@@ -147,6 +147,11 @@ def test_stopping_and_exclusions_are_said():
     ]
 
 
+def test_a_straggler_is_named_in_a_log():
+    assert pieces(LOADED)[-1] == "point 503 for 2m10s on w3"
+    assert not any("w3" in piece for piece in pieces(replace(LOADED, state="stopped")))
+
+
 def test_there_are_no_control_characters_in_a_log():
     shown = "".join(lines_of([replace(MIDWAY, metric=HOSTILE)]))
     assert shown.isprintable()

@@ -83,7 +83,8 @@ def write_failures(found: Failures, form: str, stream: TextIO) -> None:
         stream.write(f'{{"failures": {rows},\n"rates": {rates}}}\n')
     elif form == "table":
         if len(found):
-            _table(found, stream, limit=WIDE)
+            names = list(map(str, found.columns))
+            _table(found, stream, ("failure", *names[: names.index("status")]), limit=WIDE)
         telling = _telling(found.rates)
         if len(telling):
             stream.write("\n")
