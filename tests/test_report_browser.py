@@ -194,6 +194,7 @@ def test_the_filter_reads_conditions_and_runs_nothing(shown, run):
     )
     assert visible
     assert not any(visible)
+    assert shown.table() == []
     box.fill("alert(1)")
     shown.told("cannot read “alert(1)”: write a < 3 and status == ok")
     shown.selects([])
@@ -210,6 +211,17 @@ def test_a_click_on_a_failed_point_shows_its_traceback_as_text(shown):
     assert panel.inner_text() == FAILURE
     assert shown.page.get_by_text("swath show", exact=False).inner_text().endswith("study 17")
     assert shown.page.locator("img").count() == 0
+
+
+def test_what_the_mouse_is_on_is_told_as_text(shown):
+    page, strip = shown.page, shown.figure(below="<img")
+    tip = page.locator(".bk-Tooltip, .bk-tooltip").filter(has_text=HOSTILE)
+    for i in range(40):
+        page.mouse.move(*shown.at(strip, 0.5 + (i % 8 - 4) / 100, 0.1 + i / 50))
+        if tip.count():
+            break
+    assert tip.count() == 1
+    assert page.locator("img").count() == 0
 
 
 def test_the_selection_as_csv_runs_nothing_in_a_spreadsheet(shown, run):

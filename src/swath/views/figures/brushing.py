@@ -3,7 +3,8 @@
 Theory of operation. All marks are rows of one Bokeh source (`swath.views.figures.study.Points`). A second source,
 ``ranges``, has a row for each axis: a range of places in [0, 1], or NaN. Whoever drags a box in any figure changes that
 source; one callback then selects the rows that are within all ranges and pass the filter, and Bokeh draws the others
-faintly in every figure. If none is left, the marks are hidden, for Bokeh takes an empty selection for no selection.
+faintly in every figure. If none is left, the marks are hidden and the source is tagged ``nothing``, for Bokeh takes an empty
+selection for no selection.
 
 A third source, ``picked``, holds the one row whose details are shown: a click on a mark changes it, and nothing else.
 
@@ -44,11 +45,12 @@ if (limited)
     const within = active.every(i => data[key[i]][row] >= low[i] - 1e-6 && data[key[i]][row] <= high[i] + 1e-6)
     if (within && (test === null || test(row))) kept.push(row)
   }
-for (const renderer of marks) renderer.visible = !limited || kept.length > 0
-filter.styles = {...filter.styles, "--wrong": wrong ? "1" : "0"}
+const nothing = limited && kept.length == 0, silent = kept.length == 0 && source.selected.indices.length == 0
+for (const renderer of marks) renderer.visible = !nothing
+source.tags = nothing ? ["nothing"] : []
 told.text = wrong ? wrong : limited ? `${kept.length.toLocaleString("en")} of ${n.toLocaleString("en")} selected` : all
 source.selected.indices = kept
-source.selected.change.emit()
+if (silent) source.selected.properties.indices.change.emit()
 
 function parse(text) {
   text = (text ?? "").trim()

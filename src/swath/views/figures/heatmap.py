@@ -49,7 +49,7 @@ _AGAIN: Final = """
 const kept = source.selected.indices, data = {...cells.data}
 const m = xs.length - 1, k = ys.length - 1
 const place = (edges, v) => { let i = 0; while (i < edges.length - 2 && v >= edges[i + 1] - 1e-6) i++; return i }
-if (kept.length == 0) data.value = data.all
+if (kept.length == 0 && !source.tags.includes("nothing")) data.value = data.all
 else {
   const n = new Float64Array(m * k), sum = new Float64Array(m * k), square = new Float64Array(m * k)
   const best = new Float64Array(m * k).fill(NaN)

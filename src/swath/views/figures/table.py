@@ -36,7 +36,7 @@ NUMBER: Final = "<%- value === null || Number.isNaN(value) ? '' : Number.isInteg
 
 _ROWS: Final = """
 const kept = source.selected.indices
-const order = kept.length ? rank.filter((set => row => set.has(row))(new Set(kept))) : rank
+const order = kept.length || source.tags.includes("nothing") ? rank.filter((set => row => set.has(row))(new Set(kept))) : rank
 const chosen = order.slice(0, most), data = {row: chosen}
 for (const name of columns) data[name] = chosen.map(row => source.data[name][row])
 rows.selected.indices = []
@@ -85,7 +85,8 @@ else old()
 
 _CSV: Final = """
 const data = source.data, kept = source.selected.indices
-const every = kept.length ? [...kept].sort((a, b) => a - b) : data.point.map === undefined ? [] : Array.from(data.point.keys())
+const some = kept.length || source.tags.includes("nothing")
+const every = some ? [...kept].sort((a, b) => a - b) : Array.from(data.point.keys())
 const cell = value => {
   if (typeof value == "number") return Number.isNaN(value) ? "" : String(value)
   let text = String(value).replace(/([$\\\\])\u200b/g, "$1")  // what was parted lest it be a formula
