@@ -24,6 +24,7 @@ from swath.commands import runs
 from swath.snapshot import Snapshot, WorkerLoad
 from swath.store.lock import Lock
 from swath.transcript import decode, mapping_of
+from swath.views import listings
 
 WORKER = WorkerLoad(name="w", slots=2, busy=1, done=7, failed=1, rate=None, batch=(3, 0.5))
 SNAPSHOT = Snapshot(
@@ -290,6 +291,8 @@ def test_other_processes_see_how_a_run_goes_and_follow_it(held):
     looked = asked("status", folder, "--json")
     assert looked["live"]["workers"][0]["slots"] == 1
     assert looked["silent"] < LATE
+    assert "2/2 slots busy on 2 workers" in listings.status(runs.look(folder))
+    assert listings.runs(runs.listing(folder.parent)).count("running") == 1
     view = Watcher()
     view.show = lambda snapshot: (view.shown.append(snapshot), (here / "go").touch())
     runs.follow(folder, view)
@@ -333,6 +336,8 @@ def test_what_a_killed_run_has_told_is_neither_believed_nor_in_the_way(held):
     assert (folder / "status.json").exists()
     assert bulletin.read(folder) is None
     assert asked("status", folder, "--json")["state"] == "interrupted"
+    suspended = {**runs.look(folder), "writer": "process 1", "silent": 123.0}
+    assert "silent     for 2m03s: its process is suspended, or cannot write" in listings.status(suspended)
     (here / "go").touch()
     ask("run", "study.yaml", "-n", "2", folder=here)
     assert not (folder / "status.json").exists()

@@ -333,6 +333,12 @@ def test_many_workers_are_summed_up_and_those_in_need_are_named():
     assert "unused  10.0.0.7:4000, 10.0.0.8:4000, 10.0.0.9:4000 and 2 more" in shown
 
 
+def test_a_worker_between_two_batches_or_at_the_very_beginning_is_not_unused():
+    between = tuple(replace(worker, utilisation=0.9) for worker in LOADED.workers)
+    assert not any("unused" in line for line in flat(replace(LOADED, workers=between), 80))
+    assert not any("unused" in line for line in flat(replace(LOADED, elapsed=1.0), 80))
+
+
 def test_what_is_over_has_neither_load_nor_stragglers():
     over = flat(replace(LOADED, state="complete"), 120)
     assert not {line.split(" ")[0] for line in over} & {"load", "unused"}

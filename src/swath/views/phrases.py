@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WIDEST = 24  # columns of a name or a value
 NAMED = 3  # workers that are named; more are counted
+IDLE = 0.05  # share of its slots' time below which a worker is unused
+SETTLED = 5.0  # seconds after which every worker should have had something
 
 
 def pieces(snapshot: Snapshot) -> list[str]:
@@ -146,14 +148,19 @@ def at(worker: WorkerLoad) -> str:
 
 
 def idle(snapshot: Snapshot) -> str:
-    """Name the workers that have nothing to do although there is something; empty if there is none."""
-    if snapshot.state != "running" or snapshot.done >= snapshot.total:
+    """Name the workers that have had nothing to do lately although there is something; empty if there is none."""
+    if snapshot.state != "running" or snapshot.done >= snapshot.total or snapshot.elapsed < SETTLED:
         return ""
-    unused = [named(worker) for worker in snapshot.workers if worker.slots and not worker.busy]
+    unused = [named(worker) for worker in snapshot.workers if _is_idle(worker)]
     if not unused:
         return ""
     more = f" and {count(len(unused) - NAMED)} more" if len(unused) > NAMED else ""
     return f"{', '.join(unused[:NAMED])}{more}"
+
+
+def _is_idle(worker: WorkerLoad) -> bool:
+    """Tell whether a worker is not just between two batches."""
+    return bool(worker.slots) and not worker.busy and (worker.utilisation or 0.0) < IDLE
 
 
 def named(worker: WorkerLoad) -> str:
