@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import time
+from pathlib import Path
 
 import click.testing
 import numpy as np
@@ -12,7 +15,9 @@ from hypothesis import strategies as st
 
 import swath
 from swath import cli
+from swath.commands import foreground
 from swath.commands.picture import picture
+from swath.definition.loading import load
 from swath.errors import UsageError
 from swath.views import palette
 from swath.views.ansi import COLOURLESS, EIGHT, PLAIN, TRUE, XTERM, Pen
@@ -247,3 +252,32 @@ def test_the_command_draws_plainly_into_a_pipe(run):
     assert (wrong.exit_code, wrong.stderr) == (2, "--plot cannot be combined with --best; leave one out\n")
     wrong = ask("results", run, "--plot", "--format", "csv")
     assert (wrong.exit_code, wrong.stderr) == (2, "--plot cannot be combined with --format; leave one out\n")
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("long", "mode", "drawn"), [(0.0, "auto", True), (1e9, "auto", False), (0.0, "log", False)]
+)
+def test_after_a_sweep_that_took_a_while_its_terminal_shows_a_picture(
+    long, mode, drawn, tmp_path, monkeypatch
+):
+    (tmp_path / "sized.py").write_text("def f(a, b):\n    return {'cost': a * b}\n")
+    (tmp_path / "sized.yaml").write_text(
+        "objective: sized:f\nparameters: {a: [1, 2, 3], b: [1, 2]}\nminimize: cost\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(foreground, "LONG", long)
+    stream = Terminal()
+    options = {"engine": "inline", "out": tmp_path}
+    code = foreground.run(load(Path("sized.yaml")), options, mode, stream, ["sized.yaml"], as_json=False)
+    sys.modules.pop("sized", None)
+    assert code == 0
+    assert ("cost over a and b, 6 points" in stream.getvalue()) == drawn

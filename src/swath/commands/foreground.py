@@ -14,11 +14,13 @@ import os
 import shlex
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from swath.messages import Urgency
 from swath.run import Options, prepare
+from swath.views.ansi import is_terminal
 from swath.views.live.address import tunnel
 from swath.views.phrases import best, complaint, setting
 from swath.views.terminal import Silence, progress
@@ -38,6 +40,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BY: dict[int, str] = {signal.SIGINT: "by Ctrl-C", signal.SIGTERM: "by SIGTERM", signal.SIGHUP: "by SIGHUP"}
 WIDEST = 200  # columns of a failure that is shown
 MOST = 90  # columns of the best point, and of the commonest failure, in the last words
+LONG = 20.0
+"""Seconds of a sweep after which its terminal shows a picture of what was found."""
+
+PICTURE = 16  # lines of it
+
 GRACE = 20.0
 """Seconds that a machine which wants us gone leaves to running points; a person has Ctrl-C for that."""
 
@@ -131,7 +138,22 @@ def run(
         view.note(words.beginning(handle.snapshot))  # before it moves
         signals.attach(handle.stop)
         handle.go()
-        return _attend(handle, signals, view, words, as_json=as_json, pages=mode not in ("json", "none"))
+        code = _attend(handle, signals, view, words, as_json=as_json, pages=mode not in ("json", "none"))
+        if mode in ("auto", "bar") and is_terminal(stream):
+            _draw(handle, stream)
+        return code
+
+
+def _draw(handle: Handle, stream: TextIO) -> None:
+    """Draw what a sweep has found, if it took so long that a second more is not felt."""
+    last = handle.snapshot
+    if not handle.complete or last.best is None or last.elapsed < LONG:
+        return
+    with suppress(Exception):  # whatever it is: the rows are saved, and all that had to be said was said
+        from swath.commands.picture import AUTO, write  # noqa: PLC0415  # pandas, for this alone
+
+        stream.write("\n")
+        write(handle.folder, AUTO, stream, PICTURE)
 
 
 class Careful:

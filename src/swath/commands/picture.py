@@ -53,17 +53,23 @@ def draw(
     if wrong := next((name for name, given in others.items() if given), None if table else "format"):
         wrong = {"every": "all"}.get(wrong, wrong)
         raise UsageError(f"--plot cannot be combined with --{wrong.replace('_', '-')}; leave one out")
+    write(folder, wish, stream, ROWS, by=by, where=where)
+
+
+def write(
+    folder: Path, wish: str, stream: TextIO, rows: int, *, by: str | None = None, where: str | None = None
+) -> None:
+    """Write a picture of at most so many lines; takes and raises what `picture` does."""
     drawn_with = pen(stream)
     columns, lines = size_of(stream) if stream.isatty() else (80, 24)
     room = Room(
         columns - 1,
-        max(8, min(ROWS, lines - 3)),
+        max(8, min(rows, lines - 3)),
         speaks(stream, "".join((*UNICODE, "⣿│└─░█"))),
         drawn_with.depth,
     )
-    stream.writelines(
-        f"{drawn_with.line(line).rstrip()}\n" for line in picture(folder, wish, room, by=by, where=where)
-    )
+    drawn = picture(folder, wish, room, by=by, where=where)
+    stream.writelines(f"{drawn_with.line(line).rstrip()}\n" for line in drawn)
 
 
 def picture(
