@@ -79,6 +79,7 @@ class Publication:
         self.link = ""
         self._trouble = trouble
         self._feed = Feed(definition, snapshot, about, trouble, **earlier)
+        self._announced: tuple[Any, ...] = ()
         self._begun = False
         self._travelling = False
         self._back = threading.Event()
@@ -179,8 +180,11 @@ class Publication:
                     await asyncio.wait_for(self._send(client(), name), PATIENCE)
                     self._feed.forget()
                 answer = await asyncio.wait_for(self._tell(client(), name, over=over), PATIENCE)
-            except (OSError, TimeoutError):  # it is gone, or has no time for us
-                answer = None
+            except Exception as error:
+                gone = client().status != "running"  # then anything may be raised
+                if not gone and not isinstance(error, OSError | TimeoutError):
+                    raise
+                answer = None  # it is gone, or has no time for us
             if over:
                 return
             known = answer is not None
@@ -213,5 +217,7 @@ class Publication:
 
         if trouble := answer.get("trouble"):
             raise RuntimeError(trouble)
-        if answer["path"] and not self.link:
-            self.announce(host_of(answer["host"], client.scheduler.address), answer["port"], answer["path"])
+        place = host_of(answer["host"], client.scheduler.address), answer["port"], answer["path"]
+        if answer["path"] and place != self._announced:
+            self._announced = place
+            self.announce(*place)
