@@ -242,7 +242,10 @@ def test_the_selection_as_csv_runs_nothing_in_a_spreadsheet(shown, run):
 
 def test_it_is_dark_where_the_reader_likes_it_so(path, viewers):
     shown = Page(viewers(color_scheme="dark"), path)
-    looks = "return [...new Set(all.filter(m => m.type == 'Figure').map(m => m.background_fill_color?.value ?? m.background_fill_color))]"
-    shown.viewer.until(lambda: shown.read(looks) == ["#1c2027"])
+    looks = "return [...new Set(all.filter(m => m.type == 'Title').map(m => m.text_color?.value ?? m.text_color))]"
+    surface = shown.page.locator(".bk-Figure").first
+    assert surface.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(28, 32, 39)"
+    shown.viewer.until(lambda: shown.read(looks) == ["#e4e8ed"])
     shown.page.emulate_media(color_scheme="light")
-    shown.viewer.until(lambda: shown.read(looks) == ["#ffffff"])
+    shown.viewer.until(lambda: shown.read(looks) == ["#1f2933"])
+    assert surface.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"

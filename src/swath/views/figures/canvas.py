@@ -54,9 +54,10 @@ def canvas(title: str, look: Look = LIGHT, *, height: int = 260, **options: Any)
             "min_width": 220,
             "toolbar_location": None,
             "tools": "",
-            "background_fill_color": look.surface,
-            "border_fill_color": look.surface,
+            "background_fill_color": None,  # CSS does it, so that a page can change its look
+            "border_fill_color": None,
             "outline_line_color": None,
+            "styles": {"background-color": variable("surface", look)},
             "min_border_left": 56,
             "min_border_right": 16,
             "min_border_bottom": 44,

@@ -77,7 +77,7 @@ def _left(study: Study, name: str) -> float:
 def _marks(plot: figure, points: Points, name: str, metric: str, brush: Brush) -> None:
     place = points.unit(name)
     faint = {"nonselection_fill_alpha": 0.04, "selection_fill_alpha": 0.9, "line_color": None}
-    kinds = [(points.fine, colours(points, metric, brush.look), 0.55)]
+    kinds = [(points.fine, colours(points, metric, brush.look), points.alpha)]
     if points.failed is not None:
         kinds.append((points.failed, by_status(), 0.5))
     found = [
@@ -193,7 +193,7 @@ def _finished(plot: figure, points: Points, metric: str, brush: Brush) -> None:
         "line_color": None,
         "size": points.size,
     }
-    kinds = [(points.fine, colours(points, metric, brush.look), 0.5)]
+    kinds = [(points.fine, colours(points, metric, brush.look), points.alpha)]
     if points.failed is not None:
         kinds.append((points.failed, by_status(), 0.5))
     found = [

@@ -241,6 +241,11 @@ class Points:
         """Pixels of a mark; the fewer there are, the larger."""
         return next((size for most, size in ((60, 9), (300, 7), (1000, 5)) if len(self.rows) <= most), 4)
 
+    @property
+    def alpha(self) -> float:
+        """How opaque a mark is."""
+        return 0.85 if len(self.rows) <= 300 else 0.55
+
     def key(self, name: str) -> str:
         """Return the column of the source that holds a parameter, derived value or metric."""
         return self._keys[name]

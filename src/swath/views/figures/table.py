@@ -61,7 +61,10 @@ const written = value => typeof value == "number"
 const line = (name, value) => `<tr><th>${escaped(name)}</th><td>${escaped(value)}</td></tr>`
 const status = data.status[row]
 let text = `<h3>Point ${point} <b style="background:${colours[status]}">${escaped(status)}</b></h3><table>`
-fields.forEach((name, i) => { text += line(name, written(data[columns[i]][row])) })
+fields.forEach((name, i) => {
+  const value = data[columns[i]][row]
+  if (!Number.isNaN(value)) text += line(name, written(value))  // NaN: the point does not have it
+})
 for (const [name, value] of constants) text += line(name, value)
 text += line("seconds", Number(data.seconds[row].toPrecision(4))) + line("attempts", data.attempts[row]) + line("worker", data.worker[row])
 text += line("started", new Date(data.started[row]).toISOString().slice(0, 19).replace("T", " ") + " UTC") + "</table>"
@@ -161,7 +164,7 @@ def table(points: Points, brush: Brush, *, look: Look = LIGHT, height: int = 340
         sizing_mode="stretch_width",
         index_position=None,
         reorderable=False,
-        fit_columns=len(columns) <= 10,
+        fit_columns=len(columns) <= 12,
         row_height=26,
         stylesheets=[sheet(look, _STYLE.format(font=FONT, **_variables(look)))],
     )
