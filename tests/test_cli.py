@@ -21,6 +21,8 @@ from click.testing import CliRunner
 
 from saving import Session
 from swath import cli
+from swath.cli.arguments import _gathered
+from swath.cli.group import Commands
 from swath.commands.foreground import Signals, Words, run_name
 from swath.errors import CannotWriteError, RunInUseError, UsageError
 from swath.messages import Urgency
@@ -199,7 +201,7 @@ def test_errors_become_messages_and_exit_codes(error, code):
     def fail():
         raise error
 
-    group = cli.Commands(commands=[fail])
+    group = Commands(commands=[fail])
     result = CliRunner().invoke(group, ["fail"])
     assert result.exit_code == code
     assert result.stdout == ""
@@ -219,7 +221,7 @@ def test_notes_of_an_error_are_shown():
         error.add_note("go on: so")
         raise error
 
-    assert CliRunner().invoke(cli.Commands(commands=[fail]), ["fail"]).stderr == "gone\ngo on: so\n"
+    assert CliRunner().invoke(Commands(commands=[fail]), ["fail"]).stderr == "gone\ngo on: so\n"
 
 
 @pytest.mark.usefixtures("here")
@@ -442,7 +444,7 @@ def test_wrong_arguments_are_explained(here, arguments, said):
     ],
 )
 def test_retry_takes_any_number_of_statuses(typed, read):
-    assert cli._gathered(typed) == read
+    assert _gathered(typed) == read
 
 
 @pytest.mark.parametrize("mode", ["log", "json", "none"])
