@@ -31,7 +31,7 @@ LINES = 16
 CHOSEN = 8
 """Selected workers that have one, where there are more."""
 
-QUANTITIES = {"cpu": "CPU, cores", "memory": "Memory", "rate": "Points/s"}
+QUANTITIES = {"cpu": "CPU, cores", "memory": "Memory", "rate": "Points per second"}
 """What is drawn, and what it is called."""
 
 SMALLEST = {"cpu": 1.0, "memory": 64.0 * 2**20, "rate": 1e-9}
