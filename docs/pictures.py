@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 STUDY = ROOT / "sweeps/digits.yaml"
-VALUES = ("model=svm", "C={linspace: [0, 5, 6]}", "gamma={logspace: [-3, 0, 13]}", "seed={seeds: 6}")
-HALF = 0.4
+VALUES = ("model=svm", "C={linspace: [0, 5, 6]}", "gamma={logspace: [-3, 0, 13]}", "seed={seeds: 4}")
+HALF = 0.35
 """Of the sweep, after which the live page is taken."""
 
 HEAVY = 120_000
 """Bytes that a picture may have."""
 
-BRUSHES = ((1, 0.28, 0.55), (4, 0.93, 1.05))
+BRUSHES = ((1, 0.45, 0.72), (4, 0.93, 1.05))
 """Axes of the parallel coordinates, counted from the left, and the stretches of them that are brushed."""
 
 PLACE = """([title, x, y]) => {
@@ -110,7 +110,7 @@ def take_sweep(viewer: Viewer, folder: Path) -> None:
             drag(page, "Parallel", (axis - 0.08, low), (axis + 0.08, high))
             page.wait_for_timeout(1500)
         page.mouse.click(640, 20)  # on nothing, so that no figure has the focus
-        viewer.shot(page, "run", clip=top(page, 878), full_page=True)
+        viewer.shot(page, "run", clip=top(page, 990), full_page=True)
         page.close()
 
 
