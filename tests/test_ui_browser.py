@@ -81,32 +81,32 @@ class Shown:
     def marks(self):
         """Points that are drawn and selected."""
         return self.models(
-            "const source = models.find(m => m.type == 'ColumnDataSource' && m.data.uorder);"
+            "const source = models.findLast(m => m.type == 'ColumnDataSource' && m.data.uorder);"
             "return source.selected.indices.map(i => source.data.point[i])"
         )
 
     @property
     def drawn(self):
         return self.models(
-            "return models.find(m => m.type == 'ColumnDataSource' && m.data.uorder).data.point.length"
+            "return models.findLast(m => m.type == 'ColumnDataSource' && m.data.uorder).data.point.length"
         )
 
     @property
     def listed(self):
         """Points in the table."""
-        return self.models("return Array.from(models.find(m => m.name == 'rows').data.point)")
+        return self.models("return Array.from(models.findLast(m => m.name == 'rows').data.point)")
 
     @property
     def cells(self):
         """How many cells of the heat map have a value."""
         return self.models(
-            "return Array.from(models.find(m => m.name == 'cells').data.value).filter(Number.isFinite).length"
+            "return Array.from(models.findLast(m => m.name == 'cells').data.value).filter(Number.isFinite).length"
         )
 
     def place(self, title, x, y):
         """Where on the page something is, given in a figure's own coordinates."""
         plot = self.tab.evaluate_handle(
-            "title => [...Bokeh.documents[0].all_models].find(m => m.type == 'Figure' && m.title.text.text.startsWith(title))",
+            "title => [...Bokeh.documents[0].all_models].findLast(m => m.type == 'Figure' && m.title.text.text.startsWith(title))",
             title,
         )
         self.viewer.until(
@@ -180,6 +180,9 @@ def test_brushing_filters_every_view_and_the_download(viewer, site, frame):
     page.ready()
     page.until(lambda: sorted(page.marks) == sorted(both))
     assert sorted(page.downloaded()["point"]) == sorted(both)
+    page.tab.click("#clear")
+    page.until(lambda: page.marks == [] and page.cells == cells(frame))
+    page.until(lambda: "between=" not in page.tab.url)
 
 
 def test_a_click_on_a_failed_point_shows_its_traceback_as_text(viewer, site, frame):
@@ -200,13 +203,15 @@ def test_a_click_on_a_failed_point_shows_its_traceback_as_text(viewer, site, fra
     page.until(lambda: f"ValueError: {TROUBLE} at 7" in page.tab.inner_text("#point"))
     assert page.tab.locator("img, b > b").count() == 0
     assert sorted(page.downloaded()["point"]) == bad
+    page.tab.click("#close")
+    assert "point=" not in page.tab.url
 
 
 def test_a_click_on_a_mark_shows_its_point(viewer, site, frame):
     page = Shown(viewer, site, "name=study")
     best = frame["loss"].idxmin()
     x, y = page.models(
-        f"const s = models.find(m => m.type == 'ColumnDataSource' && m.data.uorder).data, i = s.point.indexOf({best});"
+        f"const s = models.findLast(m => m.type == 'ColumnDataSource' && m.data.uorder).data, i = s.point.indexOf({best});"
         "return [s.order[i], Object.entries(s).find(([k, v]) => k == 'uorder')[1][i]]"
     )
     assert (x, y) > (0, 0)
@@ -222,6 +227,7 @@ def test_a_filter_that_cannot_be_read_says_so_in_place(viewer, site, frame):
     assert page.drawn == len(frame)
     page.filter("nothing > 1")
     page.until(lambda: "'nothing'" in page.tab.inner_text("#wrong"))
+    assert len(page.downloaded()) == len(frame)  # the filter before it still holds
     page.filter("loss < 1.5")
     some = frame.index[frame["loss"] < 1.5]
     page.until(lambda: sorted(page.listed) == sorted(some))
@@ -234,9 +240,10 @@ def test_a_heat_map_of_other_parameters_can_be_asked_for(viewer, site):
     page = Shown(viewer, site, f"name=study&x=seed&y=mode&facet={quote(NAME)}&statistic=count")
     titles = "return models.filter(m => m.type == 'Figure').map(m => m.title.text.text)"
     page.until(lambda: sum(f"{NAME} = " in title for title in page.models(titles)) > 1)
-    page.models("models.find(m => m.type == 'Select' && m.title == 'cell').value = 'best'; return 0")
+    page.models("models.findLast(m => m.type == 'Select' && m.title == 'cell').value = 'best'; return 0")
     page.until(lambda: "statistic=best" in page.tab.url)
-    page.until(lambda: any("best" in title.lower() for title in page.models(titles)))
+    bars = "return models.filter(m => m.type == 'ColorBar').map(m => m.title.text)"
+    page.until(lambda: any("best" in title for title in page.models(bars)))
 
 
 def test_the_page_says_that_it_draws_a_sample_and_downloads_all(viewer, site):

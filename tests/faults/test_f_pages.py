@@ -32,11 +32,17 @@ def double(x):
     return 2 * x
 
 
+def complain(x, **others):
+    raise ValueError(f"<script>alert({x!r})</script> \x1b[2J \u202e =1+1 {len(others)}")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     sweep = swath.Sweep(double, {"x": [1, 2, 3]}, name="small")
     sweep.run(engine="inline", out=folder / "results")
+    hostile = {"x": ["<img src=x onerror=alert(1)>", "=2+2"], "<b>y": [1, 2]}
+    swath.Sweep(complain, hostile, name="hostile").run(engine="inline", out=folder / "results")
     return folder
 
 
@@ -234,3 +240,20 @@ def test_F05_a_proxy_is_answered_if_its_name_was_allowed(folder):
 
 def test_F04_a_handshake_needs_no_more_than_the_page_has(guest):
     assert guest.ask("/run/ws", **HANDSHAKE, Origin=f"http://127.0.0.1:{guest.port}", Cookie="").status == 403
+
+
+def test_F08_what_a_run_says_stays_text_on_every_page(guest):
+    texts = [guest.get(page, name="hostile", point=0).text for page in ("", "rows", "run", "point")]
+    for text in texts:
+        assert not any(bad in text for bad in ("<img", "<script>alert", "<b>y", "\x1b", "\u202e"))
+    assert "&lt;img src=x onerror=alert(1)&gt;" in texts[-1]
+    assert "&lt;b&gt;y" in texts[-1]
+    assert r"\x1b[2J \u202e =1+1" in texts[-1]
+
+
+def test_F08_a_download_for_spreadsheets_has_no_formulas(guest):
+    text = guest.get("download", name="hostile", format="csv").text
+    assert "'=2+2," in text
+    assert "\x1b" not in text
+    assert "\n=" not in text
+    assert ",=" not in text

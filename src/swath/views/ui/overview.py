@@ -92,8 +92,10 @@ class Overview:
         except SwathError as error:
             self._choice = Choice()
             self._told["wrong"] = str(error)
+        self._asked = self._choice.where  # a filter, which is chosen once it has turned out to be one
+        self._choice = replace(self._choice, where="")
         self._wire = Div(name="wire", visible=False, render_as_text=True, text="{}")
-        self._where = TextInput(name="where", visible=False, value=self._choice.where)
+        self._where = TextInput(name="where", visible=False, value=self._asked)
         self._where.on_change("value", lambda _attr, _old, new: self._filter(new))
         self._figures = Column(name="figures", sizing_mode="stretch_width", spacing=GAP)
         self._wish = asyncio.Event()
@@ -115,7 +117,7 @@ class Overview:
         try:
             if self._seen is None:  # reading a million rows takes seconds; there is an answer before that
                 self._later(partial(self._head, await self._shelf.glance(self._name), ()))
-            seen = await self._shelf.look(self._name, self._choice.where, self._seen)
+            seen = await self._shelf.look(self._name, self._asked, self._seen)
             self._later(partial(self._show, seen))
         except (SwathError, OSError) as error:
             self._later(partial(self._tell, sorry=str(error)))
@@ -139,9 +141,15 @@ class Overview:
     def _show(self, seen: Seen) -> None:
         """Show what was seen; the figures only if they would differ, and nobody is just brushing."""
         self._head(seen.looked, seen.words)
-        self._tell(wrong=seen.wrong, sorry=self._broken)
-        stale = self._seen is None or seen.version != self._seen.version
-        asked = self._seen is None or seen.where != self._seen.where
+        self._tell(sorry=self._broken)
+        asked = seen.where != self._choice.where
+        if asked:
+            self._tell(wrong=seen.wrong)
+        if seen.wrong:
+            self._asked = self._choice.where if self._asked == seen.where else self._asked
+        elif asked:
+            self._choice = replace(self._choice, where=seen.where)
+        stale = self._seen is None or (seen.version != self._seen.version and not seen.wrong)
         if stale and (asked or time.monotonic() > self._touched + SETTLED):
             self._draw(seen)
 
@@ -185,7 +193,7 @@ class Overview:
                 self._later(partial(self._tell, count=text))
 
     def _filter(self, where: str) -> None:
-        self._choice = replace(self._choice, where=where.strip())
+        self._asked = where.strip()
         self._wish.set()
 
     def _tell(self, **told: Any) -> None:

@@ -13,6 +13,8 @@ Bokeh.safely(async () => {
   const models = Bokeh.documents[0];
   const wire = models.get_model_by_name("wire");
   const where = models.get_model_by_name("where");
+  // Bokeh forgets models that were replaced a good while later.
+  const latest = name => [...models.all_models].findLast(model => model.name === name);
   const hear = () => tell(JSON.parse(wire.text));
 
   find("where").value = address.get("where") ?? "";
@@ -20,15 +22,25 @@ Bokeh.safely(async () => {
     event.preventDefault();
     where.value = find("where").value;
   });
+  find("clear").addEventListener("click", () => {
+    const ranges = latest("ranges");
+    const none = Array.from(ranges.data.key, () => NaN);
+    ranges.data = { ...ranges.data, low: none, high: none };
+  });
   find("where").addEventListener("change", () => { where.value = find("where").value; });
   models.on_event("connection_lost", () => {
     tell({ sorry: "swath ui has ended, or cannot be reached. What is shown is what was seen last." });
   });
   wire.properties.text.change.connect(hear);
   hear();
-  models.get_model_by_name("ranges")?.properties.data.change.emit(); // ranges that were there before us
+  latest("ranges")?.properties.data.change.emit(); // ranges that were there before us
 });
 
+find("close").addEventListener("click", () => {
+  point = null;
+  find("point").parentElement.hidden = true;
+  remember(query);
+});
 document.addEventListener("swath:point", event => show(event.detail));
 if (point !== null) show(point);
 
@@ -42,6 +54,7 @@ function tell(told) {
   if (told.head) find("filter").hidden = false;
   if (told.count) find("count").textContent = told.count;
   if (told.query === undefined) return;
+  find("clear").hidden = !told.query.includes("between=");
   find("csv").href = `download?format=csv&${told.query}`;
   find("parquet").href = `download?format=parquet&${told.query}`;
   remember(told.query);
@@ -58,7 +71,7 @@ async function show(picked) {
   point = String(picked);
   remember(query);
   const panel = find("point");
-  panel.hidden = false;
+  panel.parentElement.hidden = false;
   panel.classList.add("stale");
   try {
     const answer = await fetch(`point?${new URLSearchParams({ name, point })}`);
