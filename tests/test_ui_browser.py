@@ -81,14 +81,14 @@ class Shown:
     def marks(self):
         """Points that are drawn and selected."""
         return self.models(
-            "const source = models.findLast(m => m.type == 'ColumnDataSource' && m.data.uorder);"
+            "const source = models.findLast(m => m.type == 'ColumnDataSource' && m.data.failure);"
             "return source.selected.indices.map(i => source.data.point[i])"
         )
 
     @property
     def drawn(self):
         return self.models(
-            "return models.findLast(m => m.type == 'ColumnDataSource' && m.data.uorder).data.point.length"
+            "return models.findLast(m => m.type == 'ColumnDataSource' && m.data.failure).data.point.length"
         )
 
     @property
@@ -211,7 +211,7 @@ def test_a_click_on_a_mark_shows_its_point(viewer, site, frame):
     page = Shown(viewer, site, "name=study")
     best = frame["loss"].idxmin()
     x, y = page.models(
-        f"const s = models.findLast(m => m.type == 'ColumnDataSource' && m.data.uorder).data, i = s.point.indexOf({best});"
+        f"const s = models.findLast(m => m.type == 'ColumnDataSource' && m.data.failure).data, i = s.point.indexOf({best});"
         "return [s.order[i], Object.entries(s).find(([k, v]) => k == 'uorder')[1][i]]"
     )
     assert (x, y) > (0, 0)
