@@ -241,7 +241,6 @@ def kinds(results):
         "facets": lambda: results.plot.heatmap("a", "b", facet="seed"),
         "parallel": results.plot.parallel,
         "slice": results.plot.slice,
-        "one slice": lambda: results.plot.slice("b"),
         "history": results.plot.history,
         "importance": results.plot.importance,
         "workers": results.plot.workers,
