@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import shutil
 from urllib.parse import quote, urljoin
 
 import pandas as pd
@@ -61,13 +62,14 @@ def cells(frame):
 class Shown:
     """A run's page in a viewer that was let in."""
 
-    def __init__(self, viewer, site, query, base=""):
+    def __init__(self, viewer, site, query, base="", *, figures=True):
         name, _, value = site.cookie.partition("=")
         self.viewer = viewer
         self.base = base or f"http://127.0.0.1:{site.port}/"
         viewer.context.add_cookies([{"name": name, "value": value, "url": self.base}])
         self.tab = viewer.open(f"{self.base}run?{query}")
-        self.ready()
+        if figures:
+            self.ready()
 
     def ready(self):
         self.viewer.until(lambda: "rows" in self.tab.inner_text("#count"))
@@ -323,6 +325,16 @@ def test_a_run_that_vanishes_is_a_sentence(viewer, tmp_path):
         (tmp_path / "away").rename(tmp_path / "results/gone")
         page.until(lambda: not page.tab.is_visible("#sorry"))
         page.tab.close()
+
+
+def test_damage_is_told(viewer, site, folder):
+    hurt = shutil.copytree(folder / "results/study", folder / "results/hurt")
+    for segment in (hurt / "segments").iterdir():
+        segment.write_bytes(b"not arrow")
+    page = Shown(viewer, site, "name=hurt", figures=False)
+    page.until(lambda: "damaged: segments/" in page.tab.inner_text("#head"))
+    assert "rows are missing" in page.tab.inner_text("#head")
+    page.tab.close()
 
 
 def test_the_end_of_the_server_is_told(viewer, folder):

@@ -87,6 +87,8 @@ class Seen:
         How many there are without the filter.
     words : tuple of str
         What is to be said about all rows, as HTML.
+    damage : tuple of str
+        What cannot be read.
     shares : mapping of str to float
         How much each parameter matters to the rows that passed; empty where that is not known.
     measure : str
@@ -101,6 +103,7 @@ class Seen:
     study: Study
     rows: int
     words: tuple[str, ...]
+    damage: tuple[str, ...]
     shares: Mapping[str, float]
     measure: str
     where: str
@@ -249,6 +252,7 @@ def _look(results: Results, where: str, before: Seen | None) -> Seen:
         study=study,
         rows=len(whole),
         words=tuple(paragraphs(whole)),
+        damage=tuple(map(str, results.damage)),
         shares=shares,
         measure=measure,
         where=where,

@@ -116,7 +116,7 @@ class Overview:
     async def _look(self) -> None:
         try:
             if self._seen is None:  # reading a million rows takes seconds; there is an answer before that
-                self._later(partial(self._head, await self._shelf.glance(self._name), ()))
+                self._later(partial(self._head, await self._shelf.glance(self._name), (), ()))
             seen = await self._shelf.look(self._name, self._asked, self._seen)
             self._later(partial(self._show, seen))
         except (SwathError, OSError) as error:
@@ -140,7 +140,7 @@ class Overview:
 
     def _show(self, seen: Seen) -> None:
         """Show what was seen; the figures only if they would differ, and nobody is just brushing."""
-        self._head(seen.looked, seen.words)
+        self._head(seen.looked, seen.words, seen.damage)
         self._tell(sorry=self._broken)
         asked = seen.where != self._choice.where
         if asked:
@@ -153,8 +153,9 @@ class Overview:
         if stale and (asked or time.monotonic() > self._touched + SETTLED):
             self._draw(seen)
 
-    def _head(self, looked: Looked, words: Sequence[str]) -> None:
-        self._tell(head=page("head.html", run=looked, live=_live(looked), words=words))
+    def _head(self, looked: Looked, words: Sequence[str], damage: Sequence[str]) -> None:
+        told = {"live": _live(looked), "words": words, "damage": dict.fromkeys((*looked["damage"], *damage))}
+        self._tell(head=page("head.html", run=looked, **told))
 
     def _draw(self, seen: Seen) -> None:
         self._seen = seen  # and whatever happens now, not again

@@ -47,6 +47,7 @@ if (point !== null) show(point);
 // Show what the server has told; what is HTML in it was made from templates that escape.
 function tell(told) {
   if (told.head) find("head").innerHTML = told.head;
+  else if (told.sorry && find("filter").hidden) find("head").textContent = "";
   for (const id of ["wrong", "sorry"]) {
     find(id).textContent = told[id] ?? "";
     find(id).hidden = !told[id];
