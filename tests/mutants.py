@@ -494,6 +494,27 @@ MUTANTS = (
         "test_terminal.py::test_a_block_that_shrinks_leaves_nothing_of_itself",
     ),
     Mutant(
+        "errors are HTML on the live page",
+        "views/figures/failures.py",
+        """<td class="text">{escape(text)}</td>""",
+        """<td class="text">{text}</td>""",
+        "test_pages_live.py::test_hostile_names_values_and_errors_are_text[embedded]",
+    ),
+    Mutant(
+        "the tab of a sweep that has ended stays",
+        "views/live/stage.py",
+        "            pages.remove(self._tab)",
+        "            pass",
+        "test_pages_live.py::test_under_a_prefix_it_moves_and_says_how_it_ended_and_is_gone",
+    ),
+    Mutant(
+        "marks are spread over to the next value",
+        "views/figures/study.py",
+        "width = min(SPREAD, 0.3 * float(np.diff(axis.unit(np.array(every, dtype=float))).min()))",
+        "width = SPREAD",
+        "test_figures.py::test_marks_are_spread_but_stay_nearest_to_their_value",
+    ),
+    Mutant(
         "rows of changed code are mixed with the old ones",
         "run/beginning.py",
         "    if (previous.objective, previous.fingerprint) == (definition.objective, code.fingerprint):",
