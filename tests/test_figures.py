@@ -139,6 +139,18 @@ def test_a_study_of_nothing_knows_its_axes(folder):
     assert len(Points(found).rows) == 0
 
 
+def test_a_study_of_an_endless_grid_takes_a_moment(folder):
+    endless = {"range": [2_000_000]}
+    with Session(
+        folder, study(parameters={"a": endless, "b": endless, "c": [5], "d": ["x", "y"]})
+    ) as session:
+        session.save(0, 4, error=[1.0, 2.0, 3.0, 4.0])
+    found = Results(folder).study
+    assert (found.axes["a"].low, found.axes["a"].high, found.axes["d"].values) == (0, 1_999_999, ("x", "y"))
+    assert found.left == 8 * 10**12 - 4
+    assert 100_000 < len(found.pending["a"]) <= 2**17
+
+
 def test_a_sample_has_the_best_and_some_failures(folder):
     n = 6000
     with Session(folder, study(parameters={"a": {"range": [n]}})) as session:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+LISTED: Final = 2**17
+"""Values of an axis that are looked at."""
 ASKED: Final = 2**17
 """Points without a row that are looked at; beyond, they are a sample."""
 
@@ -97,13 +99,20 @@ def study(
 
 
 def _defined(space: Space, name: str) -> list[Any]:
-    """Return the values that a definition gives a parameter, in its order; none for a derived value."""
-    return [
-        value
+    """Return the values that a definition gives a parameter, in its order; none for a derived value.
+
+    Of very many some are left out, but never the first and the last one.
+    """
+    series = [
+        axis.values[axis.names.index(name)]  # noqa: PD011  an Axis of ours
         for block in space.blocks
         for axis in block
         if name in axis.names
-        for value in axis.values[axis.names.index(name)]  # noqa: PD011  an Axis of ours
+    ]
+    return [
+        values[i]
+        for values in series
+        for i in (*range(0, len(values) - 1, math.ceil(len(values) / LISTED)), len(values) - 1)
     ]
 
 
