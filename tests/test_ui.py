@@ -185,8 +185,19 @@ def test_a_download_has_a_harmless_file_name(site):
     assert name == 'attachment; filename="_b__copy.csv"'
 
 
+def test_two_runs_are_compared(site):
+    choice = site.get("compare", name="study").text
+    assert "compare?name=study&amp;other=%3Cb%3E%26copy" in choice
+    told = site.get("compare", name="study", other="<b>&copy").text
+    assert "12 points in both" in told
+    assert "<b>&copy" not in told
+    for words in ({"name": "nothing"}, {"name": "study", "other": "nothing"}):
+        answer = site.get("compare", **words)
+        assert (answer.status, "there is no run" in answer.text) == (404, True)
+
+
 def test_addresses_are_relative_so_that_any_prefix_will_do(site):
-    for page in ("", "rows", "run?name=study", "point?name=study&point=0"):
+    for page in ("", "rows", "run?name=study", "point?name=study&point=0", "compare?name=study"):
         text = site.ask(f"/{page}").text
         for address in re.findall(r"""(?:href|src|action|url)=["']?([^"'> ]+)""", text):
             assert not re.match(r"[a-z]+:(?!,)|/", address) or address == "data:,", address

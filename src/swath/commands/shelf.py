@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swath.analysis import Analysis
+    from swath.analysis.comparing import Comparison
     from swath.commands.lookup import Shown
     from swath.commands.runs import Listed, Looked
     from swath.views.figures.study import Study
@@ -213,6 +214,11 @@ class Shelf:
             What was seen last time; figures of a run that has not changed are taken from it.
         """
         return await self.reader(name).ask(lambda results: _look(results, where, before))
+
+    async def compare(self, name: str, other: str) -> Comparison:
+        """Compare a run with another of the folder; see `Analysis.compare`."""
+        there = self.reader(other).folder
+        return await self.reader(name).ask(lambda results: results.compare(there))
 
     async def rows(self, name: str, choice: Choice) -> pd.DataFrame:
         """Return the rows of a run that were chosen."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from swath.views.ui.handlers import Download, List, Point, Rows
+from swath.views.ui.handlers import Compare, Download, List, Point, Rows
 from swath.views.ui.overview import fill
 from swath.views.ui.server import Server
 
@@ -26,7 +26,7 @@ def application(shelf: Shelf, guard: Guard, start: str) -> Server:
     start : str
         Relative address of the page that a new browser sees first.
     """
-    routes = {"/": List, "/rows": Rows, "/point": Point, "/download": Download}
+    routes = {"/": List, "/rows": Rows, "/point": Point, "/download": Download, "/compare": Compare}
     return Server(
         {"/run": partial(fill, shelf)},
         [(path, handler, {"shelf": shelf}) for path, handler in routes.items()],

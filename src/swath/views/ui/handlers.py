@@ -14,6 +14,7 @@ from tornado.web import RequestHandler
 
 from swath.errors import SwathError, UsageError
 from swath.views import export
+from swath.views.notebook.comparison import comparison
 from swath.views.ui.choice import Choice
 from swath.views.ui.pages import page
 
@@ -88,6 +89,23 @@ class Point(Reading):
     def sorry(self, text: str) -> None:
         """Answer with a part of a page that has a sentence."""
         self.finish(page("sorry.html", text=text))
+
+
+class Compare(Reading):
+    """What two runs have in common and what not; with one run only, a choice of others."""
+
+    async def answer(self) -> None:
+        """Write it."""
+        name, other = self.word("name"), self.word("other")
+        self.shelf.reader(name)  # there must be such a run
+        others = [entry["name"] for entry in await self.shelf.entries() if entry["name"] != name]
+        told = ""
+        if other:
+            found = await self.shelf.compare(name, other)
+            told = str((await self.shelf.ask(comparison, found)).html)
+        self.finish(
+            page("compare.html", title=f"{name} compared", name=name, other=other, others=others, told=told)
+        )
 
 
 class Download(Reading):

@@ -81,6 +81,6 @@ def template(name: str) -> Template:
     return ENVIRONMENT.get_template(name)
 
 
-def page(name: str, **content: Any) -> str:
+def page(name: str, /, **content: Any) -> str:
     """Fill a template."""
     return template(name).render(**content)

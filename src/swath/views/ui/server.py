@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     Route = tuple[str, type[RequestHandler], dict[str, Any]]
 
 HOST = "127.0.0.1"
-PATHS = re.compile(r"/(|rows|point|download|run|run/ws|assets/[a-z.]+|static/js/[a-z.-]+\.js)", re.ASCII)
+PATHS = re.compile(
+    r"/(|rows|point|download|compare|run|run/ws|assets/[a-z.]+|static/js/[a-z.-]+\.js)", re.ASCII
+)
 """What there is; of what Bokeh brings along, only what the pages use."""
 
 HEADERS = {
