@@ -15,7 +15,8 @@ from swath.results import Results
 from swath.store import commits
 from swath.views import palette
 from swath.views.figures.axes import MANY, Axis, coded
-from swath.views.figures.heatmap import count, default_axes, heatmap
+from swath.views.figures.counting import count
+from swath.views.figures.heatmap import default_axes, heatmap
 from swath.views.figures.overview import overview
 from swath.views.figures.slices import best_so_far, mean_along
 from swath.views.figures.study import MOST, RAIL, Points

@@ -14,6 +14,7 @@ from swath.analysis.names import demand, enumerated
 from swath.errors import UsageError
 from swath.views.figures import bars, heatmap, overview, parallel, slices
 from swath.views.figures.brushing import Brush
+from swath.views.figures.counting import STATISTICS, Statistic
 from swath.views.figures.study import Points, Study
 from swath.views.notebook.figure import shown
 from swath.views.palette import DARK, GAP, LIGHT
@@ -65,7 +66,7 @@ class Plots:
         y: str | None = None,
         metric: str | None = None,
         *,
-        statistic: heatmap.Statistic = "mean",
+        statistic: Statistic = "mean",
         facet: str | None = None,
         dark: bool = False,
         height: int = 420,
@@ -89,8 +90,8 @@ class Plots:
             There is no such name, or fewer than two parameters vary.
         """
         study = self._rows.study
-        if statistic not in heatmap.STATISTICS:
-            raise UsageError(f"statistic is one of {enumerated(heatmap.STATISTICS)}, not {statistic!r}")
+        if statistic not in STATISTICS:
+            raise UsageError(f"statistic is one of {enumerated(STATISTICS)}, not {statistic!r}")
         names = _chosen(study, x, y)
         if facet is not None:
             demand(facet, study.parameters, "parameter that varies")

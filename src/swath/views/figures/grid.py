@@ -1,6 +1,6 @@
 """A heat map of a sweep that goes on: the mean of a metric over two parameters that its viewer chooses.
 
-Cells are computed as everywhere (`swath.views.figures.heatmap`), but the models stay and get new colours, so that a page can
+Cells are computed as everywhere (`swath.views.figures.counting`), but the models stay and get new colours, so that a page can
 be brought up to date every few seconds. A cell is grey until one of its points has a row, hatched where all that has a row failed,
 and has a speck where some of it did.
 """
@@ -15,8 +15,8 @@ from bokeh.models import ColorBar, ColumnDataSource, HoverTool, LinearColorMappe
 
 from swath.views.figures.axes import Axis, coded
 from swath.views.figures.canvas import canvas, label, said, sheet, style, ticks
+from swath.views.figures.counting import count as counted
 from swath.views.figures.heatmap import SPECKS
-from swath.views.figures.heatmap import count as counted
 from swath.views.figures.study import Study
 from swath.views.palette import FAILED, LIGHT, Look, sequential
 from swath.views.text import count

@@ -34,6 +34,7 @@ MODULES = (
     "views.figures.canvas",
     "views.figures.marks",
     "views.figures.brushing",
+    "views.figures.counting",
     "views.figures.heatmap",
     "views.figures.clock",
     "views.figures.grid",

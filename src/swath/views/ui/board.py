@@ -16,7 +16,8 @@ from bokeh.models import CustomJS, Select
 from swath.views.figures import bars
 from swath.views.figures.brushing import ORDER, Brush
 from swath.views.figures.canvas import sheet
-from swath.views.figures.heatmap import Statistic, default_axes, heatmap
+from swath.views.figures.counting import Statistic
+from swath.views.figures.heatmap import default_axes, heatmap
 from swath.views.figures.parallel import parallel
 from swath.views.figures.slices import history, slice_of
 from swath.views.figures.study import Points
