@@ -621,7 +621,8 @@ def test_a_scheduler_without_bokeh_shows_no_page_and_the_sweep_goes_on(tmp_path,
 
 
 LAZY = """
-import sys, time, urllib.request, json, psutil
+import sys, time, urllib.error, urllib.request, json, psutil
+from pathlib import Path
 import swath
 handle = swath.load("study.yaml").start(out="results", workers=2)
 address = handle.snapshot.dashboard
