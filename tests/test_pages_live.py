@@ -87,6 +87,11 @@ def held(request, tmp_path_factory):
         yield sweep
 
 
+def only(kind):
+    """What is the same for all kinds, or harder for one, is looked at once."""
+    return pytest.mark.parametrize("held", [kind], indirect=True, scope="module")
+
+
 @pytest.fixture
 def page(held, viewer):
     shown = Page(viewer, held.page)
@@ -123,6 +128,7 @@ def test_a_second_viewer_sees_the_same_and_what_came_before(page, held, viewers)
     other.viewer.shot(other.tab, "live-1920")
 
 
+@only("embedded")
 def test_axes_of_load_begin_at_zero_and_share_their_time(page):
     ranges = page.figures("[figure.y_range.start, figure.x_range.id]")
     load = [ranges[title] for title in ("CPU, cores", "Memory", "Points per second")]
@@ -142,6 +148,7 @@ def test_it_is_a_tab_of_every_page_and_cannot_be_pressed(page, held):
     assert other.url == held.page
 
 
+@only("embedded")
 def test_nothing_hides_behind_the_navigation_or_beyond_the_window(page):
     for width in (800, 960, 1280, 1920):
         page.tab.set_viewport_size({"width": width, "height": 800})
@@ -153,6 +160,7 @@ def test_nothing_hides_behind_the_navigation_or_beyond_the_window(page):
         )
 
 
+@only("remote")
 def test_single_pages_are_listed_and_carry_no_navigation(page, held):
     with urlopen(near(held.page, "individual-plots.json")) as answer:
         listed = json.load(answer)
@@ -164,6 +172,7 @@ def test_single_pages_are_listed_and_carry_no_navigation(page, held):
         assert single.locator("nav, .navbar").count() == 0, name
 
 
+@only("remote")
 def test_through_the_proxy_of_jupyter(held, viewer, jupyter):
     viewer.open(jupyter.entrance)
     page = Page(viewer, jupyter.proxied(held.page))
