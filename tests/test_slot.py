@@ -230,6 +230,26 @@ def test_time_in_which_the_slot_s_own_process_was_stopped_does_not_count(tmp_pat
     assert looks[-1] == "timeout"
 
 
+def test_processes_that_end_while_their_shares_are_added_up_make_no_point_guilty(tmp_path, monkeypatch):
+    """Three processes share 200 MB; two of them end, each just after it was looked at."""
+    alive = {11, 12, 13}
+
+    def share(process):
+        if process not in alive:
+            return 0
+        part = 200_000_000 // len(alive)
+        alive.discard(process if len(alive) > 1 else -1)
+        return part
+
+    monkeypatch.setattr("swath.slot.watch.descendants", lambda _: [11, 12, 13])
+    monkeypatch.setattr("swath.slot.watch.resident", lambda _: 200_000_000)
+    monkeypatch.setattr("swath.slot.watch.owned", share)
+    crumb = blank()
+    watch = Watch(task(tmp_path, FAULTS, {"do": ["a"]}, memory=300_000_000), os.getpid(), crumb)
+    crumb[HERE] = 0
+    assert watch.look() == ("", "")
+
+
 def test_many_short_points_are_no_long_one(opened):
     source = """
         import time

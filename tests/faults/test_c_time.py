@@ -29,6 +29,7 @@ TIMESTAMPS = {
     "inside/fresh.py",
     "cluster/clock.py",  # once, as a zero
     "slot/watch.py",  # likewise, of a point that did not live to tell
+    "commands/report.py",  # the day on a report
     "run/journal.py",
     "bulletin.py",  # how old one is, for a reader on another machine
     "run/report.py",

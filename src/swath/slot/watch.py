@@ -109,7 +109,8 @@ class Watch:
             self._search_at = now + max(SOON, SHARE * (time.monotonic() - now))
         held = sum(map(resident, self._family))
         if held > cap:
-            held = sum(map(owned, self._family))
+            # If one of them ends between two readings, its share is counted with it and again with the others.
+            held = min(sum(map(owned, self._family)) for _ in range(2))
         self.interval = min(self._slowest, SELDOM, max(OFTEN, (cap - held) / RUSH))
         return held
 
