@@ -188,10 +188,12 @@ HOGS = """
 
     def copies():
         held = bytearray(b"x" * (120 * MB))
-        children = [os.fork() for _ in range(2)]
-        if 0 in children:
-            time.sleep(0.3)
-            os._exit(sum(held[::mmap.PAGESIZE]) == 0)
+        children = []
+        while len(children) < 2:
+            children.append(os.fork())
+            if children[-1] == 0:
+                time.sleep(0.3)
+                os._exit(sum(held[::mmap.PAGESIZE]) == 0)
         return sum(os.waitpid(child, 0)[1] for child in children)
 
     def reads_a_file():
