@@ -152,9 +152,14 @@ def test_it_is_a_tab_of_every_page_and_cannot_be_pressed(page, held):
 def test_nothing_hides_behind_the_navigation_or_beyond_the_window(page):
     for width in (800, 960, 1280, 1920):
         page.tab.set_viewport_size({"width": width, "height": 800})
-        bars = page.tab.locator("nav, .navbar").first.bounding_box()
-        head = page.tab.locator(".top").bounding_box()
-        assert head["y"] >= bars["y"] + bars["height"], width
+        page.viewer.until(
+            lambda: (
+                # None while it is being written anew
+                (head := page.tab.locator(".top").bounding_box())
+                and (bars := page.tab.locator("nav, .navbar").first.bounding_box())
+                and head["y"] >= bars["y"] + bars["height"]
+            )
+        )
         page.viewer.until(
             lambda width=width: page.tab.evaluate("document.documentElement.scrollWidth") <= width
         )

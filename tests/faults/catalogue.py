@@ -140,7 +140,7 @@ CATALOGUE = {
 }
 
 OPEN = {
-    "F10": "needs the pages",
+    "F10": "needs a second user of the machine",
     **dict.fromkeys(("D22", "F06"), "needs TLS"),
     "F14": "needs the audit of dependencies",
 }

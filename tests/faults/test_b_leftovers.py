@@ -300,9 +300,9 @@ def test_B18_temporary_files_are_removed_after_a_death(opened):
 def test_B18_a_child_that_fills_the_disk_is_replaced(opened, tmp_path):
     if shutil.disk_usage(tmp_path).free < 10 * 2**30:
         pytest.skip("the disk is too full for that")
-    made = opened(LEAVES, *["many_bytes"] * 4)
+    made = opened(LEAVES, *["many_bytes"] * 8)  # two would do where each is measured
     known, first = {}, worker(made)
-    while len(known) < 4:
-        known |= statuses(made.evaluate(batch(len(known), 4)))
+    while len(known) < 8:
+        known |= statuses(made.evaluate(batch(len(known), 8)))
     assert set(known.values()) == {"ok"}
     assert worker(made) != first
