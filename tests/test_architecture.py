@@ -14,7 +14,8 @@ import swath
 
 ROOT = Path(swath.__file__).parent
 PURE = {
-    *("ranges", "messages", "batching", "snapshot", "progress", "rates", "effort", "complaints", "workers"),
+    *("ranges", "messages", "batching", "snapshot", "rates"),
+    *("progress", "progress.complaints", "progress.effort", "progress.tally", "progress.workers"),
     *(
         "driver",
         "driver.brake",

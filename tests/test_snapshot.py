@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swath.complaints import KEPT, SHOWN
 from swath.driver import Driver
 from swath.messages import (
     Batch,
@@ -36,6 +35,7 @@ from swath.messages import (
     Write,
 )
 from swath.progress import GONE, Progress
+from swath.progress.complaints import KEPT, SHOWN
 from swath.ranges import RangeSet
 from swath.rates import ENOUGH, History
 from swath.snapshot import Complaint, Slow, Snapshot, WorkerLoad

@@ -20,8 +20,6 @@ from math import inf, isnan, sqrt
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from swath.complaints import Complaints, share_of
-from swath.effort import share
 from swath.messages import (
     Command,
     Conclude,
@@ -41,15 +39,17 @@ from swath.messages import (
     Urgency,
     Write,
 )
+from swath.progress.complaints import Complaints, share_of
+from swath.progress.effort import share
+from swath.progress.tally import Tally
+from swath.progress.workers import Worker
 from swath.rates import History
 from swath.snapshot import GOOD, RECENT, Complaint, Direction, Slow, Snapshot, State, WorkerLoad
-from swath.tally import Tally
-from swath.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from swath.complaints import Share
+    from swath.progress.complaints import Share
 
 MINUTE = 60.0  # seconds
 WARM = 16  # batches; before, work that no batch has brought back yet weighs, so what the slots could do counts too

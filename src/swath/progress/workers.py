@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swath.effort import Effort
+from swath.progress.effort import Effort
 from swath.rates import History
 from swath.snapshot import RECENT, WorkerLoad
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from swath.messages import Reply
-    from swath.tally import Tally
+    from swath.progress.tally import Tally
 
 KEPT = 200
 """Different lines that are counted at a time."""
