@@ -23,6 +23,7 @@ from distributed import Client
 
 import swath
 from running import ENVIRONMENT, HOLD, Cluster, begun, command, until
+from swath.definition import define
 from swath.messages import Batch, Reply, Urgency, Write
 from swath.ranges import RangeSet
 from swath.snapshot import Complaint, Snapshot
@@ -32,10 +33,11 @@ from swath.views.live import stage as stages
 from swath.views.live.address import host_of, link, tunnel
 from swath.views.live.feed import WAITING, Feed
 from swath.views.live.page import PANELS, View, document
-from swath.views.live.points import Reader, varying
+from swath.views.live.points import Reader, design, varying
 from swath.views.live.record import Loads, Record, Sample
 from swath.views.live.shipping import MODULES, parcel
 from swath.views.live.stage import Visitor
+from swath.views.palette import LIGHT
 from test_architecture import imports
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&${a}<%= 1 %>\x1b[2J"
@@ -334,6 +336,21 @@ def test_cells_have_means_failures_and_what_is_to_come():
     assert cells["hatch"].tolist() == ["blank", "blank", "blank", "right_diagonal_line"]
     view.grid._choice[1].value = "seed"
     assert view.grid._source.data["value"][:3:2].tolist() == [5.0, 7.0]
+
+
+def test_cells_that_where_leaves_empty_are_blank():
+    space = define(
+        {"objective": "m:f", "parameters": {"x": [1, 2, 3], "y": [1, 2, 3]}, "where": "x > y"}
+    ).space
+    found = design(space, ["x", "y"])
+    about = {**ABOUT, "parameters": varying(space), "replicates": [], "design": found}
+    _, view = shown(told(increment(about=about, sound={"weight": 1.0, "rows": [[3, 0, 0.1, 5.0, 2, 1]]})))
+    colours = view.grid._source.data["colour"].tolist()  # row by row from below: y = 1, 2, 3
+    pending, blank = LIGHT.pending, LIGHT.surface
+    assert colours[0::4] == [blank] * 3
+    assert [colours[2], colours[5]] == [pending] * 2
+    assert colours[1] not in (pending, blank)
+    assert [colours[3], colours[6], colours[7]] == [blank] * 3
 
 
 def test_a_map_of_a_sample_says_so():

@@ -2,7 +2,7 @@
 
 Cells are computed as everywhere (`swath.views.figures.counting`), but the models stay and get new colours, so that a page can
 be brought up to date every few seconds. A cell is grey until one of its points has a row, hatched where all that has a row failed,
-and has a speck where some of it did.
+and has a speck where some of it did; it is blank where ``where`` leaves no point.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bokeh.models import ColorBar, ColumnDataSource, HoverTool, LinearColorMappe
 
 from swath.views.figures.axes import Axis, coded
 from swath.views.figures.canvas import canvas, label, said, sheet, style, ticks
+from swath.views.figures.counting import cell_of
 from swath.views.figures.counting import count as counted
 from swath.views.figures.heatmap import SPECKS
 from swath.views.figures.study import Study
@@ -53,6 +54,7 @@ class Grid:
     def __init__(self, changed: Callable[[], None], look: Look = LIGHT, *, height: int = 320) -> None:
         self._look, self._changed = look, changed
         self._parameters: Mapping[str, Sequence[Any]] = {}
+        self._design: Mapping[str, Sequence[Sequence[Any]]] = {}
         self._axes: dict[str, Axis] = {}
         self._drawn: tuple[Any, ...] = ()
         self._offering = False
@@ -112,7 +114,12 @@ class Grid:
         if not self._offering:
             self._changed()
 
-    def offer(self, parameters: Mapping[str, Sequence[Any]], replicates: Sequence[str]) -> None:
+    def offer(
+        self,
+        parameters: Mapping[str, Sequence[Any]],
+        replicates: Sequence[str],
+        design: Mapping[str, Sequence[Sequence[Any]]],
+    ) -> None:
         """Say which parameters there are.
 
         Parameters
@@ -121,7 +128,10 @@ class Grid:
             With their values, in the order of the axis; none where they are too many to be listed.
         replicates : sequence of str
             Those that are not chosen at first, such as seeds.
+        design : mapping of str to sequence
+            ``kept`` and ``left_out``: rows, as for `update`, of points that ``where`` keeps and leaves out; maybe none.
         """
+        self._design = design
         if parameters == self._parameters:
             return
         self._parameters = dict(parameters)
@@ -159,13 +169,24 @@ class Grid:
         shown = counted(study, "x", "y", "value", "mean" if metric else "count")
         cells = across[0].cells(), up[0].cells()
         self._arrange(x, y, cells)
-        self._colour(shown, best_low=direction != "maximize" and bool(metric))
+        none = self._left_out(x, y if y != x else "", cells)
+        self._colour(shown, none & (shown.rows == 0), best_low=direction != "maximize" and bool(metric))
         told = f"mean of {said(metric, 24)}" if metric else "points"
         of = f": {count(len(rows))} of {count(every)} points" if len(rows) < every else ""
         self._figure.title.text.text = f"{told.capitalize()}{of}"
         self._bar.title.text = said(metric, 24) or "points"
 
-    def _column(self, rows: Sequence[tuple[Any, ...]], name: str) -> tuple[Axis, NDArray[np.float64]]:
+    def _left_out(self, x: str, y: str, cells: tuple[Cells, Cells]) -> NDArray[np.bool_]:
+        """Return the cells in which ``where`` leaves no point, as far as is known."""
+        size = len(cells[0]) * len(cells[1])
+        found = {kind: np.zeros(size, np.int64) for kind in ("kept", "left_out")}
+        if all(name in self._axes for name in (x, y) if name):  # else their cells are those of the rows
+            for kind, rows in self._design.items():
+                cell = cell_of(*cells, self._column(rows, x)[1], self._column(rows, y)[1], None)
+                found[kind] = np.bincount(cell[cell >= 0], minlength=size)
+        return np.asarray((found["left_out"] > 0) & (found["kept"] == 0))
+
+    def _column(self, rows: Sequence[Sequence[Any]], name: str) -> tuple[Axis, NDArray[np.float64]]:
         """Return an axis and the coordinate of each row on it."""
         if not name:
             return ONE, np.zeros(len(rows))
@@ -206,8 +227,8 @@ class Grid:
             "y": np.repeat(np.array([f"{said(y)} = {text}" if y else "" for text in up.labels] or [""]), m),
         }
 
-    def _colour(self, shown: Any, *, best_low: bool) -> None:
-        """Colour the cells by their values."""
+    def _colour(self, shown: Any, blank: NDArray[np.bool_], *, best_low: bool) -> None:
+        """Colour the cells by their values, and leave those blank that will have none."""
         values = shown.value
         finite = values[np.isfinite(values)]
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
@@ -223,7 +244,7 @@ class Grid:
         empty = np.isnan(values)
         hatched = empty & (shown.failed > 0)
         colours[empty] = self._look.pending
-        colours[hatched] = self._look.surface
+        colours[hatched | blank] = self._look.surface
         self._source.data.update(
             {
                 "colour": colours,

@@ -175,7 +175,7 @@ class Feed:
         return increment
 
     def _begin_reading(self) -> dict[str, Any]:
-        from swath.views.live.points import Reader, replicates, varying  # noqa: PLC0415  # not before the first point runs
+        from swath.views.live.points import Reader, design, replicates, varying  # noqa: PLC0415  # not before the first point runs
 
         definition = self._definition
         parameters = varying(definition.space)
@@ -186,6 +186,7 @@ class Feed:
             "parameters": parameters,
             "replicates": replicates(definition.space),
             "metric": metric,
+            "design": design(definition.space, list(parameters)),
         }
         self.record.take({"now": steady(), "about": about})
         if self._earlier is not None:

@@ -142,7 +142,7 @@ class View:
         record = self._record
         about, snapshot = record.about, record.snapshot
         metric, way = about.get("metric", ""), snapshot.direction
-        grid.offer(about.get("parameters", {}), about.get("replicates", ()))
+        grid.offer(about.get("parameters", {}), about.get("replicates", ()), about.get("design", {}))
         if cells and record.version != self._version:
             self._version = record.version
             rows = record.rows

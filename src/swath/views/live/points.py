@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from swath.errors import ExpressionError
 from swath.messages import STATUSES
 from swath.space.values import ABSENT
 from swath.store.ipc import WRONG, read_stream
@@ -33,6 +34,12 @@ SAVED = 64 << 20
 
 Rows = dict[str, dict[str, Any]]
 """``sound`` and ``failed``: rows as `swath.views.live.record.Record` keeps them, and how many each stands for."""
+
+DESIGN = 20_000
+"""Points of the space that are looked at, to know which of them ``where`` keeps."""
+
+SENT = 4000
+"""Of those that it keeps, and of those that it leaves out, so many are told."""
 
 SHOWN = 12
 """Parameters that the page may choose from."""
@@ -67,6 +74,42 @@ def replicates(space: Space) -> list[str]:
     """Return the parameters that only tell repetitions apart: seeds."""
     axes = [axis for block in space.blocks for axis in block]
     return [name for axis in axes if axis.form and axis.form[0] == "seeds" for name in axis.names]
+
+
+def design(space: Space, parameters: Sequence[str]) -> dict[str, list[list[Any]]]:
+    """Return some points that ``where`` keeps, and some that it leaves out; nothing if it has nothing to say.
+
+    Parameters
+    ----------
+    space : Space
+        Of the points.
+    parameters : sequence of str
+        Whose values to give.
+
+    Returns
+    -------
+    dict
+        ``kept`` and ``left_out``: rows as those of a `Reader`, without a result.
+    """
+    if space.where is None:
+        return {}
+    chosen = np.arange(min(space.size, DESIGN), dtype=np.int64)
+    if space.size > DESIGN:
+        lot = random.Random(0)  # noqa: S311  # no secret hangs on it
+        chosen = np.sort(np.array(lot.sample(range(space.size), DESIGN), dtype=np.int64))
+    try:
+        keeps = space.keep(space.take(chosen))
+    except ExpressionError:
+        return {}  # whoever meets such a point says so
+    told = {}
+    for name, indices in (("kept", chosen[keeps]), ("left_out", chosen[~keeps])):
+        indices = indices[:: max(1, -(-len(indices) // SENT))]  # noqa: PLW2901
+        points = space.take(indices)
+        values = [given(points, parameter) for parameter in parameters]
+        told[name] = [
+            [index, 0, 0.0, None, *row] for index, *row in zip(indices.tolist(), *values, strict=True)
+        ]
+    return told if told["left_out"] else {}
 
 
 def plain_value(value: Any) -> Any:

@@ -194,8 +194,8 @@ class Record:
     serial : int
         Number of increments that were taken.
     about : mapping
-        What does not change: ``host``, ``folder``, ``started`` (seconds since 1970), and ``parameters``, those that
-        vary, with their values where these are few.
+        What does not change: ``host``, ``folder``, ``started`` (seconds since 1970), ``parameters``, those that
+        vary, with their values where these are few, and ``design``: points that ``where`` keeps and leaves out.
     snapshot : Snapshot
         The newest; its workers are in ``workers``.
     workers : mapping of str to list
