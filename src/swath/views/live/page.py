@@ -124,18 +124,23 @@ class View:
                 self.header.update(
                     record.snapshot, record.about, sum(record.workers.get("busy", ())), self._notice()
                 )
-            if self.workers is not None:
-                self.workers.update(record.workers, self._lines)
             if self.failures is not None:
                 self.failures.update(record.snapshot.complaints)
-            if self.load is not None:
-                self._draw_load(self.load)
             self._turn += 1
-            seldom = self._turn % SELDOM == 1 or record.snapshot.over
+            cells = self._turn % SELDOM == 1 or record.snapshot.over
             if self.grid is not None and self.best is not None:
-                self._draw_values(self.grid, self.best, cells=seldom)
-            if self.timeline is not None and (not seldom or self._turn == 1 or record.snapshot.over):
-                self._draw_timeline(self.timeline)
+                self._draw_values(self.grid, self.best, cells=cells)
+            if not cells or self._turn == 1 or record.snapshot.over:
+                self._draw_machines()
+
+    def _draw_machines(self) -> None:
+        """Draw what workers do; not together with the heat map, so that the scheduler is never held up for long."""
+        if self.workers is not None:
+            self.workers.update(self._record.workers, self._lines)
+        if self.load is not None:
+            self._draw_load(self.load)
+        if self.timeline is not None:
+            self._draw_timeline(self.timeline)
 
     def _draw_values(self, grid: Grid, best: Best, *, cells: bool) -> None:
         """Draw what the points gave: the heat map only now and then, because it costs most."""
