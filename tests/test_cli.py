@@ -367,6 +367,13 @@ def test_the_same_command_goes_on(here):
     assert "6 done, 4 failed, up to 6 to do" in extended.stderr
 
 
+def test_failures_of_an_earlier_start_are_not_counted_with_those_of_this_one(here):
+    first = swath("run", "total.yaml", "--engine", "inline", "--limit", "9", cwd=here, check=4).stderr
+    assert "            3 x ValueError: no 3" in first
+    last = swath("run", "total.yaml", "--engine", "inline", cwd=here, check=3).stderr
+    assert "            this time 1 x ValueError: no 3" in last
+
+
 def test_failed_points_run_again_when_asked(here):
     swath("run", "total.yaml", "--engine", "inline", cwd=here, check=3)
     (here / "total.py").write_text(OBJECTIVE.replace("a == 3", "a == 99"))

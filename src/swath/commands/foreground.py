@@ -336,7 +336,9 @@ class Words:
             return []
         most = snapshot.complaints[0]
         see = "" if most.point is None else f"  (swath show {plain(self._run)} {most.point})"
-        return [cut(" ".join(complaint(most)), MOST, "...") + see]
+        earlier = sum(found.count for found in snapshot.complaints) < snapshot.failed
+        said = ("this time " if earlier else "") + " ".join(complaint(most))
+        return [cut(said, MOST, "...") + see]
 
 
 def _best(snapshot: Snapshot) -> str:
