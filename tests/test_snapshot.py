@@ -561,13 +561,18 @@ def test_what_all_failures_of_a_reply_share_is_enough():
     assert sweep.seen().complaints == (Complaint("error", "no such file", 3, 4),)
 
 
-def test_only_what_was_accepted_is_complained_about_and_a_refused_write_is_taken_back():
+def test_complaints_are_of_the_failures_that_are_saved():
+    failed, said = (("error", ((0, 6),)),), (("error", "x", 6, 0),)
     sweep = Sweep().joined()
     batch = sweep.offered(10)
-    failed, said = (("error", ((0, 6),)),), (("error", "x", 6, 0),)
     sweep.answered(batch, failed=failed, complaints=said, accepted=[(0, 4)])
-    assert sweep.seen().complaints == (Complaint("error", "x", 4, 0),)
-    assert sweep.feed(Lost(sweep.now, batch.id, "bad checksum")).seen().complaints == ()
+    assert (sweep.seen().failed, sweep.seen().complaints) == (0, ())
+    sweep.saved(batch)
+    assert (sweep.seen().failed, sweep.seen().complaints) == (4, (Complaint("error", "x", 4, 0),))
+    refused = Sweep().joined()
+    batch = refused.offered(10)
+    refused.answered(batch, failed=failed, complaints=said)
+    assert refused.feed(Lost(refused.now, batch.id, "bad checksum")).seen().complaints == ()
 
 
 def test_complaints_stay_few_and_the_frequent_ones_are_told_however_many_there_are():

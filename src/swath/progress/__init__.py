@@ -6,8 +6,9 @@ only thing that views get to see.
 
 What is counted when. A position counts as *done* when the driver accepted it (a `Write`), and as *saved*
 when the store reported it (`Durable`). Rates and workers go by the first; what people are told has been
-achieved, rows by status included, goes by the second. A `Write` that is followed by `Lost` (the store refused
+achieved, rows by status and what failures say included, goes by the second. A `Write` that is followed by `Lost` (the store refused
 the payload) is taken back.
+
 The remaining time is a range: the extremes of what the last quarter of a minute, the last minute and the whole
 session would predict, and at the beginning what all slots together could do, widened by the relative error
 1/sqrt(n) of a count of n batches.
@@ -191,7 +192,9 @@ class Progress:
     def _settled(self, event: Durable) -> None:
         for batch_id in event.batch_ids:
             if batch_id in self._writing:
-                self._save(self._writing.pop(batch_id).tally)
+                written = self._writing.pop(batch_id)
+                self._save(written.tally)
+                self._complaints.add(written.said)
 
     def _concluded(self, command: Conclude) -> None:
         complete = command.ending is Ending.COMPLETE
@@ -283,8 +286,6 @@ class Progress:
         self._history.add(self._now, sign, positions, rows)
         if written.again:
             self._retried += rows
-        if written.said:
-            self._complaints.add(written.said, sign)
         if written.worker in self._workers:
             worker = self._workers[written.worker]
             worker.done += rows

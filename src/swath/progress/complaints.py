@@ -53,16 +53,16 @@ class Complaints:
         self._counts: dict[tuple[str, str], list[int]] = {}  # count and the position of one
         self._rest: Counter[str] = Counter()  # by status
 
-    def add(self, said: Iterable[tuple[str, str, int, int]], sign: int = 1) -> None:
-        """Count, or with the sign -1 take back, what `share_of` told."""
+    def add(self, said: Iterable[tuple[str, str, int, int]]) -> None:
+        """Count what `share_of` told."""
         for status, text, count, position in said:
             known = self._counts.get((status, text))
             if known is not None:
-                known[0] += sign * count
-            elif text and sign > 0:
+                known[0] += count
+            elif text:
                 self._counts[status, text] = [count, position]
             else:
-                self._rest[status] += sign * count
+                self._rest[status] += count
         if len(self._counts) > KEPT:
             self._forget()
 
