@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from swath.run.options import Options
     from swath.snapshot import Snapshot
     from swath.store import Previous, Store
+    from swath.store.history import Past
     from swath.task import Task
+    from swath.views.live.publishing import Publication
 
 LEAVING = 5.0
 """Seconds for which an interpreter that ends waits for the disk."""
@@ -85,6 +87,39 @@ class Handle:
         self._broken: SwathError | None = None
         self._conclusion = Conclude(Ending.ASKED)  # until it is known better
         task = make_task(definition, code)
+        past, opened = self._take_up(task, code, previous)
+        again = tried_again(past, options.retry)
+        todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
+        if todo and not opened:
+            self._open(task)
+        now = engine.now()
+        self._driver = Driver(
+            definition.space.size,
+            done=past.done,
+            policy=policy_of(definition, options, now),
+            again=again,
+            now=now,
+        )
+        self._progress = progress_of(definition, past, again, now)
+        self._seen = self._progress.snapshot(now)
+        self._failed_before = self._seen.failed
+        self._journal = Journal(self.folder)
+        self._bulletin = Bulletin(self.folder, lambda error: self._journal.trouble("bulletin", error))
+        self._page = self._publication(options, past)
+        if todo:
+            engine.publish(self._page)
+        self._journal.note(
+            "start",
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            done=len(past.done),
+            to_do=todo,
+            engine=options.engine,
+        )
+
+    def _take_up(self, task: Task, code: Code, previous: Previous | None) -> tuple[Past, bool]:
+        """Begin to write, with what is there already; tell whether slots were opened for that."""
+        definition, engine, store = self._definition, self._engine, self._store
         signature = known_signature(code, previous)
         # An import that fails must leave nothing behind, so only a run that is there already begins before it.
         opened = signature is None or store.previous() is None
@@ -101,39 +136,20 @@ class Handle:
             crowded=lambda full: engine.post(Crowded(engine.now(), full)),
         )
         self._logbook = Logbook(self.folder, Naming(store.manifest.current, definition.space, receives))
-        again = tried_again(past, options.retry)
-        todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
-        if todo and not opened:
-            self._open(task)
-        policy = policy_of(definition, options, engine.now())
-        self._driver = Driver(
-            definition.space.size, done=past.done, policy=policy, again=again, now=engine.now()
-        )
-        self._progress = progress_of(definition, past, again, engine.now())
-        self._seen = self._progress.snapshot(engine.now())
-        self._failed_before = self._seen.failed
-        self._journal = Journal(self.folder)
+        return past, opened
+
+    def _publication(self, options: Options, past: Past) -> Publication:
+        """Make the live page, for an engine that has a place for it."""
         from swath.views.live.publishing import Publication  # noqa: PLC0415  # views come last
 
-        self._page = Publication(
-            definition,
+        return Publication(
+            self._definition,
             lambda: self.snapshot,
             {"folder": str(self.folder), "host": socket.gethostname()},
             self._journal.trouble,
-            earlier=store.saved if past.statuses else None,
+            earlier=self._store.saved if past.statuses else None,
             again=options.retry,
         )
-        if todo:
-            engine.publish(self._page)
-        self._journal.note(
-            "start",
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            done=len(past.done),
-            to_do=todo,
-            engine=options.engine,
-        )
-        self._bulletin = Bulletin(self.folder, lambda error: self._journal.trouble("bulletin", error))
 
     def go(self) -> None:
         """Begin; to be called once."""
