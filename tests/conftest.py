@@ -108,6 +108,12 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
         yield server
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that waits for nothing between commits."""
+    monkeypatch.setattr("swath.store.commits.PAUSE", 0.0)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Iterator[None]:
     """Let stay what a fixture made that outlives the test, also where the test asked for it while running."""

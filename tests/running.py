@@ -98,6 +98,16 @@ def begun(*words: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def received(terminal: int) -> bytes:
+    """Everything that arrives at the leading end of a pseudo-terminal, which is closed then."""
+    arrived = b""
+    with contextlib.suppress(OSError):  # Linux's way to say that the other end is closed
+        while chunk := os.read(terminal, 65536):
+            arrived += chunk
+    os.close(terminal)
+    return arrived
+
+
 def family(process: psutil.Process | None = None) -> set[int]:
     """Process ids of all descendants, zombies left out."""
     found = set()

@@ -19,12 +19,8 @@ from swath.analysis.levels import groups, levels
 from swath.errors import ExpressionError, UsageError
 from swath.results import Results
 from swath.space import canonical
-from swath.store import commits
 
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    monkeypatch.setattr(commits, "PAUSE", 0.0)
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture

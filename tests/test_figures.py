@@ -12,7 +12,6 @@ from saving import Session, study
 from swath.errors import UsageError
 from swath.messages import STATUSES
 from swath.results import Results
-from swath.store import commits
 from swath.views import palette
 from swath.views.figures.axes import MANY, Axis, coded
 from swath.views.figures.counting import count
@@ -21,10 +20,7 @@ from swath.views.figures.overview import overview
 from swath.views.figures.slices import best_so_far, mean_along
 from swath.views.figures.study import MOST, RAIL, Points
 
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    monkeypatch.setattr(commits, "PAUSE", 0.0)
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture

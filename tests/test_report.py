@@ -17,14 +17,10 @@ from swath.commands.again import beginning
 from swath.commands.report import write
 from swath.errors import CannotWriteError, UsageError
 from swath.results import Results
-from swath.store import commits
 from swath.views.report import LARGEST, report
 from swath.views.summary import paragraphs
 
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    monkeypatch.setattr(commits, "PAUSE", 0.0)
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture

@@ -21,15 +21,12 @@ from swath.errors import DamageError, UsageError
 from swath.messages import STATUSES, Reply
 from swath.ranges import RangeSet
 from swath.results import Results
-from swath.store import commits
 from swath.store.sealing import sealed
 
 LAST = ["status", "seconds", "attempts", "worker", "started", "failure"]
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    monkeypatch.setattr(commits, "PAUSE", 0.0)
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture

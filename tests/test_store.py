@@ -50,10 +50,7 @@ def few(monkeypatch):
     monkeypatch.setattr(writer, "LEFT", 2)
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    """Wait for nothing between commits."""
-    monkeypatch.setattr(commits, "PAUSE", 0.0)
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 def saved(folder: Path) -> dict[int, float]:

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from running import received
 from swath.snapshot import Complaint, Slow, Snapshot, WorkerLoad
 from swath.views import palette, text
 from swath.views.ansi import COLOURLESS, EIGHT, PLAIN, TRUE, XTERM, Pen, pen
@@ -521,16 +522,10 @@ def on_a_terminal(snapshot, columns=80, lines=24, close=True, **environment):
     words = [sys.executable, "-c", SHOW, json.dumps(snapshot), "close" if close else "leave"]
     with subprocess.Popen(words, stderr=follower, stdout=subprocess.PIPE, env=env) as child:
         os.close(follower)
-        received = b""
-        try:
-            while chunk := os.read(leader, 65536):
-                received += chunk
-        except OSError:  # Linux's way to say that the other end is closed
-            pass
-        os.close(leader)
+        arrived = received(leader)
         assert child.stdout.read() == b"DATA\n"
-    assert child.returncode == 0, received.decode()
-    return received.decode("utf-8", "replace")
+    assert child.returncode == 0, arrived.decode()
+    return arrived.decode("utf-8", "replace")
 
 
 PLAIN_FACTS = {

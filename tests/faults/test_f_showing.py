@@ -23,7 +23,7 @@ import pytest
 
 import swath
 from refusing import called
-from running import ENVIRONMENT, PATIENCE, ask, command
+from running import ENVIRONMENT, PATIENCE, ask, command, received
 from swath.bulletin import Bulletin
 from swath.snapshot import Complaint, Snapshot, WorkerLoad
 from swath.store.lock import Lock
@@ -248,15 +248,9 @@ def on_a_terminal(*words: str, folder: Path) -> str:
         stderr=follower,
     ) as process:
         os.close(follower)
-        received = b""
-        try:
-            while chunk := os.read(leader, 65536):
-                received += chunk
-        except OSError:  # Linux's way to say that the other end is closed
-            pass
-        os.close(leader)
+        arrived = received(leader)
         process.wait(PATIENCE)
-    return received.decode()
+    return arrived.decode()
 
 
 def test_F08_what_a_hostile_folder_says_of_itself_is_spelt_out(evil):
