@@ -9,13 +9,10 @@ import numpy as np
 import pandas as pd
 
 from swath.analysis.levels import groups
+from swath.snapshot import GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-FINE = ("ok", "pruned")
-"""Statuses that are no failure."""
 
 
 class Failures(pd.DataFrame):
@@ -41,14 +38,14 @@ class Failures(pd.DataFrame):
 def failures(frame: pd.DataFrame, parameters: Sequence[str]) -> Failures:
     """Select the rows of points that failed; see `Analysis.failures`."""
     names = [*parameters, "status", "failure", "seconds", "worker", "attempts"]
-    found = Failures(frame.loc[~frame["status"].isin(FINE), names])
+    found = Failures(frame.loc[~frame["status"].isin(GOOD), names])
     object.__setattr__(found, "_of", (frame, parameters))  # pandas would take it for a column
     return found
 
 
 def failure_rates(frame: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
     """Tell how often points failed by the value of each parameter that varies, and by worker; see `Failures.rates`."""
-    failed = ~frame["status"].isin(FINE).to_numpy()
+    failed = ~frame["status"].isin(GOOD).to_numpy()
     parts: list[pd.DataFrame] = []
     for name in (*parameters, "worker"):
         group, first = groups(frame, [name])

@@ -106,12 +106,5 @@ def varying(table: Table) -> list[str]:
     from swath.analysis.levels import coded  # noqa: PLC0415  start-up: pandas
 
     space = table.definition.space
-    seeds = {
-        name
-        for axes in space.blocks
-        for axis in axes
-        if axis.form is not None and axis.form[0] == "seeds"
-        for name in axis.names
-    }
-    others = [name for name in space.names if name not in seeds and name != "seed"]
+    others = [name for name in space.names if name not in space.replicates]
     return [name for name in others if len(coded(table.frame[name])[1]) > 1]

@@ -141,14 +141,8 @@ def _names(wish: str, definition: Definition, frame: pd.DataFrame, values: Float
         return []
     if wish != AUTO:
         return _asked(wish, definition)
-    seeds = {
-        name
-        for block in definition.space.blocks
-        for axis in block
-        if axis.form is not None and axis.form[0] == "seeds"
-        for name in axis.names
-    } | {"seed"}
-    able = [name for name in definition.space.names if name not in seeds and frame[name].dtype.kind in "iuf"]
+    space = definition.space
+    able = [name for name in space.names if name not in space.replicates and frame[name].dtype.kind in "iuf"]
     told = {name: _told(*_axis(frame, name), values) for name in able}
     best = sorted((name for name in able if told[name] >= 0), key=lambda name: -told[name])[:2]
     return sorted(best, key=lambda name: -len(_axis(frame, name)[0].cells()))  # a terminal is wider than high

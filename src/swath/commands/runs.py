@@ -16,7 +16,7 @@ from swath import bulletin
 from swath.errors import SwathError, UsageError
 from swath.rates import History
 from swath.results import Results
-from swath.snapshot import RECENT, Snapshot
+from swath.snapshot import GOOD, RECENT, Snapshot
 from swath.store.disk import Disk, publish
 from swath.store.lock import holder
 from swath.store.manifest import MANIFEST, SEGMENTS, read_manifest
@@ -155,7 +155,7 @@ def _listed(folder: Path) -> Listed:
         name=folder.name,
         state=state_of(manifest, holder(folder)),
         rows=sum(counts.values()),
-        failed=sum(n for status, n in counts.items() if status not in ("ok", "pruned")),
+        failed=sum(n for status, n in counts.items() if status not in GOOD),
         updated=manifest.updated,
         bytes=sum(entry.bytes for entry in manifest.segments),
         note="; ".join(map(str, manifest.damage)),

@@ -119,6 +119,20 @@ class Space:
         self.derived = tuple(self.derive)
         self._matching: Matching | None = None
 
+    @property
+    def seeds(self) -> frozenset[str]:
+        """Parameters made by ``seeds``: their numbers mean nothing."""
+        axes = (axis for block in self.blocks for axis in block)
+        return frozenset(
+            name for axis in axes if axis.form and axis.form[0] == "seeds" for name in axis.names
+        )
+
+    @property
+    def replicates(self) -> tuple[str, ...]:
+        """Parameters that only tell repetitions apart: those made by ``seeds``, and one named ``seed``."""
+        seeds = self.seeds
+        return tuple(name for name in self.names if name in seeds or name == "seed")
+
     def __len__(self) -> int:
         return self.size
 

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from swath.definition.composer import resolve
-from swath.snapshot import Snapshot
+from swath.snapshot import GOOD, Snapshot
 from swath.transcript import mapping_of
 from swath.views.phrases import best, complaint, effort, idle, machines, pace, setting, straggler
 from swath.views.text import NUMERIC, TEXT, count, duration, listed, plain, plural, size, table, value
@@ -165,7 +165,7 @@ def _when(iso: str) -> str:
 
 def status(run: Looked) -> str:
     """Show how one run goes."""
-    failed = {status: n for status, n in run["statuses"].items() if n and status not in ("ok", "pruned")}
+    failed = {status: n for status, n in run["statuses"].items() if n and status not in GOOD}
     failures = f", {count(sum(failed.values()))} failed ({listed(failed.items())})" if failed else ""
     excluded = f", {count(run['excluded'])} excluded" if run["excluded"] else ""
     share = f" ({100 * run['done'] // run['total']} %)" if run["total"] else ""

@@ -27,9 +27,6 @@ STATUS: Final[Mapping[str, str]] = {
 }
 """By status, in the order of `swath.messages.STATUSES`."""
 
-FINE: Final = ("ok", "pruned")
-"""Statuses that are no failure."""
-
 FAILED: Final = STATUS["error"]
 """For failures of any status together."""
 

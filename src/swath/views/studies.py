@@ -57,7 +57,7 @@ def study(
     space = definition.space
     axes: dict[str, Axis] = {}
     columns: dict[str, Floats] = {}
-    seeds = _seeds(space)
+    seeds = space.seeds
     for name in (*space.names, *space.derived):
         axes[name], columns[name] = _parameter(name, frame[name], _defined(space, name), apart=name in seeds)
     numbers = [name for name in metrics if frame[name].dtype.kind in "iufb"]
@@ -77,7 +77,7 @@ def study(
         columns={name: column for name, column in columns.items() if name in shown},
         parameters=varying,
         constants={name: _only(axes[name]) for name in given if name not in varying},
-        replicates=tuple(name for name in varying if name in seeds or name == "seed"),
+        replicates=tuple(name for name in varying if name in space.replicates),
         derived=tuple(name for name in space.derived if axes[name].varies),
         metrics=tuple(numbers),
         metric=optimised if known else next(iter(numbers), ""),
@@ -114,17 +114,6 @@ def _defined(space: Space, name: str) -> list[Any]:
         for values in series
         for i in (*range(0, len(values) - 1, math.ceil(len(values) / LISTED)), len(values) - 1)
     ]
-
-
-def _seeds(space: Space) -> set[str]:
-    """Return the parameters that are seeds: their numbers mean nothing."""
-    return {
-        name
-        for block in space.blocks
-        for axis in block
-        if axis.form is not None and axis.form[0] == "seeds"
-        for name in axis.names
-    }
 
 
 def _parameter(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swath.snapshot import GOOD
 from swath.views.figures.axes import number
 from swath.views.text import count, cut, plain, plural, spent
 
@@ -118,9 +119,7 @@ def _failed(study: Study) -> Iterator[str]:
         if example.setdefault(kind, (int(study.points[row]), head))[1] != head:
             various.add(kind)
     share = 100 * len(bad) / len(study)
-    ways = ", ".join(
-        f"{count(n)} {status}" for status, n in study.statuses.items() if status not in ("ok", "pruned")
-    )
+    ways = ", ".join(f"{count(n)} {status}" for status, n in study.statuses.items() if status not in GOOD)
     reasons = "; ".join(
         f"{count(n)} {'time' if n == 1 else 'times'} {_code(example[kind][1] or 'without a text')}"
         f"{' and the like' if kind in various else ''}, "

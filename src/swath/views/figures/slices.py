@@ -51,13 +51,12 @@ def slice_of(
     metric = metric or study.metric
     x, y = study.axes[name], study.axes[metric]
     brush = brush or Brush(points, look)
-    missing = bool(np.isnan(study.columns[metric]).any())
     made = canvas(
         "",
         look,
         height=height,
-        x_range=(_left(study, name), 1.06),
-        y_range=(RAIL - 0.06 if missing else -0.06, 1.06),
+        x_range=(_floor(study, name), 1.06),
+        y_range=(_floor(study, metric), 1.06),
     )
     made.title.visible = False
     scale(made.xaxis[0], x, 6)
@@ -70,7 +69,8 @@ def slice_of(
     return made
 
 
-def _left(study: Study, name: str) -> float:
+def _floor(study: Study, name: str) -> float:
+    """Where an axis begins: lower down if there are marks without a value, on their rail."""
     return RAIL - 0.06 if np.isnan(study.columns[name]).any() else -0.06
 
 
@@ -163,12 +163,9 @@ def history(
     metric = metric or study.metric
     brush = brush or Brush(points, look)
     y = study.axes[metric]
-    missing = bool(np.isnan(study.columns[metric]).any())
     best = bool(study.direction) and metric == study.metric
     title = "Best so far" if best else "History"
-    made = canvas(
-        title, look, height=height, x_range=(-0.02, 1.02), y_range=(RAIL - 0.06 if missing else -0.06, 1.06)
-    )
+    made = canvas(title, look, height=height, x_range=(-0.02, 1.02), y_range=(_floor(study, metric), 1.06))
     label(made.xaxis[0], "points finished")
     _count(made, len(study))
     scale(made.yaxis[0], y, 6)

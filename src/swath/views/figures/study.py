@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from bokeh.models import CDSView, ColumnDataSource, IndexFilter
 
+from swath.snapshot import GOOD
 from swath.views.figures.axes import Axis, words
-from swath.views.palette import FINE, STATUS
+from swath.views.palette import STATUS
 from swath.views.text import plain
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Study:
     @cached_property
     def failed(self) -> NDArray[np.bool_]:
         """Which rows failed, shape (n,)."""
-        bad = np.array([status not in FINE for status in STATUSES])
+        bad = np.array([status not in GOOD for status in STATUSES])
         return np.take(bad, self.status)
 
     @cached_property

@@ -175,7 +175,7 @@ class Feed:
         return increment
 
     def _begin_reading(self) -> dict[str, Any]:
-        from swath.views.live.points import Reader, design, replicates, varying  # noqa: PLC0415  # not before the first point runs
+        from swath.views.live.points import Reader, design, varying  # noqa: PLC0415  # not before the first point runs
 
         definition = self._definition
         parameters = varying(definition.space)
@@ -184,7 +184,7 @@ class Feed:
         about = {
             **self._about,
             "parameters": parameters,
-            "replicates": replicates(definition.space),
+            "replicates": list(definition.space.replicates),
             "metric": metric,
             "design": design(definition.space, list(parameters)),
         }

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from swath.errors import ExpressionError
 from swath.messages import STATUSES
+from swath.snapshot import GOOD
 from swath.space.values import ABSENT
 from swath.store.ipc import WRONG, read_stream
 from swath.store.segments import OURS, numpy_column, take
@@ -50,7 +51,8 @@ LISTED = 100
 LONGEST = 40
 """Characters of a value that is no number."""
 
-GOOD = (STATUSES.index("ok"), STATUSES.index("pruned"))
+SOUND = tuple(map(STATUSES.index, GOOD))
+"""Places of the statuses that are no failure."""
 
 
 def varying(space: Space) -> dict[str, list[Any]]:
@@ -68,12 +70,6 @@ def varying(space: Space) -> dict[str, list[Any]]:
             constant[name] = len(shown) < 2
     names = [name for name in space.names if not constant[name]][:SHOWN]
     return {name: [] if name in many else list(found[name]) for name in names}
-
-
-def replicates(space: Space) -> list[str]:
-    """Return the parameters that only tell repetitions apart: seeds."""
-    axes = [axis for block in space.blocks for axis in block]
-    return [name for axis in axes if axis.form and axis.form[0] == "seeds" for name in axis.names]
 
 
 def design(space: Space, parameters: Sequence[str]) -> dict[str, list[list[Any]]]:
@@ -198,7 +194,7 @@ class Reader:
             kept = np.flatnonzero((points >= 0) & ~np.isin(statuses, left_out))
             chosen = kept[self._choose(np.take(statuses, kept), BUDGET)]
             found += self._taken(points, table, chosen)
-            seen, bad = seen + len(kept), bad + int((~np.isin(statuses[kept], GOOD)).sum())
+            seen, bad = seen + len(kept), bad + int((~np.isin(statuses[kept], SOUND)).sum())
             size += table.nbytes
             if size > SAVED:
                 break
@@ -234,8 +230,8 @@ class Reader:
 
     def _choose(self, statuses: NDArray[np.uint8], most: int) -> NDArray[np.int64]:
         """Choose rows: of those that failed up to a third of the room, the others at random."""
-        bad = np.flatnonzero(~np.isin(statuses, GOOD))
-        good = np.flatnonzero(np.isin(statuses, GOOD))
+        bad = np.flatnonzero(~np.isin(statuses, SOUND))
+        good = np.flatnonzero(np.isin(statuses, SOUND))
         bad = self._some(bad, max(most // 3, most - len(good)))
         return np.sort(np.concatenate((bad, self._some(good, most - len(bad)))))
 
@@ -261,8 +257,8 @@ class Reader:
 
 def _shared(rows: list[tuple[Any, ...]], every: int, bad: int) -> Rows:
     """Divide rows into those that failed and the others, of so many."""
-    sound = [row for row in rows if row[1] in GOOD]
-    failed = [row for row in rows if row[1] not in GOOD]
+    sound = [row for row in rows if row[1] in SOUND]
+    failed = [row for row in rows if row[1] not in SOUND]
     return {
         "sound": {"rows": sound, "weight": max(1.0, (every - bad) / len(sound)) if sound else 1.0},
         "failed": {"rows": failed, "weight": max(1.0, bad / len(failed)) if failed else 1.0},
@@ -274,7 +270,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _failed(write: Write) -> int:
-    return sum(b - a for status, ranges in write.reply.failed for a, b in ranges if status != "pruned")
+    return sum(b - a for status, ranges in write.reply.failed for a, b in ranges if status not in GOOD)
 
 
 def parameters_of(space: Space, point: int) -> Mapping[str, Any]:
