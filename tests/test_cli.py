@@ -631,7 +631,7 @@ def test_ls_lists_runs(finished, monkeypatch):
     out, _ = ask("ls")
     assert re.search(r"^total +complete +10 +4 +[\d.]+ KiB +20\d\d-", out, re.MULTILINE)
     assert json.loads(ask("ls", "--json")[0])[0]["rows"] == 10
-    assert ask("ls", "--out", "nowhere") == ("", "")
+    assert ask("ls", "--out", "nowhere") == ("", "no runs in nowhere\n")
 
 
 def test_status_shows_the_newest_run(finished, monkeypatch):
@@ -1004,7 +1004,7 @@ def test_module_and_script_are_the_same():
         check=True,
         capture_output=True,
     )
-    assert (done.stdout, done.stderr) == (b"", b"")
+    assert (done.stdout, done.stderr) == (b"", b"no runs in /nonexistent\n")
 
 
 def test_the_text_of_help_fits_a_page():

@@ -90,6 +90,12 @@ def test_what_difference_says_about_mistakes(tmp_path):
         results.difference("controller", confidence=95)
 
 
+def test_of_two_wrong_names_the_one_that_was_typed_is_told_first(tmp_path):
+    results = run_of(tmp_path / "study", study(parameters={"dt": [0.1, 0.01]}), error=[1.0, 2.0])
+    with pytest.raises(UsageError, match="no parameter named 'd'"):
+        results.difference("d")  # there is no seed either
+
+
 def test_numbers_may_be_compared_too(tmp_path):
     definition = study(parameters={"dt": [0.1, 0.01], "n": [1, 2], "seed": [7, 8]})
     results = run_of(tmp_path / "study", definition, error=[1.0, 2.0, 3.0, 5.0, 0.0, 0.0, 0.0, 0.0])

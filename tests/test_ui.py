@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import swath
 from running import ask, until
 from serving import serving
+from swath.commands.ui import _explain
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -257,6 +259,11 @@ def test_a_port_can_be_chosen_and_one_that_is_taken_is_named(folder):
         assert "leave --port out" in done.stderr
     with serving("--port", port, folder=folder) as site:
         assert site.port == port
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path, capsys):
+    _explain(SimpleNamespace(port=1), tmp_path / "nowhere", print)
+    assert "nowhere, which does not exist yet. The address" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

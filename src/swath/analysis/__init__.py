@@ -255,8 +255,9 @@ class Analysis(Rows):
         from swath.analysis.pairing import differences  # noqa: PLC0415
 
         table = self._table()
-        space, over = table.definition.space, _parameters(table, over)
+        space = table.definition.space
         demand(parameter, space.names, "parameter")
+        over = _parameters(table, over)
         if parameter in over:
             raise UsageError(
                 f"{parameter} is compared, so pairs cannot be told apart by it; leave it out of over"

@@ -41,6 +41,8 @@ def list_runs(out: Path, as_json: bool) -> None:
     from swath.views import listings
 
     found = runs.listing(out)
+    if not found:
+        say(f"no runs in {out}")
     show_text(listings.as_json(found) if as_json else listings.runs(found))
 
 

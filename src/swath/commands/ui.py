@@ -101,7 +101,7 @@ def _signals() -> asyncio.Future[int]:
 
 def _explain(server: Server, out: Path, say: Callable[[str], None]) -> None:
     say(
-        f"Runs in {out}. The address above lets one browser in, once; nothing can be changed there. Ctrl-C ends it."
+        f"Runs in {out}{'' if out.is_dir() else ', which does not exist yet'}. The address above lets one browser in, once; nothing can be changed there. Ctrl-C ends it."
     )
     if os.environ.get("SSH_CONNECTION"):
         say(f"From your own machine:  ssh -N -L {server.port}:{HOST}:{server.port} {socket.gethostname()}")
