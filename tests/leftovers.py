@@ -40,6 +40,11 @@ def settle() -> Path:
     os.environ.setdefault(
         "PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir()
     )  # what pytest keeps stays where it was
+    for comfort in (
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONUNBUFFERED",
+    ):  # users have neither, and they hide mistakes
+        os.environ.pop(comfort, None)
     folder = Path(tempfile.mkdtemp(prefix="swath-tests-"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     os.environ[MARK] = folder.name

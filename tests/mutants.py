@@ -515,6 +515,20 @@ MUTANTS = (
         "test_figures.py::test_marks_are_spread_but_stay_nearest_to_their_value",
     ),
     Mutant(
+        "byte code that may be of another text is believed",
+        "unpacking.py",
+        '                found["size"] = -1',
+        "                pass",
+        "test_objective.py::test_a_text_of_the_same_length_and_second_is_not_taken_for_the_one_before",
+    ),
+    Mutant(
+        "words that nobody reads any more change the exit code",
+        "cli/__init__.py",
+        "        _let_go()\n\n",
+        "        pass\n\n",
+        "test_cli.py::test_a_reader_of_progress_that_goes_away_disturbs_nothing",
+    ),
+    Mutant(
         "rows of changed code are mixed with the old ones",
         "run/beginning.py",
         "    if (previous.objective, previous.fingerprint) == (definition.objective, code.fingerprint):",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from running import ENVIRONMENT
 from swath.capture import capture
 from swath.errors import ObjectiveError
 from swath.objective import Code, Signature, locate, signature_of
@@ -580,3 +581,38 @@ def test_what_an_import_raises_comes_out(tmp_path, monkeypatch, raising):
     written(tmp_path, raising_model=f"{raising}\ndef f(): pass")
     with pytest.raises((ValueError, ModuleNotFoundError), match=r"no data|No module named 'nowhere_at_all'"):
         locate("raising_model:f", tmp_path).load()
+
+
+def test_a_text_of_the_same_length_and_second_is_not_taken_for_the_one_before(tmp_path):
+    """Python would take the byte code of the text before."""
+    code = "from pathlib import Path; from swath.objective import locate; print(locate('twice:f', Path()).load()())"
+    said = []
+    for value in (1, 2):
+        (tmp_path / "twice.py").write_text(f"def f():\n    return {value}\n")
+        os.utime(tmp_path / "twice.py", (10**9, 10**9))
+        if value == 2:
+            (kept,) = (tmp_path / "__pycache__").glob("twice*.pyc")
+            os.utime(kept, (10**9, 10**9))
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said.append(done.stdout)
+    assert said == ["1\n", "2\n"]
+    assert ENVIRONMENT.get("PYTHONDONTWRITEBYTECODE") is None  # else this would prove nothing
+
+
+def test_byte_code_that_is_certain_is_used(tmp_path):
+    (tmp_path / "kept.py").write_text("VALUE = 1\n")
+    os.utime(tmp_path / "kept.py", (10**9, 10**9))
+    code = "import sys; from pathlib import Path; from swath.unpacking import admit; admit(Path.cwd()); import kept"
+    looks = [sys.executable, "-v", "-c", code]
+    for used in (False, True):
+        done = subprocess.run(
+            looks, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True
+        )
+        assert any("kept" in line and " matches " in line for line in done.stderr.splitlines()) == used

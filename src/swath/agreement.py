@@ -41,7 +41,7 @@ def _located(definition: Definition) -> Code:
         return locate(definition.objective, definition.folder)
     except ObjectiveError as error:
         if definition.file is None or isinstance(
-            error.__cause__, SyntaxError
+            error.__cause__, SyntaxError | ValueError
         ):  # that one has a place of its own
             raise
         text = str(error).removeprefix(f"objective {definition.objective}: ")

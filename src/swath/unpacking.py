@@ -8,6 +8,10 @@ machine: only what could be imported by its name is written, so none leads out o
 
 A folder that is admitted comes before all that is installed, but behind the standard library: a file that happens to be
 called ``json.py`` hides nothing.
+
+Python takes the byte code that it has kept for the code of a text of the same length and the same second. So somebody who saves
+twice in a second would get the rows of the first text under the fingerprint of the second. In an admitted folder, byte code is
+believed only if it was written a while after its text.
 """
 
 from __future__ import annotations
@@ -19,13 +23,19 @@ import stat
 import sys
 import tempfile
 import tokenize
+from contextlib import suppress
+from importlib import machinery
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from swath.errors import ObjectiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+MARGIN: Final = 2.0
+"""Seconds between a text and its byte code; some file systems count in twos."""
 
 _NAME: Final = re.compile(r"(?:[^\W\d]\w*/)*[^\W\d]\w*\.py")
 
@@ -94,3 +104,47 @@ def admit(folder: Path) -> None:
     pythons = [entry for entry in sys.path if Path(entry) in (own, own / "lib-dynload", zipped)]
     others = [entry for entry in sys.path if entry not in pythons and entry != str(folder)]
     sys.path[:] = [*pythons, str(folder), *others]
+    if str(folder) not in _ADMITTED:
+        _ADMITTED.add(str(folder))
+        sys.path_hooks.insert(0, _finder(str(folder)))
+        for entry in [entry for entry in sys.path_importer_cache if _is_below(entry, str(folder))]:
+            del sys.path_importer_cache[entry]
+
+
+_ADMITTED: set[str] = set()
+"""Folders that have a finder of ours."""
+
+
+class _Source(machinery.SourceFileLoader):
+    """Loads a text, or its byte code if that is certain to be of this text."""
+
+    def path_stats(self, path: str) -> Mapping[str, float]:
+        """Tell time and size of a text; a size that no byte code has if there is doubt."""
+        found = dict(super().path_stats(path))
+        with suppress(OSError, NotImplementedError):
+            if os.stat(cache_from_source(path)).st_mtime < found["mtime"] + MARGIN:  # noqa: PTH116  # for each module
+                found["size"] = -1
+        return found
+
+
+def _finder(folder: str) -> Callable[[str], machinery.FileFinder]:
+    """Return a path hook for a folder and the packages in it, but for what is installed there."""
+    details = (
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (_Source, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
+    )
+
+    def find(path: str) -> machinery.FileFinder:
+        installed = any(
+            entry != folder and _is_below(entry, folder) and _is_below(path, entry) for entry in sys.path
+        )
+        if installed or not _is_below(path, folder) or not os.path.isdir(path):  # noqa: PTH112  # for each entry
+            raise ImportError(f"{path} is not in {folder}")
+        return machinery.FileFinder(path, *details)
+
+    return find
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(os.path.join(folder, ""))  # noqa: PTH118  # likewise

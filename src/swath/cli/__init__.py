@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from swath.cli import reading, running
@@ -36,7 +37,10 @@ for _command in (
 def main() -> None:
     """Run ``swath``."""
     _fill_standard_descriptors()
-    sweep.main(prog_name="swath")
+    try:
+        sweep.main(prog_name="swath")
+    finally:
+        _let_go()
 
 
 def _fill_standard_descriptors() -> None:
@@ -51,3 +55,13 @@ def _fill_standard_descriptors() -> None:
             getattr(sys, name).reconfigure(errors="backslashreplace")  # what cannot be written is spelt out
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
+
+
+def _let_go() -> None:
+    """Say the last words; where nobody listens any more they go nowhere, or Python would end with exit code 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
