@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from swath.ranges import RangeSet
 
@@ -46,6 +46,9 @@ class Batch:
         Seconds of evaluation after which the slot gives the rest back.
     limit : int or None
         At most so many rows, if given.
+    points : str
+        Where the space does not know its points beforehand, because a search proposes them: what
+        `swath.space.proposals` says of those in the range, as JSON. Empty otherwise.
     """
 
     id: int
@@ -55,6 +58,29 @@ class Batch:
     attempt: int
     budget: float
     limit: int | None = None
+    points: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a point has recorded on its way.
+
+    Attributes
+    ----------
+    position : int
+        The point's.
+    step : int
+        Its number; those of one evaluation ascend. A number that comes again takes back all from there on.
+    seconds : float
+        Since the evaluation began.
+    metrics : mapping of str to float
+        By name; NaN is possible.
+    """
+
+    position: int
+    step: int
+    seconds: float
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +137,10 @@ class Reply:
         most frequent ones, each cut at `LONGEST_COMPLAINT`.
     slowest : tuple of (float, int) or None
         Seconds and index of the point that took longest, where something was evaluated.
+    steps : tuple of Step
+        All that the points have recorded, in that order, also what was reported while they ran.
+    kept : Ranges
+        Positions of points that have asked for a folder for checkpoints, so that another attempt need not begin anew.
     """
 
     done: Ranges
@@ -125,6 +155,8 @@ class Reply:
     logs: tuple[Log, ...] = ()
     complaints: tuple[tuple[str, str, int, int], ...] = ()
     slowest: tuple[float, int] | None = None
+    steps: tuple[Step, ...] = ()
+    kept: Ranges = ()
 
 
 def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Reply:
@@ -148,6 +180,8 @@ def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Repl
         logs=tuple(log for part in parts for log in part.logs),
         complaints=most_frequent(each for part in parts for each in part.complaints),
         slowest=max((part.slowest for part in parts if part.slowest), default=None),
+        steps=tuple(step for part in parts for step in part.steps),
+        kept=tuple(piece for part in parts for piece in part.kept),
     )
 
 
@@ -286,6 +320,24 @@ class Measured:
     loads: tuple[Load, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """Points of a batch that is running have recorded something; it may come late, or never."""
+
+    now: float
+    batch_id: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Positions may be offered from now on; ``last`` says that no others will follow."""
+
+    now: float
+    ranges: Ranges
+    last: bool = False
+
+
 class Urgency(Enum):
     """How a sweep is to be stopped."""
 
@@ -308,7 +360,21 @@ class StopAsked:
     grace: float | None = None
 
 
-Event = Joined | Left | Finished | Returned | Lost | Durable | Crowded | Tick | Noted | Measured | StopAsked
+Event = (
+    Joined
+    | Left
+    | Finished
+    | Returned
+    | Lost
+    | Durable
+    | Crowded
+    | Tick
+    | Noted
+    | Measured
+    | Stepped
+    | Opened
+    | StopAsked
+)
 
 
 # Commands: what the driver asks for.
@@ -348,6 +414,32 @@ class Write:
     reply: Reply
     accepted: RangeSet = field(compare=False)
     whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Make steps durable: before, or together with, the rows of the same points."""
+
+    batch: Batch
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """End a point of a running batch at its next step; ``reason`` is for people."""
+
+    batch: Batch
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """A point that was ended early goes on after all, as attempt ``attempt``; nobody has to do anything about it."""
+
+    position: int
+    attempt: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,4 +485,4 @@ class Conclude:
     example: Example | None = None
 
 
-Command = Submit | Recall | Write | Exclude | Conclude
+Command = Submit | Recall | Write | Record | Prune | Promote | Exclude | Conclude

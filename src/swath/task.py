@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from swath.messages import Log, Reply
+from swath.messages import Log, Reply, Step
 from swath.objective import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 REPLY = b"R"
@@ -54,6 +54,12 @@ class Task:
         Where the objective runs, if that folder exists on the machine.
     goal : (str, int) or None
         The metric that is optimised, and 1 to minimise it or -1 to maximise it.
+    stepped : str
+        The metric that points must record step by step, because steps decide whether they go on; empty where none does.
+    wanted : tuple of str
+        The metrics that points must return, because a search learns from them.
+    checkpoints : str
+        The folder in which points may keep folders of their own.
     """
 
     run: str
@@ -68,6 +74,9 @@ class Task:
     folder: str = ""
     goal: tuple[str, int] | None = None
     size: int = 0
+    stepped: str = ""
+    wanted: tuple[str, ...] = ()
+    checkpoints: str = ""
 
     def encode(self) -> bytes:
         """Write the task as JSON; pickles are in it as text."""
@@ -89,8 +98,8 @@ class Task:
         code = fields.pop("code")
         code["function"] = base64.b64decode(code["function"])
         constants = {digest: base64.b64decode(text) for digest, text in fields.pop("constants").items()}
-        goal = fields.pop("goal")
-        return cls(**fields, code=Code(**code), constants=constants, goal=goal and tuple(goal))
+        goal, wanted = fields.pop("goal"), tuple(fields.pop("wanted"))
+        return cls(**fields, code=Code(**code), constants=constants, goal=goal and tuple(goal), wanted=wanted)
 
     def load_constants(self) -> dict[str, Any]:
         """Make the Python objects among the constants, once for each process."""
@@ -106,6 +115,7 @@ def pack(reply: Reply) -> bytes:
     header = {name: getattr(reply, name) for name in reply.__dataclass_fields__}
     header["payload"] = [len(part) for part in reply.payload]
     header["logs"] = [(log.first, log.last, log.text, log.size) for log in reply.logs]
+    header["steps"] = pack_steps(reply.steps)
     text = json.dumps(header).encode()
     text += b" " * (-(PREFIX + len(text)) % ALIGNMENT)
     return b"".join((REPLY, f"{len(text):0{PREFIX - 1}}".encode(), text, *reply.payload))
@@ -136,7 +146,19 @@ def unpack(data: bytes) -> Reply:
     header["logs"] = tuple(Log(*log) for log in header["logs"])
     header["complaints"] = tuple(map(tuple, header["complaints"]))
     header["slowest"] = header["slowest"] and tuple(header["slowest"])
+    header["steps"] = unpack_steps(header["steps"])
+    header["kept"] = _ranges(header["kept"])
     return Reply(**header)
+
+
+def pack_steps(steps: Iterable[Step]) -> list[tuple[int, int, float, dict[str, float]]]:
+    """Write steps as JSON can hold them; NaN and infinities stay what they are, as Python's reader and writer have it."""
+    return [(step.position, step.step, step.seconds, dict(step.metrics)) for step in steps]
+
+
+def unpack_steps(packed: Iterable[tuple[int, int, float, dict[str, float]]]) -> tuple[Step, ...]:
+    """Read what `pack_steps` wrote."""
+    return tuple(Step(*fields) for fields in packed)
 
 
 def _ranges(pairs: list[list[int]]) -> tuple[tuple[int, int], ...]:
