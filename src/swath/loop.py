@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swath.messages import Command, Conclude, Event, Recall, Submit, Tick, Write
+from swath.messages import Batch, Command, Conclude, Event, Prune, Recall, Record, Submit, Tick, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 def drive(
     driver: Driver,
     engine: Engine,
-    append: Callable[[Write], None],
+    append: Callable[[Write | Record], None],
     watch: Callable[[Event | Command], None] = lambda _: None,
+    fill: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> Conclude:
     """Carry a sweep to its conclusion.
 
@@ -31,6 +32,8 @@ def drive(
         Takes what is to be made durable; `Durable` is posted to the engine once it is.
     watch : callable
         Is shown every event and every command, for the snapshot.
+    fill : callable
+        Adds the points of a batch that a search has proposed.
     """
     events: list[Event] = [Tick(engine.now())]
     while True:
@@ -40,10 +43,12 @@ def drive(
                 watch(command)
                 match command:
                     case Submit():
-                        engine.submit(command.batches)
+                        engine.submit(tuple(map(fill, command.batches)))
                     case Recall():
                         engine.recall(command.batch)
-                    case Write():
+                    case Prune():
+                        engine.prune(command.batch, command.position)
+                    case Write() | Record():
                         append(command)
                     case Conclude():
                         return command

@@ -6,7 +6,7 @@ The driver knows positions, workers and batches; it knows no clock, no file and 
 happened (`handle`), with the time, and answers with commands; `wake` says when it wants to hear of the
 time even if nothing happens.
 
-Every position is in exactly one of four places, and `check` proves it:
+Every position that is open is in exactly one of four places, and `check` proves it:
 
 ==================  ==========================================================================
 waiting             nobody holds it; kept by the number of its next attempt
@@ -24,6 +24,8 @@ Returned        in flight      waiting
 Lost, Left      in flight      waiting; Lost also from awaiting durability, if the store refused the rows
 exclude         in flight      waiting
 Durable         awaiting       done
+Opened          (closed)       waiting
+promote         done           waiting, as the next attempt
 ==============  =============  ======================================================================
 
 A worker is offered at most one batch for each of its slots, and one more for each to wait behind them.
@@ -34,6 +36,9 @@ Rows may come late, twice, or for positions that were given back: only positions
 that very batch are accepted; the rest is dropped and counted as ``duplicates``. A reply that cannot be an answer
 to its batch is refused (`swath.driver.replies`; the store looks closer), and its positions wait again. Workers that
 keep failing are left out (`swath.driver.crew`, `swath.driver.quarantine`); points that all fail alike stop the sweep (`swath.driver.brake`).
+
+A sweep may begin with some of its positions closed: a search opens them as it proposes points, in `Opened`. What
+points record on their way may end them early, and bring them back (`swath.driver.courses`).
 """
 
 from __future__ import annotations
@@ -42,6 +47,7 @@ from typing import TYPE_CHECKING
 
 from swath.batching import FLOOR, Pace, next_offer
 from swath.driver.brake import Brake
+from swath.driver.courses import PRUNED, Courses, pruned_of
 from swath.driver.crew import Crew
 from swath.driver.flights import Flight, Worker, Writing
 from swath.driver.policy import Policy
@@ -62,9 +68,11 @@ from swath.messages import (
     Lost,
     Measured,
     Noted,
+    Opened,
     Recall,
     Reply,
     Returned,
+    Stepped,
     StopAsked,
     Submit,
     Tick,
@@ -75,6 +83,8 @@ from swath.ranges import RangeSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from swath.stopping import Rule
 
 __all__ = ["Driver", "Policy"]
 
@@ -95,6 +105,12 @@ class Driver:
         Limits and retries.
     again : mapping of int to RangeSet
         Positions that count as waiting although they were done, by the number of their next attempt.
+    opened : RangeSet or None
+        The positions that may be offered, if others are to be opened later; None: all, for good.
+    rule : Rule or None
+        Decides from recorded steps which points end early.
+    pruned : mapping of int to int
+        Positions among ``done`` that the rule ended, with the attempt of their row: these it may promote.
     now : float
         The time at which the sweep begins, in seconds.
     """
@@ -106,9 +122,15 @@ class Driver:
         done: RangeSet | None = None,
         policy: Policy | None = None,
         again: Mapping[int, RangeSet] | None = None,
+        opened: RangeSet | None = None,
+        rule: Rule | None = None,
+        pruned: Mapping[int, int] | None = None,
         now: float = 0.0,
     ) -> None:
         self.total = total
+        self.opened = RangeSet([(0, total)]) if opened is None else opened.copy()
+        self._closing = opened is None  # nothing more will be opened
+        self.courses = Courses(rule, dict(pruned or {}))
         self.policy = policy or Policy()
         self.done = done.copy() if done else RangeSet()
         self.waiting: dict[int, RangeSet] = {  # by the number of the next attempt
@@ -117,7 +139,7 @@ class Driver:
         for positions in self.waiting.values():
             self.done.difference_update(positions)
         first = self.waiting.setdefault(1, RangeSet())
-        first.add(0, total)
+        first.update(self.opened)
         first.difference_update(self.done)
         for attempt, positions in self.waiting.items():
             if attempt != 1:
@@ -158,29 +180,39 @@ class Driver:
         return commands + self._proceed()
 
     def _take(self, event: Event) -> list[Command]:
-        commands: list[Command] = []
+        match event:
+            case Left():
+                return self._leave(event)
+            case Finished():
+                return self._finish(event.batch_id, event.reply)
+            case Lost():
+                return self._lose(event.batch_id, event.reason)
+            case Stepped():
+                flight = self.flights.get(event.batch_id)
+                return [*self.courses.follow(flight, event.steps)] if flight else []
+            case _:
+                self._note(event)
+                return []
+
+    def _note(self, event: Event) -> None:
+        """Take in what needs no answer of its own."""
         match event:
             case Joined():
                 self.crew.join(event.worker, event.slots, self._events, self._now)
-            case Left():
-                commands += self._leave(event)
-            case Finished():
-                commands += self._finish(event.batch_id, event.reply)
             case Returned():
                 self._give_back(event)
-            case Lost():
-                commands += self._lose(event.batch_id, event.reason)
             case Durable():
                 self._settle(event.batch_ids)
             case StopAsked():
                 self._stop(event)
+            case Opened():
+                self._open(event)
             case Crowded():
                 self._crowded = event.full
             case Tick() | Noted():
                 pass
             case _:
                 raise AssertionError(event)
-        return commands
 
     def _pass_time(self, now: float) -> None:
         self._events += 1
@@ -207,6 +239,7 @@ class Driver:
             return self._refuse(batch.worker, wrong)
         decided = sum(stop - start for start, stop in reply.done)
         self.pace.observe(decided, reply.seconds)
+        commands: list[Command] = list(self.courses.finish(flight, reply))
         accepted = RangeSet(
             (start, min(stop, flight.stop)) for start, stop in reply.done if start < min(stop, flight.stop)
         )
@@ -219,13 +252,15 @@ class Driver:
             self._end(Ending.FATAL, reply.fatal)
             self._abandon()
         if not accepted:
-            return []
+            return commands
+        self.courses.end(reply, accepted)
         rows = max(0, reply.rows - again)
         self.rows += rows
         self.failures += failed
         self._mind_failures(batch, reply, ok=reply.rows - again - failed, failed=failed)
-        self.writing[batch_id] = Writing(batch.worker, batch.attempt, accepted, rows, failed)
-        return [Write(batch, reply, accepted.copy(), whole and not again)]
+        pruned = pruned_of(batch, reply, accepted)
+        self.writing[batch_id] = Writing(batch.worker, batch.attempt, accepted, rows, failed, pruned)
+        return [*commands, Write(batch, reply, accepted.copy(), whole and not again)]
 
     def _sort_failures(self, batch: Batch, reply: Reply, accepted: RangeSet) -> tuple[int, int]:
         """Send failures that deserve another attempt back; count these, and the others."""
@@ -236,7 +271,7 @@ class Driver:
             )
             if status in self.policy.retry_on and batch.attempt <= self.policy.retries:
                 again.update(positions)
-            else:
+            elif status != PRUNED:
                 failed += len(positions)
         accepted.difference_update(again)
         self._wait(batch.attempt + 1, again)
@@ -314,6 +349,24 @@ class Driver:
             written = self.writing.pop(batch_id, None)
             if written is not None:
                 self.done.update(written.positions)
+                self.courses.pruned.update(written.pruned)
+
+    def _open(self, event: Opened) -> None:
+        fresh = RangeSet(event.ranges)
+        fresh.difference_update(self.opened)
+        self.opened.update(fresh)
+        fresh.difference_update(self.done)
+        self._wait(1, fresh)
+        self._closing = self._closing or event.last
+
+    def _promote(self) -> list[Command]:
+        """Let those go on that deserve it by now."""
+        promotions = self.courses.promotions()
+        for promotion in promotions:
+            here = RangeSet([(promotion.position, promotion.position + 1)])
+            self.done.difference_update(here)
+            self._wait(promotion.attempt, here)
+        return list(promotions)
 
     def _stop(self, event: StopAsked) -> None:
         self._end(Ending.ASKED, event.reason)
@@ -333,14 +386,17 @@ class Driver:
         if self.concluded:
             return []
         self._mind_limits()
-        commands: list[Command] = []
+        commands: list[Command] = self._promote() if self._ending is None else []
         if self._ending is None and not self._crowded:
             commands += self._offers()
         commands += self._recalls()
-        if not self.flights and not self.writing and (self._ending or not self._waiting_count()):
+        if not self.flights and not self.writing and (self._ending or self._exhausted()):
             self.concluded = self._conclusion()
             commands.append(self.concluded)
         return commands
+
+    def _exhausted(self) -> bool:
+        return self._closing and not self._waiting_count()
 
     def _conclusion(self) -> Conclude:
         if self._ending is None:
@@ -380,7 +436,7 @@ class Driver:
         attempts = [attempt for attempt, positions in self.waiting.items() if positions]
         if not attempts or rows == 0:
             return None
-        attempt = max(attempts) if self.brake.on else min(attempts)
+        attempt = max(attempts) if self.brake.on or self.courses.rule else min(attempts)
         positions = self.waiting[attempt]
         offer = next_offer(len(positions), slots, self.pace.rate)
         start, stop = positions.first(offer.size)
@@ -464,7 +520,7 @@ class Driver:
         return sum(map(len, self.waiting.values()))
 
     def _unfinished(self) -> bool:
-        return bool(self.flights) or self._waiting_count() > 0
+        return bool(self.flights) or not self._exhausted()
 
     def check(self) -> None:
         """Prove that the four places partition the positions; for tests.
@@ -472,7 +528,7 @@ class Driver:
         Raises
         ------
         AssertionError
-            If a position is in two places, or in none.
+            If an open position is in two places, or in none; or a closed one in any.
         """
         places = [
             *self.waiting.values(),
@@ -483,7 +539,8 @@ class Driver:
         union = RangeSet()
         for place in places:
             union.update(place)
-        assert sum(map(len, places)) == len(union) == self.total  # noqa: S101  # this is the proof
+        assert sum(map(len, places)) == len(union)  # noqa: S101  # this is the proof
+        assert union == self.opened  # noqa: S101
         held = sorted(batch_id for worker in self.workers.values() for batch_id in worker.queue)
         assert held == sorted(self.flights)  # noqa: S101
 

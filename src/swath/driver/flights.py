@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 from swath.batching import FLOOR
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from swath.messages import Batch
     from swath.ranges import RangeSet
 
 
 @dataclass(slots=True)
 class Flight:
-    """A batch that a worker holds: what is left of its range, with which event it was offered, since when it runs."""
+    """A batch that a worker holds: what is left of its range, with which event it was offered, since when it runs.
+
+    ``recorded`` is the last step of each position that has recorded any, ``pruned`` the positions that were asked to end.
+    """
 
     batch: Batch
     stop: int
@@ -22,6 +27,8 @@ class Flight:
     started: float | None = None
     recalled: bool = False
     answered: bool = False
+    recorded: dict[int, int] = field(default_factory=dict)
+    pruned: set[int] = field(default_factory=set)
 
     @property
     def open_recall(self) -> bool:
@@ -55,10 +62,11 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """A reply that is to become durable: whose, which positions, and what it added to the counts."""
+    """A reply that is to become durable: whose, which positions, what it added to the counts, which it pruned."""
 
     worker: str
     attempt: int
     positions: RangeSet
     rows: int
     failures: int
+    pruned: Mapping[int, int] = field(default_factory=dict)

@@ -66,6 +66,9 @@ class Engine(Protocol):
     def recall(self, batch: Batch) -> None:
         """Ask for what has not begun; answered by `Returned`."""
 
+    def prune(self, batch: Batch, position: int) -> None:
+        """Let a point of a running batch end at its next step; nothing happens if it is not running any more."""
+
     def wait(self, timeout: float | None) -> list[Event]:
         """Return what happened, at the latest after ``timeout`` seconds; the list may be empty."""
 

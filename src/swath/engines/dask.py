@@ -125,6 +125,10 @@ class Dask:
             batch, lambda start, stop: self.post(Returned(self.now(), batch.id, start, stop))
         )
 
+    def prune(self, batch: Batch, position: int) -> None:
+        """Do nothing: no step arrives here before its batch is over."""
+        del batch, position
+
     def close(self) -> None:
         """End the slots, and the cluster if it is ours."""
         if self._closed:

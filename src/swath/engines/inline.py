@@ -56,6 +56,10 @@ class Inline:
             start = batch.start
         self.post(Returned(self.now(), batch.id, start, batch.stop))
 
+    def prune(self, batch: Batch, position: int) -> None:
+        """Do nothing: whoever asks, none is running."""
+        del batch, position
+
     def wait(self, timeout: float | None) -> list[Event]:
         """Return what was posted; if nothing was, evaluate the next batch."""
         events = self._inbox.wait(0 if self._batches else timeout)

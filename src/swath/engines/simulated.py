@@ -215,6 +215,10 @@ class Simulated:
         else:
             self._schedule_end(work)
 
+    def prune(self, batch: Batch, position: int) -> None:
+        """Do nothing: simulated points record no steps."""
+        del batch, position
+
     def wait(self, timeout: float | None) -> list[Event]:
         """Move the clock to the next event, or by ``timeout``."""
         until = None if timeout is None else self._now + timeout

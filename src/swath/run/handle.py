@@ -15,7 +15,7 @@ from swath.bulletin import Bulletin
 from swath.driver import Driver
 from swath.errors import ClusterLostError, ObjectiveError, SwathError
 from swath.loop import drive
-from swath.messages import Conclude, Crowded, Durable, Ending, Lost, StopAsked, Tick, Urgency
+from swath.messages import Conclude, Crowded, Durable, Ending, Lost, Record, StopAsked, Tick, Urgency
 from swath.run.beginning import known_signature, make_task, policy_of, progress_of, tried_again
 from swath.run.journal import Journal
 from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
@@ -336,9 +336,11 @@ class Handle:
         self.stop(Urgency.NOW)
         self.wait(LEAVING)
 
-    def _append(self, write: Write) -> None:
-        self._logbook.note(write.batch, write.reply)
-        self._store.append(write)
+    def _append(self, made: Write | Record) -> None:
+        if isinstance(made, Record):
+            return  # no slot sends any yet
+        self._logbook.note(made.batch, made.reply)
+        self._store.append(made)
         if not self._driver.flights:
             self._store.flush()  # nothing else will come that could share the commit
 

@@ -1,0 +1,144 @@
+"""The driver where not everything is known or kept: positions that open later, points that end early and go on after all."""
+
+from __future__ import annotations
+
+from swath.driver import Driver
+from swath.messages import (
+    Conclude,
+    Durable,
+    Ending,
+    Finished,
+    Joined,
+    Opened,
+    Promote,
+    Prune,
+    Record,
+    Reply,
+    Step,
+    Stepped,
+    Submit,
+    Write,
+)
+from swath.ranges import RangeSet
+
+
+class Told:
+    """A driver that is checked after every event, with one worker of one slot."""
+
+    def __init__(self, total, **keywords):
+        self.driver = Driver(total, **keywords)
+        self.commands = []
+        self.tell(Joined(0.0, "w", 1))
+
+    def tell(self, event):
+        self.commands = self.driver.handle(event)
+        self.driver.check()
+        return self.commands
+
+    def offered(self):
+        return [
+            batch for command in self.commands if isinstance(command, Submit) for batch in command.batches
+        ]
+
+
+def of_kind(commands, kind):
+    return [command for command in commands if isinstance(command, kind)]
+
+
+class Scripted:
+    """A rule that prunes and promotes as it is told."""
+
+    def __init__(self, prunes=(), promotes=()):
+        self.prunes, self.promotes = set(prunes), list(promotes)
+        self.seen, self.ends = [], []
+
+    def see(self, position, step, metrics):
+        self.seen.append((position, step, metrics["loss"]))
+        return "bad" if (position, step) in self.prunes else ""
+
+    def ended(self, position, status, *, resumable):
+        self.ends.append((position, status, resumable))
+
+    def promoted(self):
+        made, self.promotes = tuple(self.promotes), []
+        return made
+
+
+def finishes(told, batch, **reply):
+    done = ((batch.start, batch.stop),)
+    return told.tell(Finished(1.0, batch.id, Reply(done, batch.stop - batch.start, seconds=1.0, **reply)))
+
+
+def step(position, number, loss=1.0):
+    return Step(position, number, 0.1 * number, {"loss": loss})
+
+
+def test_only_open_positions_are_offered_and_the_last_opening_ends_it():
+    told = Told(10, opened=RangeSet([(0, 1)]))
+    (first,) = told.offered()
+    assert (first.start, first.stop) == (0, 1)
+    assert of_kind(finishes(told, first), Write)
+    assert not of_kind(told.tell(Durable(1.0, (first.id,))), Conclude)
+    told.tell(Opened(2.0, ((0, 2),)))  # what is open already is not opened again
+    (second,) = told.offered()
+    assert (second.start, second.stop) == (1, 2)
+    told.tell(Opened(2.0, (), last=True))
+    finishes(told, second)
+    (end,) = of_kind(told.tell(Durable(3.0, (second.id,))), Conclude)
+    assert end.ending is Ending.COMPLETE
+
+
+def test_a_sweep_that_opens_nothing_more_is_complete_at_once():
+    told = Told(10, opened=RangeSet([(0, 2)]), done=RangeSet([(0, 2)]))
+    assert not of_kind(told.commands, Conclude)
+    assert of_kind(told.tell(Opened(0.0, (), last=True)), Conclude)
+
+
+def test_what_was_done_before_it_is_opened_is_not_done_again():
+    told = Told(4, opened=RangeSet(), done=RangeSet())
+    told.tell(Opened(0.0, ((0, 2),)))
+    assert sum(batch.stop - batch.start for batch in told.offered()) == 2
+
+
+def test_steps_are_recorded_once_and_the_reply_brings_only_the_rest():
+    told = Told(1)
+    (batch,) = told.offered()
+    assert of_kind(told.tell(Stepped(0.1, batch.id, (step(0, 1),))), Record)[0].steps == (step(0, 1),)
+    assert not told.tell(Stepped(0.2, batch.id, (step(0, 1),)))
+    assert not told.tell(Stepped(0.2, batch.id, (step(7, 1),))), "of another batch"
+    record, write = finishes(told, batch, steps=(step(0, 1), step(0, 2)))
+    assert record.steps == (step(0, 2),)
+    assert isinstance(write, Write)
+    assert not told.tell(Stepped(0.2, batch.id, (step(0, 3),))), "the batch is over"
+
+
+def test_a_point_is_asked_once_to_end_early_and_is_no_failure():
+    told = Told(1, rule=Scripted(prunes=[(0, 1), (0, 2)]))
+    (batch,) = told.offered()
+    (prune,) = of_kind(told.tell(Stepped(0.1, batch.id, (step(0, 1), step(0, 2)))), Prune)
+    assert (prune.position, prune.reason) == (0, "bad")
+    finishes(told, batch, failed=(("pruned", ((0, 1),)),))
+    assert told.driver.failures == 0
+    assert told.driver.courses.rule.ends == [(0, "pruned", False)]
+
+
+def test_a_promoted_point_waits_for_the_disk_and_then_goes_on_before_new_points():
+    rule = Scripted(prunes=[(0, 1)])
+    told = Told(3, rule=rule)
+    first, second = told.offered()
+    rule.promotes = [(first.start, "good after all")]
+    finishes(told, first, failed=(("pruned", ((0, 1),)),), kept=((0, 1),))
+    assert not of_kind(told.commands, Promote), "its row is not on disk yet"
+    told.tell(Durable(1.0, (first.id,)))
+    assert of_kind(told.commands, Promote) == [Promote(0, 2, "good after all")]
+    (again,) = told.offered()
+    assert (again.start, again.stop, again.attempt) == (0, 1, 2), "before the point that nobody has begun"
+    finishes(told, second)
+    assert rule.ends[0] == (0, "pruned", True)
+
+
+def test_what_an_earlier_session_pruned_can_be_promoted():
+    rule = Scripted(promotes=[(1, "good after all"), (0, "was never pruned")])
+    told = Told(2, done=RangeSet([(0, 2)]), rule=rule, pruned={1: 3})
+    (batch,) = told.offered()
+    assert (batch.start, batch.stop, batch.attempt) == (1, 2, 4)
