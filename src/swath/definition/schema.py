@@ -8,21 +8,33 @@ of unions begin with a NUL, so that `shaping` can tell them from keys.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
-from pydantic_core import core_schema
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from swath.definition import checks
 from swath.definition.checks import Wrong, shown
+from swath.definition.leaves import (
+    LONGEST_AXIS,
+    Constant,
+    Count,
+    ExpressionText,
+    Flag,
+    Leaf,
+    Name,
+    Number,
+    Strict,
+    Text,
+    Value,
+    Values,
+    choice,
+    quantity,
+    whole,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-LONGEST_AXIS: Final = 10_000_000
-"""Values that one parameter may have: an axis may have to be held, at 8 to 60 bytes a value."""
+    from collections.abc import Mapping, Sequence
 
 TAKEN: Final[Mapping[str, str]] = {
     "linspace": "[start, stop, num]",
@@ -42,44 +54,6 @@ MODIFIERS: Final = ("when", "was")
 _LIST: Final = "\0list"
 _MAPPING: Final = "\0mapping"
 _SCALAR: Final = "\0scalar"
-
-
-@dataclass(frozen=True, eq=False)  # typing compares annotations by hash, and `told` has none
-class _Leaf:
-    """Annotates a field with our own check, and with what an editor is told."""
-
-    check: Callable[[object], object]
-    told: Mapping[str, object]
-
-    def __get_pydantic_core_schema__(self, source: object, handler: object) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.check)
-
-    def __get_pydantic_json_schema__(self, schema: object, handler: object) -> dict[str, object]:
-        return dict(self.told)
-
-
-def _whole(least: int, most: int) -> _Leaf:
-    return _Leaf(checks.whole(least, most), {"type": "integer", "minimum": least, "maximum": most})
-
-
-def _choice(*words: str) -> _Leaf:
-    return _Leaf(checks.choice(*words), {"enum": list(words)})
-
-
-def _quantity(check: Callable[[object], object], units: str) -> _Leaf:
-    written = {"type": "string", "pattern": rf"^ *[0-9.]+ *({units})? *$"}
-    return _Leaf(check, {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, written]})
-
-
-Text = Annotated[str, _Leaf(checks.text, {"type": "string", "minLength": 1})]
-ExpressionText = Annotated[str, _Leaf(checks.expression, {"type": "string", "minLength": 1})]
-Number = Annotated[int | float, _Leaf(checks.number, {"type": "number"})]
-Flag = Annotated[bool, _Leaf(checks.flag, {"type": "boolean"})]
-Count = Annotated[int, _whole(1, LONGEST_AXIS)]
-Name = Annotated[str, _Leaf(checks.column_name, {"type": "string"})]
-Constant = Annotated[Any, _Leaf(checks.scalar, {"type": ["string", "number", "boolean", "null"]})]
-Value = Annotated[Any, _Leaf(checks.scalar, {})]
-Values = Annotated[list[Any], _Leaf(checks.values, {"type": "array", "minItems": 1})]
 
 
 def _positive_bounds(arguments: tuple[float, float, int]) -> tuple[float, float, int]:
@@ -151,16 +125,12 @@ def misfit(kind: str, value: object) -> Wrong:
 
 
 _Triple = tuple[Number, Number, Count]
-_RANGE: Final = _Leaf(
+_RANGE: Final = Leaf(
     _range_arguments, {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": 3}
 )
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ValueForm(_Strict):
+class ValueForm(Strict):
     """Beside a form."""
 
     when: ExpressionText | None = Field(
@@ -261,18 +231,18 @@ Parameter = Annotated[
 Block = dict[Name, Parameter]
 
 
-class PointShape(_Strict):
+class PointShape(Strict):
     """What one point may use."""
 
-    timeout: Annotated[float, _quantity(checks.duration, "ms|s|m|min|h|d")] | None = Field(
+    timeout: Annotated[float, quantity(checks.duration, "ms|s|m|min|h|d")] | None = Field(
         default=None,
         description="Longest time that a point may take: seconds, or '500ms', '60s', '5min', '2h'.",
     )
-    memory: Annotated[int, _quantity(checks.size, "B|[kKMGT]i?B")] | None = Field(
+    memory: Annotated[int, quantity(checks.size, "B|[kKMGT]i?B")] | None = Field(
         default=None, description="Most memory that a point may use: bytes, or '500MB', '2GiB'."
     )
-    cores: Annotated[int, _whole(1, 4096)] = Field(default=1, description="Cores that one point keeps busy.")
-    retries: Annotated[int, _whole(0, 1000)] = Field(
+    cores: Annotated[int, whole(1, 4096)] = Field(default=1, description="Cores that one point keeps busy.")
+    retries: Annotated[int, whole(0, 1000)] = Field(
         default=0, description="How often a failed point is tried again."
     )
     fresh: Flag = Field(
@@ -281,10 +251,10 @@ class PointShape(_Strict):
     )
 
 
-class ClusterShape(_Strict):
+class ClusterShape(Strict):
     """Where the points run."""
 
-    workers: Annotated[int, _whole(1, 100_000)] | None = Field(
+    workers: Annotated[int, whole(1, 100_000)] | None = Field(
         default=None, description="Workers to start on this machine; default: one a core."
     )
     scheduler: Text | None = Field(
@@ -293,13 +263,13 @@ class ClusterShape(_Strict):
     insecure: Flag = Field(default=False, description="Allow a scheduler off this machine without TLS.")
 
 
-class Shape(_Strict):
+class Shape(Strict):
     """A sweep definition."""
 
     name: (
         Annotated[
             str,
-            _Leaf(
+            Leaf(
                 checks.run_name,
                 {"type": "string", "pattern": "^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?$"},
             ),
@@ -307,7 +277,7 @@ class Shape(_Strict):
         | None
     ) = Field(default=None, description="The run's name, and its folder's; default: the file's stem.")
     objective: (
-        Annotated[str, _Leaf(checks.objective, {"type": "string", "pattern": "^[^:]+:[^:]+$"})] | None
+        Annotated[str, Leaf(checks.objective, {"type": "string", "pattern": "^[^:]+:[^:]+$"})] | None
     ) = Field(
         default=None, description="What is evaluated: module:function, looked up beside this file first."
     )
@@ -337,15 +307,15 @@ class Shape(_Strict):
     derive: dict[Name, ExpressionText] = Field(
         default_factory=dict, description="More columns, as expressions over parameters and earlier ones."
     )
-    order: Annotated[Literal["grid", "shuffle"], _choice("grid", "shuffle")] = Field(
+    order: Annotated[Literal["grid", "shuffle"], choice("grid", "shuffle")] = Field(
         default="grid", description="In which order points run."
     )
     minimize: Text | None = Field(default=None, description="The metric that should be small.")
     maximize: Text | None = Field(default=None, description="The metric that should be large.")
-    seed: Annotated[int, _whole(0, 2**64 - 1)] = Field(default=0, description="The root of all randomness.")
+    seed: Annotated[int, whole(0, 2**64 - 1)] = Field(default=0, description="The root of all randomness.")
     point: PointShape = Field(default=PointShape(), description="What one point may use.")
     cluster: ClusterShape = Field(default=ClusterShape(), description="Where the points run.")
-    isolation: Annotated[str, _choice("process", "none")] = Field(
+    isolation: Annotated[str, choice("process", "none")] = Field(
         default="process", description="Evaluate in a supervised child process, or in the worker itself."
     )
 
