@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from swath.analysis.names import demand, enumerated
 from swath.analysis.rows import Rows
-from swath.analysis.tables import Part, numeric, target, varying
+from swath.analysis.tables import Part, numeric, target, undecided, varying
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
@@ -136,11 +136,10 @@ class Analysis(Rows):
         name = by or definition.minimize or definition.maximize
         if name is None:
             raise UsageError(
-                "the definition has neither minimize nor maximize, so best needs a metric: "
-                f"best(by=...), one of {enumerated(there)}"
+                f"{undecided(definition)}, so best needs a metric: best(by=...), one of {enumerated(there)}"
             )
         demand(name, there, "metric that is a number")
-        return best(table.frame, name, n, largest=name == definition.maximize)
+        return best(table.frame, name, n, largest=definition.maximizes(name))
 
     def mean(self, over: str | Sequence[str] = "seed") -> pd.DataFrame:
         """Average over replicates.
@@ -314,7 +313,7 @@ class Analysis(Rows):
             parameters = varying(table)
         for parameter in parameters:
             demand(parameter, table.definition.space.names, "parameter")
-        largest = name == table.definition.maximize
+        largest = table.definition.maximizes(name)
         return importance(
             table.frame, parameters, name, table.definition.space, largest=largest, method=method
         )

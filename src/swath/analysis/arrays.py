@@ -168,9 +168,7 @@ def parts(table: Table, metrics: Sequence[str], layout: str | None) -> Parts:
         variables[name] = part.variable(_values(frame[name]))
     for name in ("status", "seconds"):
         variables[name] = grid.variable(_values(frame[name]))
-    attributes: dict[str, Any] = {"sweep": definition.name}
-    attributes |= {"minimize": definition.minimize} if definition.minimize else {}
-    attributes |= {"maximize": definition.maximize} if definition.maximize else {}
+    attributes: dict[str, Any] = {"sweep": definition.name, **definition.directions}
     for name, item in known.items():
         if len(item) == 1 and not _varies(item):
             attributes[name] = _attribute(item.values.iloc[0])

@@ -45,8 +45,8 @@ def _described(table: Table) -> pa.Table:
         "parameters": definition.space.names,
         "derived": definition.space.derived,
         "metrics": list(table.metrics),
-        "minimize": definition.minimize,
-        "maximize": definition.maximize,
+        "minimize": definition.directions.get("minimize"),
+        "maximize": definition.directions.get("maximize"),
     }
     described: pa.Table = table.arrow.replace_schema_metadata({"swath": json.dumps(about)})
     return described

@@ -83,6 +83,13 @@ def numeric(table: Table) -> tuple[str, ...]:
     return tuple(name for name in table.metrics if is_numeric_dtype(table.frame[name].dtype))
 
 
+def undecided(definition: Definition) -> str:
+    """Say why a definition alone does not tell by which metric points are better or worse."""
+    if definition.goals:
+        return f"the definition has several goals ({', '.join(name for name, _ in definition.goals)})"
+    return "the definition has neither minimize nor maximize"
+
+
 def target(table: Table, metric: str | None) -> str:
     """Return the metric that is meant: as given, or what the definition optimises, or the only one there is.
 
@@ -94,9 +101,7 @@ def target(table: Table, metric: str | None) -> str:
     definition, there = table.definition, numeric(table)
     name = metric or definition.minimize or definition.maximize or (there[0] if len(there) == 1 else None)
     if name is None:
-        raise UsageError(
-            f"the definition has neither minimize nor maximize, so say which metric: {enumerated(there)}"
-        )
+        raise UsageError(f"{undecided(definition)}, so say which metric: {enumerated(there)}")
     demand(name, (*there, "seconds"), "metric that is a number")
     return name
 

@@ -163,7 +163,9 @@ def _ranked(results: Results, by: str | None, mean_over: str | None) -> pd.DataF
     definition = results.definition
     name = by or definition.minimize or definition.maximize or ""
     means = results.mean(over=mean_over.split(","))
-    return means.sort_values(name, ascending=name != definition.maximize, kind="stable", na_position="last")
+    return means.sort_values(
+        name, ascending=not definition.maximizes(name), kind="stable", na_position="last"
+    )
 
 
 def _filtered(frame: pd.DataFrame, where: str | None, space: Space) -> pd.DataFrame:

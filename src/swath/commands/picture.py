@@ -130,9 +130,8 @@ def _metric(frame: pd.DataFrame, metrics: Sequence[str], name: str | None) -> st
 
 
 def _direction(definition: Definition, metric: str) -> str:
-    if metric == definition.maximize:
-        return "maximize"
-    return "minimize" if metric == definition.minimize else ""
+    sign = dict(definition.goals).get(metric)
+    return "" if sign is None else "minimize" if sign > 0 else "maximize"
 
 
 def _names(wish: str, definition: Definition, frame: pd.DataFrame, values: Floats) -> list[str]:

@@ -58,7 +58,6 @@ def preview(definition: Definition, out: Path) -> Preview:
         ) from None
     if exact and not points:
         raise DefinitionError(placed(definition, [excludes_all(space)]))
-    directions = {"minimize": definition.minimize, "maximize": definition.maximize}
     folder = out / definition.name
     return Preview(
         name=definition.name,
@@ -68,7 +67,7 @@ def preview(definition: Definition, out: Path) -> Preview:
         candidates=space.size,
         product=product(space),
         where=space.where.text if space.where else "",
-        optimise={direction: metric for direction, metric in directions.items() if metric},
+        optimise=definition.directions,
         axes=sides(space),
         first=first,
         last=last,

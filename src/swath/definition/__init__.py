@@ -31,7 +31,7 @@ from swath.definition.draft import Draft, EnoughError, check_metrics, check_obje
 from swath.definition.forms import plain
 from swath.definition.places import Path as KeyPath
 from swath.definition.places import Place, Problem
-from swath.definition.schema import Shape, ValueForm, schema
+from swath.definition.schema import Shape, ValueForm, goals, schema
 from swath.definition.shaping import shaped
 from swath.definition.tables import frame_columns
 from swath.errors import DefinitionError, Mistake, SwathError
@@ -102,8 +102,8 @@ class Definition:
         ``module:function``.
     space : Space
         Its points.
-    minimize, maximize : str or None
-        The metric that is optimised; at most one is given.
+    goals : tuple of (str, int)
+        The metrics that are optimised, each with 1 if it should be small and -1 if it should be large.
     seed : int
         The root of all randomness, in [0, 2^64).
     point : Point
@@ -127,8 +127,7 @@ class Definition:
     name: str
     objective: str
     space: space.Space
-    minimize: str | None
-    maximize: str | None
+    goals: tuple[tuple[str, int], ...]
     seed: int
     point: Point
     cluster: Cluster
@@ -138,6 +137,32 @@ class Definition:
     constants: Mapping[str, object]
     file: Path | None
     folder: Path
+
+    @property
+    def goal(self) -> tuple[str, int] | None:
+        """The metric by which points are better or worse, with its sign; None unless there is exactly one."""
+        return self.goals[0] if len(self.goals) == 1 else None
+
+    @property
+    def minimize(self) -> str | None:
+        """The only goal, if it should be small."""
+        return self.goal[0] if self.goal and self.goal[1] > 0 else None
+
+    @property
+    def maximize(self) -> str | None:
+        """The only goal, if it should be large."""
+        return self.goal[0] if self.goal and self.goal[1] < 0 else None
+
+    def maximizes(self, metric: str) -> bool:
+        """Tell whether a metric is a goal that should be large."""
+        return (metric, -1) in self.goals
+
+    @property
+    def directions(self) -> dict[str, str]:
+        """The goals by direction, for people: ``{"minimize": "error, seconds"}``."""
+        words = (("minimize", 1), ("maximize", -1))
+        named = {word: [name for name, sign in self.goals if sign == wanted] for word, wanted in words}
+        return {word: ", ".join(names) for word, names in named.items() if names}
 
 
 def define(
@@ -213,8 +238,7 @@ def _defined(draft: Draft, points: space.Space, file: str, constants: Mapping[st
         name=name,
         objective=objective,
         space=points,
-        minimize=shape.minimize,
-        maximize=shape.maximize,
+        goals=goals(shape),
         seed=shape.seed,
         point=Point(**dict(shape.point)),
         cluster=Cluster(**dict(shape.cluster)),

@@ -94,6 +94,22 @@ def expression(value: object) -> str:
     return value
 
 
+def metrics(value: object) -> str | list[str]:
+    """Accept the name of a metric, or a list of different ones."""
+    if not isinstance(value, list):
+        return text(value)
+    if not value:
+        raise Wrong("an empty list names no metric", "name what the objective returns")
+    for i, name in enumerate(value):
+        try:
+            text(name)
+        except Wrong as wrong:
+            raise Wrong(wrong.text, wrong.hint, (i,)) from None
+        if name in value[:i]:
+            raise Wrong(f"{name!r} is named twice", "leave one out", (i,))
+    return value
+
+
 def flag(value: object) -> bool:
     """Accept true or false."""
     if not isinstance(value, bool):

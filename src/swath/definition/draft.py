@@ -14,7 +14,7 @@ from swath.definition import checks
 from swath.definition.checks import Wrong
 from swath.definition.composer import MOST_PROBLEMS
 from swath.definition.places import Path, Problem
-from swath.definition.schema import Shape, ValueForm
+from swath.definition.schema import Shape, ValueForm, goals
 from swath.definition.tables import read_table
 from swath.errors import SwathError
 from swath.space.expressions import Expression
@@ -242,13 +242,20 @@ def where(draft: Draft) -> Expression | None:
 
 
 def check_metrics(draft: Draft) -> None:
-    """Refuse two directions, and a parameter in place of a metric."""
-    shape = draft.shape
-    if shape.minimize and shape.maximize:
-        draft.add(("maximize",), "minimize is given too", "a sweep has one direction; keep one of them")
-    for key, metric in (("minimize", shape.minimize), ("maximize", shape.maximize)):
-        if metric in draft.parameters or metric in shape.derive:
-            draft.add((key,), f"{metric!r} is a parameter, not a metric", "name what the objective returns")
+    """Refuse a metric with two directions, and a parameter in place of a metric."""
+    seen: set[str] = set()
+    for metric, sign in goals(draft.shape):
+        path = _path_of_goal(draft.shape, metric, sign)
+        if metric in draft.parameters or metric in draft.shape.derive:
+            draft.add(path, f"{metric!r} is a parameter, not a metric", "name what the objective returns")
+        if metric in seen:
+            draft.add(path, f"{metric!r} is minimized too", "a metric has one direction; keep one of them")
+        seen.add(metric)
+
+
+def _path_of_goal(shape: Shape, metric: str, sign: int) -> Path:
+    key, named = ("minimize", shape.minimize) if sign > 0 else ("maximize", shape.maximize)
+    return (key, named.index(metric)) if isinstance(named, list) else (key,)
 
 
 def check_objective(draft: Draft) -> None:

@@ -53,6 +53,18 @@ def quantity(check: Callable[[object], object], units: str) -> Leaf:
 Text = Annotated[str, Leaf(checks.text, {"type": "string", "minLength": 1})]
 ExpressionText = Annotated[str, Leaf(checks.expression, {"type": "string", "minLength": 1})]
 Number = Annotated[int | float, Leaf(checks.number, {"type": "number"})]
+Metrics = Annotated[
+    str | list[str],
+    Leaf(
+        checks.metrics,
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+            ]
+        },
+    ),
+]
 Flag = Annotated[bool, Leaf(checks.flag, {"type": "boolean"})]
 Count = Annotated[int, whole(1, LONGEST_AXIS)]
 Name = Annotated[str, Leaf(checks.column_name, {"type": "string"})]

@@ -22,6 +22,7 @@ from swath.definition.leaves import (
     ExpressionText,
     Flag,
     Leaf,
+    Metrics,
     Name,
     Number,
     Strict,
@@ -310,13 +311,28 @@ class Shape(Strict):
     order: Annotated[Literal["grid", "shuffle"], choice("grid", "shuffle")] = Field(
         default="grid", description="In which order points run."
     )
-    minimize: Text | None = Field(default=None, description="The metric that should be small.")
-    maximize: Text | None = Field(default=None, description="The metric that should be large.")
+    minimize: Metrics | None = Field(
+        default=None,
+        description="The metric that should be small; a list, or maximize beside it: several goals.",
+    )
+    maximize: Metrics | None = Field(
+        default=None,
+        description="The metric that should be large; a list, or minimize beside it: several goals.",
+    )
     seed: Annotated[int, whole(0, 2**64 - 1)] = Field(default=0, description="The root of all randomness.")
     point: PointShape = Field(default=PointShape(), description="What one point may use.")
     cluster: ClusterShape = Field(default=ClusterShape(), description="Where the points run.")
     isolation: Annotated[str, choice("process", "none")] = Field(
         default="process", description="Evaluate in a supervised child process, or in the worker itself."
+    )
+
+
+def goals(shape: Shape) -> tuple[tuple[str, int], ...]:
+    """Return the metrics that are optimised, each with 1 if it should be small and -1 if it should be large."""
+    return tuple(
+        (metric, sign)
+        for named, sign in ((shape.minimize, 1), (shape.maximize, -1))
+        for metric in ([named] if isinstance(named, str) else named or ())
     )
 
 

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 def make_task(definition: Definition, code: Code) -> Task:
     """Put together what slots need to know."""
-    goal = None
-    if metric := definition.minimize or definition.maximize:
-        goal = (metric, 1 if definition.minimize else -1)
     constants: dict[str, bytes] = {}
     if definition.constants:
         import cloudpickle  # noqa: PLC0415  # few sweeps have constants that only Python can hold
@@ -51,7 +48,7 @@ def make_task(definition: Definition, code: Code) -> Task:
         isolated=definition.isolation == "process",
         fresh=definition.point.fresh,
         folder=str(Path.cwd()),
-        goal=goal,
+        goal=definition.goal,
     )
 
 

@@ -359,10 +359,9 @@ class Handle:
 
     def _recall_best(self) -> None:
         """Let the snapshot know what earlier sessions found; reading their rows must not keep the first point."""
-        definition = self._definition
-        metric = definition.minimize or definition.maximize
-        if metric and self._store.rows:
-            best = self._store.best(metric, 1 if definition.minimize else -1)
+        goal = self._definition.goal
+        if goal and self._store.rows:
+            best = self._store.best(*goal)
             with self._lock:
                 self._progress.improve(best)
 

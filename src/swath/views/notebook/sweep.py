@@ -103,9 +103,7 @@ def _said(definition: Definition) -> Iterator[tuple[str, str]]:
         yield "where", space.where.text
     for name, expression in space.derive.items():
         yield "derive", f"{name} = {expression.text}"
-    for word, metric in (("minimize", definition.minimize), ("maximize", definition.maximize)):
-        if metric:
-            yield word, metric
+    yield from definition.directions.items()
 
 
 def _first(space: Space) -> tuple[list[str], list[list[str]]]:
