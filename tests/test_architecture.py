@@ -15,10 +15,13 @@ import swath
 ROOT = Path(swath.__file__).parent
 PURE = {
     *("ranges", "messages", "batching", "snapshot", "rates"),
+    *("stopping", "stopping.asha", "stopping.curves", "stopping.hyperband", "stopping.median"),
+    *("stopping.patience", "stopping.percentile", "stopping.threshold"),
     *("progress", "progress.complaints", "progress.effort", "progress.tally", "progress.workers"),
     *(
         "driver",
         "driver.brake",
+        "driver.courses",
         "driver.crew",
         "driver.flights",
         "driver.policy",
