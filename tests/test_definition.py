@@ -70,7 +70,7 @@ trails: 5
         "digits.yaml:7:1: error: order: must be 'grid' or 'shuffle', got 'shufle'; did you mean 'shuffle'?",
         (
             "digits.yaml:8:1: error: trails: unknown key; there are: name, objective, parameters, table, zip, where, derive, "
-            "order, minimize, maximize, seed, point, cluster, isolation"
+            "order, minimize, maximize, stop, seed, point, cluster, isolation"
         ),
     ]
 
@@ -698,6 +698,7 @@ GOOD = [
     "{objective: m:f, table: {a: [1]}, point: {timeout: 60s, memory: 2GiB, cores: 1, retries: 1}}",
     "{objective: m:f, parameters: {a: {values: [1]}, b: {seeds: 3}, c: {geomspace: [1, 2, 3]}, d: {logspace: [0, 1, 2]}}}",
     "{objective: m:f, parameters: {a: 1}, point: {timeout: 0.5, memory: 1000}, cluster: {workers: 2, scheduler: 'tls://h:1'}}",
+    "{objective: m:f, parameters: {a: 1}, minimize: x, stop: {method: asha, min_steps: 3, max_steps: 81}}",
 ]
 BAD = [
     "{parameters: {a: [1]}}",
@@ -716,6 +717,9 @@ BAD = [
     "{objective: m:f, parameters: {a: 1}, seed: -1}",
     "{objective: m:f, parameters: {a: 1}, trails: 3}",
     "{objective: m:f, parameters: {a: 1}, zip: [[a]]}",
+    "{objective: m:f, parameters: {a: 1}, minimize: x, stop: {max_steps: 9}}",
+    "{objective: m:f, parameters: {a: 1}, minimize: x, stop: {method: ash}}",
+    "{objective: m:f, parameters: {a: 1}, minimize: x, stop: {method: percentile, percentile: 101}}",
 ]
 
 

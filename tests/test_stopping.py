@@ -1,4 +1,4 @@
-"""The rules that end points early, alone: each judged by its source, and all by what no rule may do."""
+"""Ending points early: the rules alone, each judged by its source, and all by what no rule may do; the key `stop`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import numpy as np
 import optuna
 import pytest
 
+from swath.definition import Stop, define
+from swath.definition.stopping import takes
+from swath.errors import DefinitionError
 from swath.stopping import METHODS, Asha, Hyperband, Median, Patience, Percentile, Threshold
 from swath.stopping.percentile import quantile
 
@@ -313,3 +316,106 @@ def test_whatever_comes_late_twice_or_mixed_up_a_rule_ends_and_promotes_only_who
         assert all(count <= rungs for count in crowd.promotions.values())
         if method not in ("asha", "hyperband"):
             assert not crowd.promotions
+
+
+# The key `stop`.
+
+
+def defined(**keys):
+    return define({"objective": "m:f", "parameters": {"a": [1]}, **keys})
+
+
+def refused(stop, **keys):
+    with pytest.raises(DefinitionError) as caught:
+        defined(stop=stop, **keys)
+    return [line.removeprefix("error: ") for line in str(caught.value).splitlines()]
+
+
+def test_a_rule_is_named_with_its_metric_and_what_was_set():
+    made = defined(minimize="loss", stop={"method": "asha", "min_steps": 3}, seed=5)
+    assert made.stop == Stop(method="asha", metric="loss", sign=1, settings={"min_steps": 3})
+    assert made.source["stop"] == {"method": "asha", "min_steps": 3}
+    assert define(made.source).stop == made.stop
+    made = defined(maximize="score", stop={"method": "hyperband", "max_steps": 81}, seed=5)
+    assert made.stop == Stop(
+        method="hyperband", metric="score", sign=-1, settings={"max_steps": 81, "root": 5}
+    )
+    assert defined().stop is None
+
+
+def test_what_is_judged_may_differ_from_the_goal():
+    other = defined(maximize="score", stop={"method": "median", "metric": "early"})
+    assert (other.stop.metric, other.stop.sign) == ("early", -1)
+    several = defined(
+        minimize=["loss", "time"], maximize="score", stop={"method": "median", "metric": "score"}
+    )
+    assert (several.stop.metric, several.stop.sign) == ("score", -1)
+    free = defined(stop={"method": "threshold", "metric": "loss", "upper": 10})
+    assert free.stop.metric == "loss"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_can_be_made_of_a_definition(method):
+    made = defined(minimize="loss", stop={"method": method, **SETTINGS[method]}).stop
+    rule = METHODS[method](made.metric, made.sign, **made.settings)
+    assert rule.see(0, 1, {"loss": 1.0}) == ""
+    assert set(takes(method)) >= set(SETTINGS[method])
+
+
+@pytest.mark.parametrize(
+    ("stop", "keys", "messages"),
+    [
+        ({"method": "ash"}, {"minimize": "loss"}, [
+            ("stop.method: must be 'asha' or 'hyperband' or 'median' or 'percentile' or 'patience' or 'threshold', "
+            "got 'ash'; did you mean 'asha'?")
+        ]),
+        ({"min_steps": 1}, {"minimize": "loss"}, [
+            "stop.method: is missing; there are asha, hyperband, median, percentile, patience, threshold"
+        ]),
+        ({"method": "asha", "min_step": 1}, {"minimize": "loss"}, [
+            "stop.min_step: unknown key; did you mean 'min_steps'?"
+        ]),
+        ({"method": "asha", "patience": 3, "reduction": 1}, {"minimize": "loss"}, [
+            "stop.patience: asha has no such setting; it takes min_steps, max_steps, reduction",
+            "stop.reduction: must be at least 2, got 1",
+        ]),
+        ({"method": "asha", "min_steps": 9, "max_steps": 3}, {"minimize": "loss"}, [
+            "stop.max_steps: must be more than min_steps, which is 9, got 3; no rung would lie between them"
+        ]),
+        ({"method": "percentile", "percentile": 250}, {"minimize": "loss"}, [
+            "stop.percentile: must be from 0 to 100, got 250"
+        ]),
+        ({"method": "patience", "min_delta": -1}, {"minimize": "loss"}, [
+            "stop.min_delta: must be at least 0, got -1"
+        ]),
+        ({"method": "hyperband"}, {"minimize": "loss"}, [
+            ("stop.max_steps: is missing, and hyperband makes its brackets of it; "
+            "write how many steps a whole point takes: `max_steps: 81`")
+        ]),
+        ({"method": "threshold", "metric": "loss"}, {}, [
+            "stop: threshold has no bound; add `upper: number` or `lower: number`, or both"
+        ]),
+        ({"method": "threshold", "upper": 1, "lower": 2}, {}, [
+            "stop.upper: must be at least lower, which is 2, got 1; no value lies between them",
+            "stop.metric: is missing; add `metric: name`, the name of a value that the objective records",
+        ]),
+        ({"method": "asha"}, {}, [
+            ("stop: asha compares values, and nothing says which are better; "
+            "add `minimize: metric` or `maximize: metric` to the definition")
+        ]),
+        ({"method": "median"}, {"minimize": ["loss", "time"]}, [
+            "stop.metric: is missing, and there are several goals: loss, time; add `metric: loss`, say"
+        ]),
+        ({"method": "median", "metric": "x"}, {"minimize": "loss", "maximize": "score"}, [
+            ("stop.metric: 'x' is no goal, and of the goals some should be small and some large: loss, score; "
+            "name one of the goals")
+        ]),
+        ({"method": "median", "metric": "a"}, {"minimize": "loss"}, [
+            "stop.metric: 'a' is a parameter, not a metric; name what the objective records"
+        ]),
+        ({"method": "median"}, {"minimize": 3}, ["minimize: must be text, got 3; put it in quotes"]),
+        ("asha", {"minimize": "loss"}, ["stop: must be a mapping, got 'asha'; write `stop: {method: asha}`"]),
+    ],
+)  # fmt: skip
+def test_every_mistake_is_named_with_its_place_and_the_way_out(stop, keys, messages):
+    assert refused(stop, **keys) == messages

@@ -27,12 +27,21 @@ from swath.definition import checks
 from swath.definition.axes import blocks_of_axes
 from swath.definition.composer import MOST_PROBLEMS
 from swath.definition.documents import located
-from swath.definition.draft import Draft, EnoughError, check_metrics, check_objective, derived, where
+from swath.definition.draft import (
+    Draft,
+    EnoughError,
+    check_metrics,
+    check_objective,
+    check_stop,
+    derived,
+    where,
+)
 from swath.definition.forms import plain
 from swath.definition.places import Path as KeyPath
 from swath.definition.places import Place, Problem
 from swath.definition.schema import Shape, ValueForm, goals, schema
 from swath.definition.shaping import shaped
+from swath.definition.stopping import Stop, stop_of
 from swath.definition.tables import frame_columns
 from swath.errors import DefinitionError, Mistake, SwathError
 
@@ -41,7 +50,7 @@ if TYPE_CHECKING:
 
     from swath.definition.documents import Marks
 
-__all__ = ["Cluster", "Definition", "Point", "define", "schema"]
+__all__ = ["Cluster", "Definition", "Point", "Stop", "define", "schema"]
 
 _MOST_POINTS: Final = 2**63 - 1  # an index is an int64
 
@@ -104,6 +113,8 @@ class Definition:
         Its points.
     goals : tuple of (str, int)
         The metrics that are optimised, each with 1 if it should be small and -1 if it should be large.
+    stop : Stop or None
+        Which points end before their end.
     seed : int
         The root of all randomness, in [0, 2^64).
     point : Point
@@ -128,6 +139,7 @@ class Definition:
     objective: str
     space: space.Space
     goals: tuple[tuple[str, int], ...]
+    stop: Stop | None
     seed: int
     point: Point
     cluster: Cluster
@@ -208,6 +220,7 @@ def define(
         draft.extend(problems)
         points = _space(draft)
         check_metrics(draft)
+        check_stop(draft)
         check_objective(draft)
     if draft.problems or points is None:
         raise DefinitionError(_in_order(draft, marks, file))
@@ -239,6 +252,7 @@ def _defined(draft: Draft, points: space.Space, file: str, constants: Mapping[st
         objective=objective,
         space=points,
         goals=goals(shape),
+        stop=stop_of(shape.stop, goals(shape), shape.seed),
         seed=shape.seed,
         point=Point(**dict(shape.point)),
         cluster=Cluster(**dict(shape.cluster)),
@@ -297,7 +311,9 @@ def _source(shape: Shape, name: str, columns: Mapping[str, list[object]]) -> dic
     made |= {"table": dict(columns)} if columns else {}
     made |= {"parameters": blocks} if blocks else {}
     made |= {"zip": [list(group) for group in shape.zip]} if shape.zip else {}
-    made |= kept | {"seed": shape.seed}
+    made |= kept
+    made |= {"stop": shape.stop.model_dump(exclude_none=True)} if shape.stop else {}
+    made |= {"seed": shape.seed}
     for key, inner in (("point", shape.point), ("cluster", shape.cluster)):
         changed = inner.model_dump(exclude_defaults=True)
         made |= {key: changed} if changed else {}

@@ -133,6 +133,24 @@ def _is_finite(value: float) -> bool:
         return False
 
 
+def between(least: float, most: float) -> Callable[[object], int | float]:
+    """Return a check that accepts numbers from ``least`` to ``most``, both included."""
+
+    def check(value: object) -> int | float:
+        if not least <= (accepted := number(value)) <= most:
+            raise Wrong(f"must be from {least:g} to {most:g}, got {shown(value)}")
+        return accepted
+
+    return check
+
+
+def not_negative(value: object) -> int | float:
+    """Accept zero and more."""
+    if (accepted := number(value)) < 0:
+        raise Wrong(f"must be at least 0, got {shown(value)}")
+    return accepted
+
+
 def whole(least: int, most: int) -> Callable[[object], int]:
     """Return a check that accepts whole numbers from ``least`` to ``most``, both included."""
 

@@ -15,6 +15,7 @@ from swath.definition.checks import Wrong
 from swath.definition.composer import MOST_PROBLEMS
 from swath.definition.places import Path, Problem
 from swath.definition.schema import Shape, ValueForm, goals
+from swath.definition.stopping import problems_of
 from swath.definition.tables import read_table
 from swath.errors import SwathError
 from swath.space.expressions import Expression
@@ -256,6 +257,22 @@ def check_metrics(draft: Draft) -> None:
 def _path_of_goal(shape: Shape, metric: str, sign: int) -> Path:
     key, named = ("minimize", shape.minimize) if sign > 0 else ("maximize", shape.maximize)
     return (key, named.index(metric)) if isinstance(named, list) else (key,)
+
+
+def check_stop(draft: Draft) -> None:
+    """Refuse a rule that cannot judge, or that judges a parameter."""
+    shape = draft.shape
+    if shape.stop is None:
+        return
+    aims = goals(shape)
+    if shape.stop.metric in draft.parameters or shape.stop.metric in shape.derive:
+        draft.add(
+            ("stop", "metric"),
+            f"{shape.stop.metric!r} is a parameter, not a metric",
+            "name what the objective records",
+        )
+    if not (draft.has_below(("minimize",)) or draft.has_below(("maximize",))):
+        draft.extend(problems_of(shape.stop, aims))
 
 
 def check_objective(draft: Draft) -> None:

@@ -33,6 +33,7 @@ from swath.definition.leaves import (
     quantity,
     whole,
 )
+from swath.definition.stopping import StopShape  # noqa: TC001  # pydantic reads annotations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -319,6 +320,7 @@ class Shape(Strict):
         default=None,
         description="The metric that should be large; a list, or minimize beside it: several goals.",
     )
+    stop: StopShape | None = Field(default=None, description="Which points end before their end.")
     seed: Annotated[int, whole(0, 2**64 - 1)] = Field(default=0, description="The root of all randomness.")
     point: PointShape = Field(default=PointShape(), description="What one point may use.")
     cluster: ClusterShape = Field(default=ClusterShape(), description="Where the points run.")

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from swath.definition.checks import Wrong, shown, suggestion
 from swath.definition.places import Path, Problem
 from swath.definition.schema import FORMS, MODIFIERS, TAKEN, ClusterShape, PointShape, Shape, misfit
+from swath.definition.stopping import StopShape
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
 _ABOVE: Final[Path] = ("\0above",)
 """Stands for: the mistake is of what holds the value, because an argument is missing."""
 
-_DIVISIBLE: Final = ("parameters", "derive", "point", "cluster")
+_DIVISIBLE: Final = ("parameters", "derive", "point", "cluster", "stop")
 """Keys whose entries do not depend on each other's shape."""
 
-_SHAPES: Final[Mapping[str, type[BaseModel]]] = {"point": PointShape, "cluster": ClusterShape}
+_SHAPES: Final[Mapping[str, type[BaseModel]]] = {
+    "point": PointShape,
+    "cluster": ClusterShape,
+    "stop": StopShape,
+}
 
 
 def shaped(mapping: Mapping[str, object]) -> tuple[Shape, list[Problem]]:
@@ -124,6 +129,7 @@ _LOOKS: Final[Mapping[str, str]] = {
     "derive": "write `derive: {name: expression}`",
     "point": "write `point: {timeout: 60s}`",
     "cluster": "write `cluster: {workers: 4}`",
+    "stop": "write `stop: {method: asha}`",
 }
 """How the keys look that hold more than one value."""
 
