@@ -14,9 +14,9 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swath.analysis.names import demand, enumerated
-from swath.analysis.rows import Rows
-from swath.analysis.tables import Part, numeric, target, undecided, varying
+from swath.analysis.names import demand
+from swath.analysis.optima import Optima
+from swath.analysis.tables import Part, numeric, target, varying
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from swath.views.plots import Plots
 
 
-class Analysis(Rows):
+class Analysis(Optima):
     """The questions that can be asked of rows."""
 
     @abstractmethod
@@ -106,40 +106,6 @@ class Analysis(Rows):
             chosen &= holds(table.frame, expression, space)
             said.insert(0, expression)
         return Selection(self, Part(table, np.flatnonzero(chosen)), ", ".join(said))
-
-    def best(self, n: int = 1, by: str | None = None) -> pd.DataFrame:
-        """Return the best points.
-
-        Parameters
-        ----------
-        n : int
-            At most so many rows.
-        by : str, optional
-            A metric. Default: the one that the definition minimizes or maximizes. Any other metric counts as to be
-            minimized.
-
-        Returns
-        -------
-        DataFrame
-            Rows of ``frame``, the best first, equals in the order of their points. Points that failed, or have no
-            value or NaN, are left out.
-
-        Raises
-        ------
-        UsageError
-            There is no such metric, or it is not a number.
-        """
-        from swath.analysis.averages import best  # noqa: PLC0415
-
-        table = self._table()
-        definition, there = table.definition, numeric(table)
-        name = by or definition.minimize or definition.maximize
-        if name is None:
-            raise UsageError(
-                f"{undecided(definition)}, so best needs a metric: best(by=...), one of {enumerated(there)}"
-            )
-        demand(name, there, "metric that is a number")
-        return best(table.frame, name, n, largest=definition.maximizes(name))
 
     def mean(self, over: str | Sequence[str] = "seed") -> pd.DataFrame:
         """Average over replicates.

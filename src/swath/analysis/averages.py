@@ -22,9 +22,11 @@ CELLS: Final = 10**7
 """Cells of a table that are made at most; these take 80 MB."""
 
 
-def best(frame: pd.DataFrame, metric: str, n: int, *, largest: bool) -> pd.DataFrame:
-    """Select the n best ``ok`` rows, the best first, equals in their order; see `Analysis.best`."""
-    places = np.flatnonzero(succeeded(frame) & frame[metric].notna().to_numpy())
+def best(
+    frame: pd.DataFrame, metric: str, n: int, eligible: NDArray[np.bool_], *, largest: bool
+) -> pd.DataFrame:
+    """Select the n best of the eligible rows, the best first, equals in their order; see `Analysis.best`."""
+    places = np.flatnonzero(eligible & frame[metric].notna().to_numpy())
     values = frame[metric].iloc[places].to_numpy()
     if largest:
         places, values = places[::-1], values[::-1]

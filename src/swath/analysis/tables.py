@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from swath.analysis.names import demand, enumerated
 from swath.errors import UsageError
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swath.definition import Definition
+
+Goal = tuple[str, int]
+"""A metric, and 1 where less of it is better, -1 where more is."""
+
+WAYS: Final = {"minimize": 1, "maximize": -1}
 
 
 class Table(Protocol):
@@ -90,6 +95,40 @@ def undecided(definition: Definition) -> str:
     return "the definition has neither minimize nor maximize"
 
 
+def several(
+    by: Sequence[str | tuple[str, str]] | None, declared: Sequence[Goal], there: Sequence[str]
+) -> tuple[Goal, ...]:
+    """Return two or more goals: as given, or as the definition declares them, of the columns that there are.
+
+    Raises
+    ------
+    UsageError
+        A metric is unknown, a direction is none, or there are fewer than two.
+    """
+    known = dict(declared)
+    found: dict[str, int] = {} if by else known
+    for each in by or ():
+        name, way = (each, "") if isinstance(each, str) else each
+        if way not in ("", *WAYS):
+            raise UsageError(f"{name}: a direction is minimize or maximize, not {way!r}")
+        found[name] = WAYS[way] if way else known.get(name, 1)
+    for name in found:
+        demand(name, there, "metric that is a number")
+    if len(found) < 2:
+        what = f"the only goal is {next(iter(found))}" if found else "the definition has no goal"
+        raise UsageError(
+            f"{what}, and a Pareto front is between two or more: "
+            f"pareto(by=[(metric, direction), ...]), of {enumerated(there)}"
+        )
+    return tuple(found.items())
+
+
+def eligible(table: Table) -> NDArray[np.bool_]:
+    """Tell which rows may be called the best: those of points that are ``ok``."""
+    found: NDArray[np.bool_] = (table.frame["status"] == "ok").to_numpy()
+    return found
+
+
 def target(table: Table, metric: str | None) -> str:
     """Return the metric that is meant: as given, or what the definition optimises, or the only one there is.
 
@@ -99,7 +138,8 @@ def target(table: Table, metric: str | None) -> str:
         There is no such metric, or it is not a number, or several might be meant.
     """
     definition, there = table.definition, numeric(table)
-    name = metric or definition.minimize or definition.maximize or (there[0] if len(there) == 1 else None)
+    only = there[0] if len(there) == 1 else None
+    name = metric or (definition.goal[0] if definition.goal else only)
     if name is None:
         raise UsageError(f"{undecided(definition)}, so say which metric: {enumerated(there)}")
     demand(name, (*there, "seconds"), "metric that is a number")

@@ -77,7 +77,12 @@ def show(name: str, point: tuple[str, ...], out: Path, as_json: bool) -> None:
     "--where", metavar="EXPR", help="Only rows for which this holds, as 'error < 0.1 and status == \"ok\"'."
 )
 @click.option("--best", type=click.IntRange(min=1), metavar="K", help="The K best points.")
-@click.option("--by", metavar="METRIC", help="What --best goes by.  [default: what the definition optimises]")
+@click.option(
+    "--by",
+    metavar="METRIC",
+    help="What --best goes by; for --pareto several, as error,size:maximize.  [default: what the definition optimises]",
+)
+@click.option("--pareto", is_flag=True, help="The points that no other one beats in every goal at once.")
 @click.option("--mean-over", metavar="NAME[,NAME]", help="Average over parameters, as seed.")
 @click.option(
     "--pivot", metavar="ROWS,COLUMNS", help="A table of means over two parameters; --by says of what."

@@ -64,9 +64,12 @@ def rows(
     by: str | None,
     mean_over: str | None,
     pivot: str | None,
+    pareto: bool,
     every: bool,
 ) -> pd.DataFrame:
     """Return rows of a run: all or averaged ones, of these those that satisfy ``where``, of these the best; or a table.
+
+    The Pareto front is that of the rows that satisfy ``where``.
 
     Parameters
     ----------
@@ -77,11 +80,14 @@ def rows(
     best : int or None
         At most so many, the best first.
     by : str or None
-        The metric by which, or of the table; default: the one that the definition optimises.
+        The metric by which, or of the table; default: the one that the definition optimises. For the Pareto front two
+        or more with commas between, each maybe with ``:minimize`` or ``:maximize``.
     mean_over : str or None
         A parameter to average over, or several with commas between.
     pivot : str or None
         The parameters of the rows and of the columns of a table, with a comma between.
+    pareto : bool
+        Those that no other one beats.
     every : bool
         Also rows of points that the definition no longer has.
 
@@ -92,8 +98,10 @@ def rows(
     ExpressionError
         ``where`` cannot be evaluated.
     """
-    _consistent(best=best, by=by, mean_over=mean_over, pivot=pivot, every=every)
+    _consistent(best=best, by=by, mean_over=mean_over, pivot=pivot, pareto=pareto, every=every)
     results = Results(folder)
+    if pareto:
+        return (results if where is None else results.where(where)).pareto(_goals(by))
     if pivot:
         return _table(results if where is None else results.where(where), pivot, by)
     if best is not None:
@@ -127,16 +135,28 @@ def failures(folder: Path, *, where: str | None, **others: object) -> Failures:
     return results.failures if where is None else results.where(where).failures
 
 
+def _goals(by: str | None) -> list[str | tuple[str, str]] | None:
+    """Read ``error,size:maximize``."""
+    if by is None:
+        return None
+    parts = [part.strip().rpartition(":") for part in by.split(",")]
+    return [(name, way) if name else way for name, _, way in parts]
+
+
 def _consistent(
-    *, best: int | None, by: str | None, mean_over: str | None, pivot: str | None, every: bool
+    *, best: int | None, by: str | None, mean_over: str | None, pivot: str | None, pareto: bool, every: bool
 ) -> None:
-    if by and best is None and not pivot:
+    if by and best is None and not pivot and not pareto:
         raise UsageError(f"--by {by} says what is best, so it needs --best K")
     others = {"--best": best is not None, "--mean-over": bool(mean_over), "--all": every}
-    if pivot and any(others.values()):
-        other = next(name for name, given in others.items() if given)
+    also = next((name for name, given in others.items() if given), None)
+    if pareto and (also or pivot):
         raise UsageError(
-            f"--pivot averages over all other parameters, so it does not go with {other}; leave one out"
+            f"--pareto compares all goals of all rows, so it does not go with {also or '--pivot'}"
+        )
+    if pivot and also:
+        raise UsageError(
+            f"--pivot averages over all other parameters, so it does not go with {also}; leave one out"
         )
     if every and (best is not None or mean_over):
         raise UsageError(

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bokeh.layouts import column, row
 
 from swath.analysis.names import demand, enumerated
+from swath.analysis.pareto import members
+from swath.analysis.tables import several
 from swath.errors import UsageError
-from swath.views.figures import bars, heatmap, overview, parallel, slices
+from swath.views.figures import bars, front, heatmap, overview, parallel, slices
 from swath.views.figures.brushing import Brush
 from swath.views.figures.counting import STATISTICS, Statistic
 from swath.views.figures.study import Points, Study
@@ -175,6 +177,33 @@ class Plots:
         chosen = _metric(study, metric)
         made = slices.history(Points(study), metric=chosen, look=look, height=height)
         return shown(made, f"{study.name}: {chosen} over the points as they finished", look)
+
+    def pareto(
+        self,
+        by: Sequence[str | tuple[str, str]] | None = None,
+        *,
+        dark: bool = False,
+        height: int = 420,
+    ) -> LayoutDOM:
+        """Draw goals against each other, and the points that no other one beats; see `swath.analysis.Analysis.pareto`.
+
+        Parameters
+        ----------
+        by : sequence of str or (str, str), optional
+            Two or more metrics that are numbers, each maybe with ``"minimize"`` or ``"maximize"``; of more than four the
+            first four are drawn. Default: what the definition optimises.
+
+        Raises
+        ------
+        UsageError
+            There are fewer than two goals; a metric is unknown or not a number; a direction is misspelt.
+        """
+        study, look = self._rows.study, _look(dark=dark)
+        goals = several(by, study.goals, study.metrics)
+        found = members([sign * study.columns[name] for name, sign in goals], study.sound)
+        made = front.fronts(Points(study), goals, found, look=look, height=height)
+        text = f"{study.name}: {' against '.join(name for name, _ in goals)}, and the Pareto front"
+        return shown(_rows(made) if len(made) > 1 else made[0], text, look)
 
     def importance(
         self, metric: str | None = None, method: str = "rank", *, dark: bool = False, height: int = 0

@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from swath.analysis.pareto import members
 from swath.views.figures.axes import Axis, coded
 from swath.views.figures.study import Study
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from swath.definition import Definition
+    from swath.snapshot import Direction
     from swath.space import Space
     from swath.space.expressions import Column
 
     Floats = NDArray[np.float64]
 
+WORDS: Final[Mapping[int, Direction]] = {1: "minimize", -1: "maximize", 0: ""}
+NOTHING: Final = np.empty(0, np.int64)
 LISTED: Final = 2**17
 """Values of an axis that are looked at."""
 ASKED: Final = 2**17
@@ -69,8 +73,9 @@ def study(
         name for name in given if axes[name].varies
     )  # without what belongs to no model that was asked for
     shown = {*varying, *space.derived, *numbers}
-    optimised = definition.minimize or definition.maximize or ""
-    known = optimised in numbers
+    known = tuple((name, sign) for name, sign in definition.goals if name in numbers)
+    metric, sign = next(iter(known), (next(iter(numbers), ""), 0))
+    ok = (frame["status"] == "ok").to_numpy()
     return Study(
         name=definition.name,
         axes={name: axis for name, axis in axes.items() if name in shown},
@@ -80,8 +85,10 @@ def study(
         replicates=tuple(name for name in varying if name in space.replicates),
         derived=tuple(name for name in space.derived if axes[name].varies),
         metrics=tuple(numbers),
-        metric=optimised if known else next(iter(numbers), ""),
-        direction=("maximize" if definition.maximize else "minimize") if known else "",
+        metric=metric,
+        direction=WORDS[sign],
+        goals=known,
+        front=members([sign * columns[name] for name, sign in known], ok) if len(known) > 1 else NOTHING,
         points=frame.index.to_numpy(np.int64),
         status=frame["status"].cat.codes.to_numpy().astype(np.int64),
         seconds=frame["seconds"].to_numpy(float),

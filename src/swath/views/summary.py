@@ -25,6 +25,8 @@ REASONS = 3
 VALUES = 4
 """Values of a parameter that are listed."""
 WORKERS = 4
+FRONT = 6
+"""Points on the Pareto front that are named."""
 
 
 def paragraphs(study: Study) -> Iterator[str]:
@@ -91,6 +93,8 @@ def _spent(study: Study) -> str:
 
 
 def _best(study: Study) -> Iterator[str]:
+    if len(study.front):
+        yield _front(study)
     if study.best is None:
         return
     row = study.best
@@ -102,6 +106,20 @@ def _best(study: Study) -> Iterator[str]:
         if not np.isnan(study.columns[name][row])
     ]
     yield text + (f", with {', '.join(where)}." if where else ".")
+
+
+def _front(study: Study) -> str:
+    """Say between what the points lie that no other one beats."""
+    ends = []
+    for name, sign in study.goals:
+        values = np.sort(study.columns[name][study.front] * sign) * sign
+        low, high = (escape(number(float(value))) for value in (values[0], values[-1]))
+        ends.append(f"{_code(name, 40)} from <b>{low}</b> to {high}")
+    few = ", ".join(map(str, study.points[study.front[:FRONT]].tolist())) + (
+        ", …" if len(study.front) > FRONT else ""
+    )
+    on = plural(len(study.front), "point")
+    return f"<b>Pareto front:</b> {on} that no other one beats ({few}): {'; '.join(ends)}."
 
 
 def _failed(study: Study) -> Iterator[str]:

@@ -30,12 +30,15 @@ class Counted:
         The statistic; NaN where there is none.
     rows, failed, pending : ndarray of int
         Points with a row; of these failed; without a row.
+    stopped : ndarray of int
+        Points that were ended early; their last values are not those of whole evaluations and do not count.
     """
 
     value: Floats
     rows: NDArray[np.int64]
     failed: NDArray[np.int64]
     pending: NDArray[np.int64]
+    stopped: NDArray[np.int64]
 
 
 def count(
@@ -67,17 +70,16 @@ def count(
     values = study.seconds if statistic == "seconds" else study.columns[metric]
     counts = np.isfinite(values) & (cell >= 0)
     if statistic != "seconds":
-        counts &= ~study.failed
+        counts &= study.sound if statistic == "best" else study.ok
     to_come = np.full(0, -1)
     if study.pending:
         to_come = cell_of(across, up, study.pending[x], study.pending[y], waiting)
     return Counted(
-        value=_statistic(
-            cell[counts], values[counts], size, statistic, study.sign if metric == study.metric else 1
-        ),
+        value=_statistic(cell[counts], values[counts], size, statistic, study.way(metric)),
         rows=np.bincount(cell[cell >= 0], minlength=size),
         failed=np.bincount(cell[(cell >= 0) & study.failed], minlength=size),
         pending=np.bincount(to_come[to_come >= 0], minlength=size),
+        stopped=np.bincount(cell[(cell >= 0) & ~study.ok & ~study.failed], minlength=size),
     )
 
 

@@ -1,7 +1,8 @@
 """Heat map: a statistic of a metric over two parameters, over all rows, whatever the other parameters are.
 
-Theory of operation. Rows are counted into cells (`swath.views.figures.counting`), and only cells are drawn. A cell without a value is hatched if points failed there, grey if points are still to come, and blank if
-there is none. While something is selected, the browser computes the cells again from the marks that are selected.
+Theory of operation. Rows are counted into cells (`swath.views.figures.counting`), and only cells are drawn. A cell
+without a value is hatched if points failed there, dotted if all were stopped early, grey if points are still to come, and blank if there is
+none. While something is selected, the browser computes the cells again from the marks that are selected.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from swath.views.figures.canvas import NAME, canvas, label, said, style, ticks, 
 from swath.views.figures.counting import Counted, Statistic, cell_of, count
 from swath.views.figures.marks import mapper
 from swath.views.figures.study import MOST
-from swath.views.palette import FAILED, LIGHT, Look
+from swath.views.palette import FAILED, LIGHT, STATUS, Look
 from swath.views.text import cut
 
 if TYPE_CHECKING:
@@ -143,7 +144,12 @@ def heatmap(
     made = []
     for (title, _, _, limits), item in zip(parts, counted, strict=True):
         plot = _plot(study, x, y, item, colour, title or whole, look, height)
-        if study.direction and metric == study.metric and statistic in ("mean", "best"):
+        if (
+            study.direction
+            and metric == study.metric
+            and len(study.goals) < 2
+            and statistic in ("mean", "best")
+        ):
             _best(plot, item, study, look)
         _follow(plot, points, (x, y, facet), metric or x, statistic, limits, brush)
         made.append(plot)
@@ -164,7 +170,7 @@ def heatmap(
 def _best_low(study: Study, metric: str, statistic: str) -> bool:
     if statistic == "count":
         return False
-    return statistic in ("std", "seconds") or study.direction != "maximize" or metric != study.metric
+    return statistic in ("std", "seconds") or study.way(metric) > 0
 
 
 def _said(metric: str, statistic: str) -> str:
@@ -235,9 +241,9 @@ def _plot(
         ("points", "@rows"),
         ("failed", "@failed"),
     ]
-    made.add_tools(
-        tooltips([*rows, ("to come", "@pending")] if study.pending else rows, renderers=[made.renderers[0]])
-    )
+    rows += [("stopped early", "@stopped")] if item.stopped.any() else []
+    rows += [("to come", "@pending")] if study.pending else []
+    made.add_tools(tooltips(rows, renderers=[made.renderers[0]]))
     return made
 
 
@@ -263,11 +269,12 @@ def _columns(item: Counted, across: Cells, up: Cells) -> dict[str, Any]:
         "rows": item.rows[cell],
         "failed": item.failed[cell],
         "pending": item.pending[cell],
+        "stopped": item.stopped[cell],
     }
 
 
 def _cells(plot: figure, source: ColumnDataSource, item: Counted, colour: Any, look: Look) -> None:
-    """Draw colours, grey where points are to come, hatches where all failed and specks where some did."""
+    """Draw colours, grey where points are to come, hatches where nothing came to its end and specks where some failed."""
     m = int(plot.x_range.end)
     cell = source.data["cell"]
     few = len(item.value) <= SPECKS
@@ -277,6 +284,10 @@ def _cells(plot: figure, source: ColumnDataSource, item: Counted, colour: Any, l
     line = {"line_color": look.surface if few else None}
     waiting = cell[np.isnan(item.value[cell]) & (item.pending[cell] > 0)]
     plot.quad(**_squares(waiting, m), fill_color=look.pending, **line)
+    cut_short = cell[np.isnan(item.value[cell]) & (item.stopped[cell] > 0)]
+    plot.quad(
+        **_squares(cut_short, m), fill_color=look.surface, hatch_pattern="dot", hatch_color=STATUS["pruned"], hatch_scale=6, **line,
+    )  # fmt: skip
     empty = cell[np.isnan(item.value[cell]) & (item.failed[cell] > 0)]
     plot.quad(
         **_squares(empty, m), fill_color=look.surface, hatch_pattern="right_diagonal_line", hatch_color=FAILED, hatch_alpha=0.8, hatch_scale=8, hatch_weight=1.5, **line,
@@ -335,7 +346,7 @@ def _follow(
             "flow": limits[0],
             "fhigh": limits[1],
             "statistic": statistic,
-            "sign": study.sign if metric == study.metric else 1,
+            "sign": study.way(metric),
         },
         code=_AGAIN,
     )

@@ -1,4 +1,4 @@
-"""How a point is drawn: by the value of a metric, or in the colour of its status where it failed."""
+"""How a point is drawn: by the value of a metric, or in the colour of its status where it failed or was stopped early."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def mapper(values: NDArray[np.float64], look: Look, *, best_low: bool) -> Linear
 
 
 def colours(points: Points, metric: str, look: Look) -> dict[str, Any]:
-    """Return the colour of marks that did not fail."""
+    """Return the colour of marks of points that are ``ok``."""
     if not metric:
         return {"value": STATUS["ok"]}
     study = points.study
-    best_low = study.direction != "maximize" or metric != study.metric
+    best_low = study.way(metric) > 0
     return {
         "field": points.key(metric),
-        "transform": mapper(study.columns[metric][~study.failed], look, best_low=best_low),
+        "transform": mapper(study.columns[metric][study.ok], look, best_low=best_low),
     }
 
 

@@ -11,6 +11,7 @@ from bokeh.models import Button, LayoutDOM
 from swath.views.figures import bars
 from swath.views.figures.brushing import Brush
 from swath.views.figures.canvas import note, sheet
+from swath.views.figures.front import fronts
 from swath.views.figures.heatmap import default_axes, heatmap
 from swath.views.figures.parallel import parallel
 from swath.views.figures.slices import history, slice_of
@@ -19,7 +20,7 @@ from swath.views.figures.table import download, panel, table
 from swath.views.palette import GAP, LIGHT, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from swath.views.figures.study import Study
 
@@ -91,13 +92,19 @@ def _relations(
     if shares:
         beside.append(bars.importance(shares, measure=measure, look=look, height=320))
     if beside:
-        found.append(row(*beside, sizing_mode="stretch_width", spacing=GAP))
+        found.append(_row(beside))
+    if len(study.goals) > 1:
+        plots = fronts(points, look=look, brush=brush)
+        found += [_row(plots[i : i + ACROSS]) for i in range(0, len(plots), ACROSS)]
     names = study.parameters[:SLICES] if study.metric else ()
     across = 2 if len(names) == 4 else ACROSS
     for i in range(0, len(names), across):
-        slices = [slice_of(points, name, look=look, brush=brush) for name in names[i : i + across]]
-        found.append(row(*slices, sizing_mode="stretch_width", spacing=GAP))
+        found.append(_row([slice_of(points, name, look=look, brush=brush) for name in names[i : i + across]]))
     return found
+
+
+def _row(models: Sequence[LayoutDOM]) -> LayoutDOM:
+    return row(*models, sizing_mode="stretch_width", spacing=GAP)
 
 
 def _details(points: Points, brush: Brush, look: Look) -> LayoutDOM:

@@ -101,13 +101,13 @@ def _title(points: Points, metric: str) -> str:
 
 
 def _lines(plot: figure, points: Points, names: Sequence[str], metric: str, brush: Brush) -> None:
-    """Draw a segment between each two neighbours; those of failed points on top."""
+    """Draw a segment between each two neighbours; those of points that failed or were stopped on top."""
     n = len(points.rows)
     alpha, bad = (0.6, 0.6) if n <= 600 else (0.25, 0.2) if n <= 2000 else (0.12, 0.12)
     faint = {"nonselection_line_alpha": 0.03, "selection_line_alpha": 0.8}
     kinds = [(points.fine, colours(points, metric, brush.look), alpha)]
-    if points.failed is not None:
-        kinds.append((points.failed, by_status(), bad))
+    if points.others is not None:
+        kinds.append((points.others, by_status(), bad))
     found = [
         _segments(
             plot, points, names, view=view, line_color=colour, line_alpha=alpha, line_width=1.1, **faint

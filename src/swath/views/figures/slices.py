@@ -63,7 +63,8 @@ def slice_of(
     scale(made.yaxis[0], y, 5)
     brush.axes(made, points.unit(name), points.unit(metric))
     _marks(made, points, name, metric, brush)
-    places, means = mean_along(x, study.columns[name], study.columns[metric])
+    whole = np.where(study.ok, study.columns[metric], np.nan)
+    places, means = mean_along(x, study.columns[name], whole)
     drawn = {"x": places, "y": y.unit(means), "mean": means}
     _means(made, drawn, x, look)
     return made
@@ -78,8 +79,8 @@ def _marks(plot: figure, points: Points, name: str, metric: str, brush: Brush) -
     place = points.unit(name)
     faint = {"nonselection_fill_alpha": 0.04, "selection_fill_alpha": 0.9, "line_color": None}
     kinds = [(points.fine, colours(points, metric, brush.look), points.alpha)]
-    if points.failed is not None:
-        kinds.append((points.failed, by_status(), 0.5))
+    if points.others is not None:
+        kinds.append((points.others, by_status(), 0.5))
     found = [
         plot.scatter(
             place,
@@ -191,8 +192,8 @@ def _finished(plot: figure, points: Points, metric: str, brush: Brush) -> None:
         "size": points.size,
     }
     kinds = [(points.fine, colours(points, metric, brush.look), points.alpha)]
-    if points.failed is not None:
-        kinds.append((points.failed, by_status(), 0.5))
+    if points.others is not None:
+        kinds.append((points.others, by_status(), 0.5))
     found = [
         plot.scatter(
             "uorder",
@@ -235,7 +236,7 @@ def best_so_far(study: Study) -> tuple[Floats, Floats]:
     values : ndarray of float, shape (k,)
         The best value from then on.
     """
-    values = np.where(study.failed, np.nan, study.columns[study.metric])[study.finished] * study.sign
+    values = np.where(study.sound, study.columns[study.metric], np.nan)[study.finished] * study.sign
     values = np.where(np.isfinite(values), values, np.inf)
     best = np.minimum.accumulate(values)
     steps = np.flatnonzero(best < np.append(np.inf, best[:-1]))

@@ -71,6 +71,12 @@ class Study:
         The one that matters: which the definition optimises, else the first; empty if there is none.
     direction : {"minimize", "maximize", ""}
         Whether less or more of it is better; empty where the definition does not say.
+    goals : tuple of (str, int)
+        All metrics that the definition optimises and that are numbers, each with 1 where less is better, -1 where more is.
+    front : ndarray of int, shape (f,)
+        Of several goals, the rows that no other one beats, in the order of the first goal.
+    feasible : ndarray of bool, shape (n,), optional
+        Which rows keep the constraints; all, if there is none.
     points : ndarray of int, shape (n,)
         Index of each row's point.
     status : ndarray of int, shape (n,)
@@ -107,6 +113,9 @@ class Study:
     metrics: tuple[str, ...] = ()
     metric: str = ""
     direction: Direction = ""
+    goals: tuple[tuple[str, int], ...] = ()
+    front: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+    feasible: NDArray[np.bool_] | None = None
     points: Integers
     status: Integers
     seconds: Floats
@@ -133,6 +142,16 @@ class Study:
         return np.take(bad, self.status)
 
     @cached_property
+    def ok(self) -> NDArray[np.bool_]:
+        """Which rows were evaluated to the end, shape (n,): those that did not fail and were not stopped early."""
+        return np.asarray(self.status == STATUSES.index("ok"))
+
+    @cached_property
+    def sound(self) -> NDArray[np.bool_]:
+        """Which rows may be called the best, shape (n,): those that are ``ok`` and keep the constraints."""
+        return self.ok if self.feasible is None else self.ok & self.feasible
+
+    @cached_property
     def statuses(self) -> dict[str, int]:
         """How many rows have which status, without those that do not occur."""
         counts = np.bincount(self.status, minlength=len(STATUSES)).tolist()
@@ -148,26 +167,30 @@ class Study:
         """1 where less of the metric is better, or nothing is known; -1 where more is."""
         return -1 if self.direction == "maximize" else 1
 
+    def way(self, metric: str) -> int:
+        """Return 1 where less of a metric is better, or nothing is known; -1 where more is."""
+        return dict(self.goals).get(metric, self.sign if metric == self.metric else 1)
+
     def ranked(self, metric: str = "") -> Integers:
-        """Return rows from the best to the worst, without those that failed or have no value.
+        """Return rows from the best to the worst, without those that are not sound or have no value.
 
         Parameters
         ----------
         metric : str
-            Default: the one that matters. Any other counts as to be minimized.
+            Default: the one that matters. One that is no goal counts as to be minimized.
         """
         name = metric or self.metric
         if not name:
             return np.empty(0, np.int64)
-        values = self.columns[name] * (self.sign if name == self.metric else 1)
-        rows = np.flatnonzero(np.isfinite(values) & ~self.failed)
+        values = self.columns[name] * self.way(name)
+        rows = np.flatnonzero(np.isfinite(values) & self.sound)
         return rows[np.argsort(values[rows], kind="stable")]
 
     @cached_property
     def best(self) -> int | None:
-        """The row of the best point; None where nothing says what is better, or no row has a value."""
+        """The row of the best point; None where nothing says what is better, or several goals do, or no row has a value."""
         ranked = self.ranked()
-        return int(ranked[0]) if len(ranked) and self.direction else None
+        return int(ranked[0]) if len(ranked) and self.direction and len(self.goals) < 2 else None
 
     @cached_property
     def finished(self) -> Integers:
@@ -176,7 +199,7 @@ class Study:
         return order
 
     def sample(self, most: int = MOST) -> Integers:
-        """Choose rows to draw: all, or a sample with the best and with examples of failures among it.
+        """Choose rows to draw: all, or a sample with the best, the front, and examples of failures among it.
 
         Returns
         -------
@@ -188,6 +211,7 @@ class Study:
             return np.arange(n)
         chosen = np.zeros(n, dtype=bool)
         chosen[self.ranked()[: most // 20]] = True
+        chosen[self.front[:: -(-len(self.front) // (most // 4)) or 1]] = True
         bad = np.flatnonzero(self.failed)
         generator = np.random.default_rng(0)
         chosen[generator.choice(bad, min(len(bad), most // 20), replace=False)] = True
@@ -213,7 +237,7 @@ class Points:
         For each of the study's columns one with coordinates (`key`), one with places on an axis of length 1, `RAIL`
         where the value is missing, slightly spread around values that many share (`unit`), and where coordinates are categories one with words (`wordy`); further
         ``point status seconds started attempts worker failure``, ``order`` (the place among all finished rows, from
-        1), ``uorder`` (the same in [0, 1]) and ``bad`` (1 where the row failed).
+        1), ``uorder`` (the same in [0, 1]) and ``bad`` (1 where the row is not ``ok``).
     note : str
         ``4,000 of 1,000,000 points`` where it is a sample; otherwise empty.
     """
@@ -228,13 +252,13 @@ class Points:
 
     @cached_property
     def fine(self) -> CDSView:
-        """The view of marks that did not fail."""
-        return CDSView(filter=IndexFilter(np.flatnonzero(~self.study.failed[self.rows]).tolist()))
+        """The view of marks of points that are ``ok``."""
+        return CDSView(filter=IndexFilter(np.flatnonzero(self.study.ok[self.rows]).tolist()))
 
     @cached_property
-    def failed(self) -> CDSView | None:
-        """The view of marks that failed; None if there is none."""
-        bad = np.flatnonzero(self.study.failed[self.rows]).tolist()
+    def others(self) -> CDSView | None:
+        """The view of marks of points that failed or were stopped early; None if there is none."""
+        bad = np.flatnonzero(~self.study.ok[self.rows]).tolist()
         return CDSView(filter=IndexFilter(bad)) if bad else None
 
     @property
@@ -277,7 +301,7 @@ class Points:
         return {
             **data,
             "status": [STATUSES[code] for code in study.status[rows].tolist()],
-            "bad": study.failed[rows].astype(np.int8),
+            "bad": (~study.ok[rows]).astype(np.int8),
             "seconds": study.seconds[rows],
             "started": study.started[rows] * 1000,  # Bokeh's unit of time
             "attempts": study.attempts[rows],

@@ -182,7 +182,7 @@ def _variables(look: Look) -> dict[str, str]:
 
 
 def _rank(points: Points) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Order rows of the source: the best first, then those without a value, then those that failed."""
+    """Order rows of the source: the best first, then those without one that counts, then those that failed."""
     study = points.study
     place = np.full(len(study), len(study), np.int64)
     ranked = study.ranked()

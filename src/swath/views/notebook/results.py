@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from swath.snapshot import GOOD
 from swath.store.lock import holder
 from swath.views.notebook import Block, code, framed, titled
@@ -101,9 +103,14 @@ def _points(found: Results | Selection) -> tuple[str, list[str], list[list[str]]
     if not len(found):
         return "", [], []
     definition = found.definition
-    metric = definition.minimize or definition.maximize
-    if metric in found.metrics and found.statuses.get("ok"):
-        frame, title = found.best(ROWS), f"best by {metric}"
+    known = [name for name, _ in definition.goals]
+    there = bool(known) and set(known) <= set(found.metrics) and bool(found.statuses.get("ok"))
+    if there and len(known) > 1:
+        front = found.pareto()
+        title = f"{plural(len(front), 'point')} on the Pareto front of {' and '.join(known)}"
+        frame = front.iloc[np.linspace(0, len(front) - 1, min(ROWS, len(front))).round().astype(int)]
+    elif there:
+        frame, title = found.best(ROWS), f"best by {known[0]}"
     else:
         frame, title = found.frame.head(ROWS), "first points"
     return title, *_cells(found, frame)
