@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saving import SIZE, Session, study
+from swath import cli
 from swath.analysis.pareto import front
 from swath.errors import UsageError
 from swath.results import Results
+from swath.views.figures.front import corners, fronts
+from swath.views.figures.study import Points
+from swath.views.report import report
 
 pytestmark = pytest.mark.usefixtures("at_once")
 
@@ -115,3 +120,72 @@ def test_a_history_of_more_is_better(folder):
     found = results.history()
     assert list(found.columns) == ["point", "finished", "status", "best", "best_"]
     assert found["best_"].tolist()[:4] == [1.0, 3.0, 3.0, 3.0]
+
+
+# Pictures and commands.
+
+
+GOALS = {"minimize": ["error", "<b>$$x"]}
+HOSTILE = "<b>$$x"
+
+
+@pytest.fixture
+def front_of_four(folder):
+    """A run with the points 0, 1, 2 and 3 on its front, the rest beaten, one stopped, one failed."""
+    errors = [4.0, 3.0, 2.0, 1.0, 0.0, *[5.0] * 18, None]
+    others = [1.0, 2.0, 3.0, 4.0, 0.0, *[5.0] * 18, None]
+    statuses = [*["ok"] * 4, "pruned", *["ok"] * 18, "error"]
+    return saved(folder, study(**GOALS), statuses=statuses, error=errors, **{HOSTILE: others})
+
+
+def test_figures_draw_the_front(front_of_four):
+    study_ = front_of_four.study
+    assert study_.points[study_.front].tolist() == [3, 2, 1, 0]
+    assert (study_.goals, study_.best) == ((("error", 1), (HOSTILE, 1)), None)
+    (made,) = fronts(Points(study_))
+    stairs = made.select_one({"name": "front"}).data
+    assert len(stairs["x"]) == len(stairs["y"]) == 9
+    assert stairs["x"].tolist()[:4] == pytest.approx([0.2, 0.2, 0.4, 0.4])  # of an axis from 0 to 5
+    assert stairs["y"].tolist()[1:4] == pytest.approx([0.8, 0.8, 0.6])
+    assert made.title.text.text == "Pareto front: 4 of 22 points"
+    assert "$$" not in made.yaxis[0].axis_label.text
+    page = report(study_)
+    assert "4 points that no other one beats (3, 2, 1, 0)" in page
+    assert "<b>$$" not in page
+    assert "4 points on the Pareto front" in front_of_four._repr_html_()
+
+
+def test_the_staircase_of_a_front():
+    xs, ys = corners(np.array([0.0, 0.5]), np.array([0.7, 0.2]))
+    assert xs.tolist() == [0, 0, 0.5, 0.5, 1.2]
+    assert ys.tolist() == [1.2, 0.7, 0.7, 0.2, 0.2]
+
+
+def test_a_front_of_goals_that_are_asked_for(front_of_four):
+    figure = front_of_four.plot.pareto(["error", (HOSTILE, "maximize")])
+    assert figure.title.text.text == "Pareto front: 19 of 22 points"
+    with pytest.raises(UsageError, match="a direction is minimize or maximize"):
+        front_of_four.plot.pareto(["error", (HOSTILE, "more")])
+
+
+def ask(*words, code=0):
+    answer = CliRunner().invoke(cli.sweep, [str(word) for word in words])
+    assert answer.exit_code == code, answer.output
+    return answer.output
+
+
+def test_the_command_prints_the_front(front_of_four):
+    folder = front_of_four.folder
+    lines = ask("results", folder, "--pareto", "--format", "csv").splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["point", "3", "2", "1", "0"]
+    part = ask("results", folder, "--pareto", "--where", "a > 1", "--by", "error,seed:maximize", code=2)
+    assert "there is no metric that is a number named 'seed'" in part
+    most = ask(
+        "results", folder, "--pareto", "--by", f"error,{HOSTILE}:maximize", "--format", "csv"
+    ).splitlines()
+    assert len(most) == 20
+    assert "--pareto compares all goals of all rows" in ask(
+        "results", folder, "--pareto", "--best", 2, code=2
+    )
+    drawn = ask("results", folder, "--plot", "pareto").splitlines()
+    assert drawn[0].startswith("Pareto front: 4 of 22 points; up: <b>$$x")

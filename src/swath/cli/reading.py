@@ -96,7 +96,7 @@ def show(name: str, point: tuple[str, ...], out: Path, as_json: bool) -> None:
     is_flag=False,
     flag_value="auto",
     metavar="[NAME[,NAME]]",
-    help="A picture of a metric over one or two parameters, or 'history'; default: whatever says most.",
+    help="A picture of a metric over one or two parameters, or 'history', or 'pareto'; default: whatever says most.",
 )
 @OUT
 def results(name: str, out: Path, form: str, failures: bool, plot: str | None, **choice: Any) -> None:

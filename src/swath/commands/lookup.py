@@ -101,7 +101,7 @@ def rows(
     _consistent(best=best, by=by, mean_over=mean_over, pivot=pivot, pareto=pareto, every=every)
     results = Results(folder)
     if pareto:
-        return (results if where is None else results.where(where)).pareto(_goals(by))
+        return (results if where is None else results.where(where)).pareto(goals_of(by))
     if pivot:
         return _table(results if where is None else results.where(where), pivot, by)
     if best is not None:
@@ -135,8 +135,8 @@ def failures(folder: Path, *, where: str | None, **others: object) -> Failures:
     return results.failures if where is None else results.where(where).failures
 
 
-def _goals(by: str | None) -> list[str | tuple[str, str]] | None:
-    """Read ``error,size:maximize``."""
+def goals_of(by: str | None) -> list[str | tuple[str, str]] | None:
+    """Read ``error,size:maximize``; None where nothing is said."""
     if by is None:
         return None
     parts = [part.strip().rpartition(":") for part in by.split(",")]

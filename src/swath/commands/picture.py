@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swath.commands.lookup import goals_of
 from swath.errors import UsageError
 from swath.results import Results
 from swath.views.ansi import pen, size_of, speaks
 from swath.views.figures.axes import Axis, coded
-from swath.views.sketch.curves import history, slices
+from swath.views.sketch.curves import front, history, slices
 from swath.views.sketch.heatmap import heatmap
 from swath.views.sketch.paper import UNICODE, Room
 from swath.views.text import count, plain
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from swath.analysis import Analysis
     from swath.definition import Definition
     from swath.views.ansi import Piece
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 ROWS = 30  # lines of a picture; a higher one would be too large for the eye
-HISTORY = "history"
+HISTORY, PARETO = "history", "pareto"
 
 
 def draw(
@@ -82,11 +84,11 @@ def picture(
     folder : Path
         The run folder.
     wish : str
-        ``auto``; ``history``; a parameter; or two of them with a comma between.
+        ``auto``; ``history``; ``pareto``; a parameter; or two of them with a comma between.
     room : Room
         Where to draw.
     by : str, optional
-        Another metric than the one that the definition optimises.
+        Another metric than the one that the definition optimises; for ``pareto`` two, as `goals_of` reads them.
     where : str, optional
         An expression that rows must satisfy.
 
@@ -97,6 +99,8 @@ def picture(
     """
     results = Results(folder)
     chosen = results if where is None else results.where(where)
+    if wish == PARETO:
+        return _front(chosen, by, room)
     frame, definition = chosen.frame, results.definition
     metric = _metric(frame, results.metrics, by or definition.minimize or definition.maximize)
     direction = _direction(definition, metric)
@@ -116,6 +120,19 @@ def picture(
     (x, xs), (y, ys) = axes
     title = _said(metric, axes, values)
     return heatmap(x, y, (xs, ys, values), room, title=title, direction=direction)
+
+
+def _front(chosen: Analysis, by: str | None, room: Room) -> list[list[Piece]]:
+    """Draw the first two of several goals."""
+    found, frame = chosen.pareto(goals_of(by)), chosen.frame
+    names = [each if isinstance(each, str) else each[0] for each in goals_of(by) or chosen.definition.goals]
+    ok = (frame["status"] == "ok").to_numpy()
+    columns = [np.where(ok, _numbers(frame[name]), np.nan) for name in names[:2]]
+    more = f" of {len(names)} goals" if len(names) > 2 else ""
+    title = f"Pareto front{more}: {count(len(found))} of {count(int(ok.sum()))} points; up: {plain(names[1])}"
+    axes = Axis.numeric(names[0], columns[0]), Axis.numeric(names[1], columns[1])
+    on = frame.index.isin(found.index)
+    return front(axes, (columns[0], columns[1]), on, room, title=title)
 
 
 def _metric(frame: pd.DataFrame, metrics: Sequence[str], name: str | None) -> str:
@@ -153,7 +170,7 @@ def _asked(wish: str, definition: Definition) -> list[str]:
     for name in names:
         if name not in known:
             raise UsageError(
-                f"--plot {wish}: there is no parameter {name!r}, there is {', '.join(known)}; or history"
+                f"--plot {wish}: there is no parameter {name!r}, there is {', '.join(known)}; or history, pareto"
             )
     if len(names) > 2 or len(set(names)) < len(names):
         raise UsageError(f"--plot {wish}: name one parameter, or two different ones")

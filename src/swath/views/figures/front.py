@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 GOALS: Final = 4
 """Goals that are drawn, in pairs, at most."""
+CROWD: Final = 60
+"""Points on a front up to which they are drawn large."""
 BEYOND: Final = 1.2
 """Where the ends of a staircase lie, outside the figure."""
 
@@ -112,10 +114,11 @@ def _kinds(points: Points, members: Integers, look: Look) -> list[tuple[CDSView,
     on = np.isin(rows, members)
     faint = {"nonselection_fill_alpha": 0.04, "nonselection_line_alpha": 0.04, "selection_fill_alpha": 0.9}
     plain = {"line_color": None, "fill_alpha": 0.45, **faint}
+    front = {"line_color": look.ink, "fill_color": look.accent, "fill_alpha": 1}
     kinds: list[tuple[NDArray[np.bool_], int, dict[str, Any]]] = [
         (~study.ok[rows], points.size, {**plain, "fill_color": by_status()}),
         (study.sound[rows] & ~on, points.size, {**plain, "fill_color": STATUS["ok"]}),
-        (on, points.size + 4, {"line_color": look.ink, "fill_color": look.accent, "fill_alpha": 1, **faint}),
+        (on, points.size + (4 if on.sum() <= CROWD else 1), {**front, **faint}),
     ]
     if study.feasible is not None:  # hollow: it breaks a constraint
         hollow = {

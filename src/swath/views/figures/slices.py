@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource
 
 from swath.views.figures.axes import Axis
 from swath.views.figures.brushing import Brush
-from swath.views.figures.canvas import canvas, label, scale, ticks, tooltips
+from swath.views.figures.canvas import canvas, label, said, scale, ticks, tooltips
 from swath.views.figures.marks import by_status, colours
 from swath.views.figures.study import RAIL
 from swath.views.palette import LIGHT, Look
@@ -165,7 +165,8 @@ def history(
     brush = brush or Brush(points, look)
     y = study.axes[metric]
     best = bool(study.direction) and metric == study.metric
-    title = "Best so far" if best else "History"
+    which = f" {said(metric, 24)}" if len(study.goals) > 1 else ""
+    title = f"Best{which} so far" if best else "History"
     made = canvas(title, look, height=height, x_range=(-0.02, 1.02), y_range=(_floor(study, metric), 1.06))
     label(made.xaxis[0], "points finished")
     _count(made, len(study))

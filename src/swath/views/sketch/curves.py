@@ -94,6 +94,32 @@ def history(metric: Axis, values: Floats, room: Room, *, title: str, direction: 
     return frame.drawn(layers, title, said)
 
 
+def front(
+    axes: tuple[Axis, Axis], rows: tuple[Floats, Floats], on: Grid, room: Room, *, title: str
+) -> list[Line]:
+    """Draw one goal against another, and the points that no other one beats.
+
+    Parameters
+    ----------
+    axes : tuple of two Axis
+        The goals.
+    rows : tuple of two arrays, shape (n,)
+        Coordinates on both; rows without are left out.
+    on : array of bool, shape (n,)
+        Which rows are on the front.
+    room, title : Room, str
+        As for `heatmap`.
+    """
+    xs, ys = rows
+    there = np.isfinite(xs) & np.isfinite(ys)
+    frame = _Frame.of(*axes, room)
+    layers = [
+        frame.points(xs[there], ys[there], "dim", marks_of(room).point),
+        frame.dashes(xs[there & on], ys[there & on], ACCENT, marks_of(room).mean),
+    ]
+    return frame.drawn(layers, title, [("points", "dim"), ("front", ACCENT)])
+
+
 @dataclass(frozen=True, slots=True)
 class _Frame:
     """Two axes with words at them, and room for dots between."""
