@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from swath.definition.documents import Marks
+    from swath.definition.searching import Search
 
 __all__ = ["Cluster", "Definition", "Point", "Stop", "define", "schema"]
 
@@ -133,6 +134,8 @@ class Definition:
         Where it was read from.
     folder : Path
         Where the objective is looked up first, and to which a table's path is relative.
+    search : Search or None
+        How points are chosen, if they are not all known beforehand.
     """
 
     name: str
@@ -149,6 +152,7 @@ class Definition:
     constants: Mapping[str, object]
     file: Path | None
     folder: Path
+    search: Search | None = None
 
     @property
     def goal(self) -> tuple[str, int] | None:

@@ -21,6 +21,7 @@ from swath.errors import ExpressionError
 from swath.space import grammar, operations
 from swath.space.grammar import Arithmetic, Call, Choice, Comparison, Literal, Logic, Members, Name, Unary
 from swath.space.operations import column, truth
+from swath.space.violations import violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,6 +85,13 @@ class Expression:
 
     def __hash__(self) -> int:
         return hash(self.text)
+
+    def violation(self) -> Expression:
+        """Return an expression that is at most 0 where this condition holds, and more the further it is from that."""
+        made = Expression.__new__(Expression)
+        made._tree = violation(self._tree)  # noqa: SLF001  # it is one of ours
+        made.text, made.names = self.text, self.names
+        return made
 
     def evaluate(self, columns: Mapping[str, Column], n: int) -> Column:
         """Evaluate for n rows.
