@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from swath.space.blocks import Axis
-from swath.space.candidates import Candidates, Points
+from swath.errors import UsageError
+from swath.space.axes import Axis
+from swath.space.candidates import Candidates
 from swath.space.expressions import Expression
 from swath.space.matching import Matching
 from swath.space.operations import truth
 from swath.space.ordering import Permutation, arrangement, subkey
+from swath.space.points import Points
+from swath.space.proposals import Proposals, Proposed
 from swath.space.values import (
     ABSENT,
     Opaque,
@@ -50,6 +53,7 @@ __all__ = [
     "Axis",
     "Opaque",
     "Points",
+    "Proposals",
     "Space",
     "arange",
     "canonical",
@@ -88,6 +92,8 @@ class Space:
         All parameters, in order of first appearance.
     derived : tuple of str
         The derived columns.
+    proposals : Proposals or None
+        What has been proposed so far, if points are proposed by a search.
 
     Raises
     ------
@@ -117,6 +123,7 @@ class Space:
         self.size = self.candidates.size
         self.names = self.candidates.names
         self.derived = tuple(self.derive)
+        self.proposals = _book(self)
         self._matching: Matching | None = None
 
     @property
@@ -158,6 +165,13 @@ class Space:
         """Return the positions of indices."""
         indices = np.asarray(indices, dtype=np.int64)
         return indices if self._permutation is None else self._permutation.inverse(indices)
+
+    def proposed(self, start: int, stop: int) -> range:
+        """Return the numbers of the proposals that the points at positions [start, stop) are made of."""
+        if self.proposals is None or start >= stop:
+            return range(0)
+        each = self.size // self.proposals.points  # replicates of a proposal stand together
+        return range(start // each, (stop - 1) // each + 1)
 
     # Points.
 
@@ -260,8 +274,8 @@ class Space:
 
     def is_empty(self, limit: int = 2**18) -> bool | None:
         """Tell whether ``where`` excludes every point; None if that takes looking at more than ``limit`` candidates."""
-        if self.where is None:
-            return self.size == 0
+        if self.where is None or self.proposals is not None:
+            return None if self.where else self.size == 0
         left = limit
         for number in range(len(self.blocks)):
             shadow = self._shadow(number)
@@ -291,8 +305,8 @@ class Space:
         exact : bool
             False: estimated, from a sample that is always the same.
         """
-        if self.where is None:
-            return self.size, True
+        if self.where is None or self.proposals is not None:  # what is not proposed yet cannot be counted
+            return self.size, self.where is None
         shadows = [self._shadow(number) for number in range(len(self.blocks))]
         if sum(shadow.size for shadow in shadows) > limit:
             return self._estimate(), False
@@ -303,9 +317,16 @@ class Space:
         pending, read = set(self.where.names if self.where else ()), set()
         while pending:
             name = pending.pop()
+            if name in read:
+                continue
             read.add(name)
-            pending |= set(self.derive[name].names) if name in self.derive else set()
+            pending |= set(self.derive[name].names) if name in self.derive else self._conditions(name)
         return read
+
+    def _conditions(self, name: str) -> set[str]:
+        """Return what decides whether a point has a parameter that is drawn."""
+        axes = [axis for block in self.blocks for axis in block if axis.lazy and name in axis.names]
+        return {read for axis in axes for when in axis.whens if when for read in when.names} - {name}
 
     def _shadow(self, number: int) -> _Shadow:
         """Return the least part of a block that tells how many of its points ``where`` keeps."""
@@ -357,6 +378,28 @@ class Space:
             order=spec["order"],
             root=spec["root"],
         )
+
+
+def _book(space: Space) -> Proposals | None:
+    """Return the book of a search's axis, if there is one; its points must stand in the order of its proposals."""
+    axes = [
+        (block, i)
+        for block in space.blocks
+        for i, axis in enumerate(block)
+        if isinstance(axis.values[0], Proposed)
+    ]
+    if not axes:
+        return None
+    block, i = axes[0]
+    if len(space.blocks) > 1 or len(axes) > 1:
+        raise UsageError("a search proposes the points of one block of parameters; leave the others out")
+    if space.order != "grid" or any(len(axis) > 1 for axis in block[:i]) or all(block[i].conditions):
+        raise UsageError(
+            "points of a search stand in the order of its proposals: leave out `order`, and what varies before it"
+        )
+    values = block[i].values[0]
+    assert isinstance(values, Proposed)  # noqa: S101  # for the type checker
+    return values.book
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Axes, and a block of them: the product of its axes, without what is inactive or in an earlier block.
+"""A block of axes: their product, without what is inactive or in an earlier block.
 
 Theory of operation
 -------------------
@@ -7,215 +7,32 @@ the rest to `swath.space.tree`. A point of this block is in an earlier block if,
 the values are a combination of that axis where its ``when`` holds, and all absent where it does not;
 asked in order, each axis may trust the ones before it, so each is a condition of its own.
 
-Values of two blocks are compared by *place*: every value of one axis has a place among the values of the
-other, or none. Where values vary together, places are put together name by name into the place of a row.
+A lazy axis has no truth tables. No other axis may depend on it, and two blocks share points only if they draw the same
+rows: then its code is the same, and says nothing. Which of its names a point has is found point by point (`presence`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from swath.errors import ExpressionError, UsageError
-from swath.space.expressions import Column, Expression, column
-from swath.space.ordering import seeds
+from swath.space.computed import Computed
+from swath.space.expressions import Column
 from swath.space.tree import MOST_BRANCHES, Condition, Tree
-from swath.space.values import ABSENT, Opaque, Value, arange, geomspace, key, linspace, logspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from swath.space.axes import Axis, Series
+    from swath.space.lookup import Lookup
+
     Integers = NDArray[np.int64]
-
-_EXACT = 2**53
-"""Integers up to here are floats without loss."""
-
-_FORMS: dict[str, Callable[..., Sequence[Value]]] = {
-    "linspace": linspace,
-    "geomspace": geomspace,
-    "logspace": logspace,
-    "range": arange,
-    "seeds": seeds,
-}
-
-
-class Series:
-    """The values of one name on an axis, in the forms in which they are needed, each made at first use.
-
-    Parameters
-    ----------
-    items : sequence
-        n values.
-    """
-
-    def __init__(self, items: Sequence[Value]) -> None:
-        self.items = items
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    @cached_property
-    def array(self) -> NDArray[Any]:
-        """The values as expressions read them, shape (n,)."""
-        return column(self.items)
-
-    @cached_property
-    def objects(self) -> NDArray[Any]:
-        """The values themselves and `ABSENT` after them, shape (n + 1,), so that every code is a place."""
-        return np.fromiter((*self.items, ABSENT), dtype=object, count=len(self.items) + 1)
-
-    @cached_property
-    def _first(self) -> dict[Any, int]:
-        """The first place of each content."""
-        found: dict[Any, int] = {}
-        for place, value in enumerate(self.items):
-            found.setdefault(key(value), place)
-        return found
-
-    @cached_property
-    def _sorted(self) -> tuple[NDArray[Any], Integers]:
-        """The distinct values, ascending, and the first place of each; for numbers only."""
-        return np.unique(self.array, return_index=True)
-
-    def places_of(self, other: Series) -> Integers:
-        """Return for every value of another series the place of its equal here, -1 where there is none."""
-        if not _comparable(self.array, other.array):
-            return np.fromiter((self._first.get(key(v), -1) for v in other.items), np.int64, len(other))
-        distinct, first = self._sorted
-        place = _search(distinct, other.array)
-        return np.where(place >= 0, first[place], -1)
-
-    def own_places(self) -> Integers:
-        """Return for every value the place of its first equal."""
-        return self.places_of(self)
-
-
-def _comparable(left: NDArray[Any], right: NDArray[Any]) -> bool:
-    """Tell whether two arrays are numbers that numpy compares as content does."""
-    if not (len(left) and left.dtype.kind in "if" and right.dtype.kind in "if"):
-        return False
-    whole = [array for array in (left, right) if array.dtype.kind == "i"]
-    if len(whole) == 1 and not (np.abs(whole[0]) <= _EXACT).all():
-        return False
-    return not any(np.isnan(array).any() for array in (left, right))
-
-
-def _search(ascending: NDArray[Any], wanted: NDArray[Any]) -> Integers:
-    """Return the places of numbers in an ascending array that is not empty, -1 for those not in it."""
-    place = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
-    return np.where(ascending[place] == wanted, place, -1)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Values that are tried one after the other; of several names where these vary together.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Parameters, at least one.
-    values : tuple of sequences
-        For each name its values, all of one length. A constant is an axis of length 1.
-    when : Expression or None
-        When the axis is active; it reads parameters of axes before it.
-    form : tuple or None
-        How the values of the only name were made: ``("linspace", 0.1, 1.0, 50)``, ``("seeds", 10, root)``.
-    """
-
-    names: tuple[str, ...]
-    values: tuple[Sequence[Value], ...]
-    when: Expression | None = None
-    form: tuple[Any, ...] | None = None
-
-    def __len__(self) -> int:
-        return len(self.values[0])
-
-    @cached_property
-    def series(self) -> tuple[Series, ...]:
-        """The values of each name."""
-        return tuple(map(Series, self.values))
-
-    def repeated(self) -> tuple[int, int] | None:
-        """Return the two places of the first combination that occurs again, if one does."""
-        rows = self.find([series.own_places() for series in self.series])
-        again = np.flatnonzero(rows != np.arange(len(self)))
-        return (int(rows[again[0]]), int(again[0])) if len(again) else None
-
-    @cached_property
-    def _combined(self) -> list[NDArray[np.int64]]:
-        """For each name after the first, the distinct (row so far, place of this name), each as one number."""
-        steps = []
-        row = self.series[0].own_places()
-        for series in self.series[1:]:
-            pairs, row = np.unique(row * len(self) + series.own_places(), return_inverse=True)
-            steps.append(pairs)
-        return steps
-
-    @cached_property
-    def _first_rows(self) -> Integers:
-        """The first code of each distinct row, in the numbering that `_combined` leads to."""
-        return np.unique(self._fold([series.own_places() for series in self.series]), return_index=True)[1]
-
-    def _fold(self, places: Sequence[Integers]) -> Integers:
-        row = places[0]
-        for pairs, place in zip(self._combined, places[1:], strict=True):
-            found = _search(pairs, row * len(self) + place)
-            row = np.where((row >= 0) & (place >= 0), found, -1)
-        return row
-
-    def find(self, places: Sequence[Integers]) -> Integers:
-        """Return the codes of combinations, the first of equal ones; -1 for what is no combination of this axis.
-
-        Parameters
-        ----------
-        places : sequence of ndarray of int, shape (n,)
-            For each name, places among its values; -1: none of them, ``len(axis)``: absent.
-        """
-        absent = np.logical_and.reduce([place == len(self) for place in places])
-        row = self._fold([np.where(place == len(self), -1, place) for place in places])
-        if len(places) > 1:
-            row = np.where(row >= 0, self._first_rows[row], -1)
-        return np.where(absent, len(self), row)
-
-    def spec(self) -> dict[str, Any]:
-        """Describe the axis in JSON, by its form if it has one."""
-        made: dict[str, Any] = {"names": list(self.names)}
-        if self.form is None:
-            made["values"] = [[_to_json(value) for value in column_] for column_ in self.values]
-        else:
-            made["form"] = list(self.form)
-        return made if self.when is None else {**made, "when": self.when.text}
-
-    @classmethod
-    def from_spec(cls, spec: Mapping[str, Any]) -> Axis:
-        """Make the axis that `spec` described."""
-        names, when = tuple(spec["names"]), Expression(spec["when"]) if "when" in spec else None
-        if "form" in spec:
-            kind, *arguments = spec["form"]
-            return cls(names, (_FORMS[kind](*arguments),), when, tuple(spec["form"]))
-        return cls(names, tuple([_from_json(value) for value in column_] for column_ in spec["values"]), when)
-
-
-def _to_json(value: Value) -> Any:
-    """Write an opaque constant as a mapping of one key, and a mapping that looks like that inside another."""
-    if isinstance(value, Opaque):
-        return {"$opaque": [value.digest, value.type_name]}
-    if isinstance(value, Mapping) and value.keys() & {"$opaque", "$mapping"}:
-        return {"$mapping": value}
-    return value
-
-
-def _from_json(value: Any) -> Value:
-    if isinstance(value, Mapping) and "$mapping" in value:
-        return value["$mapping"]
-    return Opaque(*value["$opaque"]) if isinstance(value, Mapping) and "$opaque" in value else value
+    Mask = NDArray[np.bool_]
 
 
 class Block:
@@ -252,10 +69,14 @@ class Block:
         self.place: dict[str, tuple[int, int]] = {}
         for i, axis in enumerate(self.axes):
             self._add(i, axis)
-        active = {i: self._when(i) for i, axis in enumerate(self.axes) if axis.when is not None}
+        for i in range(len(self.axes)):
+            self._check_reads(i)
+        active = {i: self._active(i) for i, axis in enumerate(self.axes) if all(axis.conditions)}
         contained = [conditions for block in earlier if (conditions := self._in(block)) is not None]
         self.tree = Tree([len(axis) for axis in self.axes], active, contained)
         self.size = self.tree.size
+        self.lookups: dict[str, Lookup] = {}
+        """What `swath.space.lookup` has made for this block."""
         self.plain = not (active or contained)
         """Whether it is just the product, so that axes do not influence each other."""
 
@@ -274,20 +95,43 @@ class Block:
 
     def conditional(self, name: str) -> bool:
         """Tell whether a parameter of this block can be inactive."""
-        return self.axes[self.place[name][0]].when is not None
+        axis, place = self.place[name]
+        return self.axes[axis].conditions[place] is not None
 
-    def _when(self, i: int) -> Condition:
-        when = self.axes[i].when
-        assert when is not None  # noqa: S101  # for the type checker
-        for name in sorted(when.names):
-            if self.place.get(name, (i,))[0] >= i:
-                raise ExpressionError(
-                    f"`when` of {self.axes[i].names[0]!r} reads {name!r}, which is no earlier parameter"
-                )
-        return self._table(when.names, lambda codes, n: when.holds(self.columns(codes, when.names), n))
+    def _active(self, i: int) -> Condition:
+        """Say when a point has a name of an axis: those on a lazy axis count as absent until one of them is there."""
+        axis = self.axes[i]
+
+        def holds(codes: Mapping[int, Integers], n: int) -> Mask:
+            columns = {**dict.fromkeys(axis.names, _nothing(n)), **self.columns(codes, axis.reads)}
+            some: Mask = np.logical_or.reduce([when.holds(columns, n) for when in axis.conditions if when])
+            return some
+
+        return self._table(axis.reads, holds)
+
+    def _check_reads(self, i: int) -> None:
+        """Refuse conditions that read what is not before them, or what is computed for each row."""
+        axis = self.axes[i]
+        optional = all(axis.conditions)
+        for place, when in enumerate(axis.conditions):
+            for name in sorted(when.names if when else ()):
+                other, there = self.place.get(name, (len(self.axes), 0))
+                if axis.lazy and other == i:
+                    fits = there < place
+                else:
+                    fits = other < i if optional else other < len(self.axes)
+                if not fits:
+                    raise ExpressionError(
+                        f"`when` of {axis.names[place]!r} reads {name!r}, which is no earlier parameter"
+                    )
+                if other != i and self.axes[other].lazy:
+                    raise ExpressionError(
+                        f"`when` of {axis.names[place]!r} reads {name!r}, whose values are drawn one by one; "
+                        f"draw {axis.names[place]!r} too"
+                    )
 
     def _table(
-        self, names: frozenset[str], holds: Callable[[Mapping[int, Integers], int], NDArray[np.bool_]]
+        self, names: frozenset[str], holds: Callable[[Mapping[int, Integers], int], Mask]
     ) -> Condition:
         """Ask what holds for all codes of the axes that have one of these names."""
         axes = tuple(sorted({self.place[name][0] for name in names if name in self.place}))
@@ -315,19 +159,50 @@ class Block:
         """
         made = {}
         for name in names & self.place.keys():
-            code, array = codes[self.place[name][0]], self.series(name).array
-            made[name] = Column(array[np.minimum(code, len(array) - 1)], code < len(array))
+            code, series = codes[self.place[name][0]], self.series(name)
+            made[name] = Column(series.at(code), code < len(series))
         return made
+
+    def presence(self, i: int, codes: Mapping[int, Integers]) -> tuple[Mask | None, ...]:
+        """Tell row by row which names of a lazy axis a point has, where that axis is active.
+
+        Parameters
+        ----------
+        i : int
+            Which axis.
+        codes : mapping of int to ndarray of int, shape (n,)
+            Codes of, at least, this axis and those that its conditions read.
+
+        Returns
+        -------
+        tuple of (ndarray of bool, shape (n,), or None)
+            For each name; None: everywhere.
+        """
+        axis = self.axes[i]
+        made: list[Mask | None] = []
+        rows = np.minimum(codes[i], len(axis) - 1)
+        for values, when in zip(axis.values, axis.conditions, strict=True):
+            there = values.present(rows) if when and isinstance(values, Computed) else None
+            if when and there is None:
+                columns = self.columns(codes, when.names - set(axis.names))
+                for place, name in enumerate(axis.names[: len(made)]):
+                    if name in when.names:
+                        columns[name] = Column(axis.series[place].at(rows), made[place])
+                there = when.holds(columns, len(rows))
+            made.append(there)
+        return tuple(made)
 
     def _in(self, earlier: Block) -> list[Condition] | None:
         """Return what all holds of the points that an earlier block contains; None if it contains none."""
+        if not _same_draws(self.axes, earlier.axes):
+            return None
         foreign = [name for name in self.place if name not in earlier.place]
         if any(not self.conditional(name) for name in foreign):
             return None
         absent = [self._table(frozenset({name}), self._lacks(name)) for name in foreign]
-        return [*absent, *(self._agrees(axis) for axis in earlier.axes)]
+        return [*absent, *(self._agrees(axis) for axis in earlier.axes if not axis.lazy)]
 
-    def _lacks(self, name: str) -> Callable[[Mapping[int, Integers], int], NDArray[np.bool_]]:
+    def _lacks(self, name: str) -> Callable[[Mapping[int, Integers], int], Mask]:
         axis = self.place[name][0]
         return lambda codes, _n: codes[axis] == len(self.axes[axis])
 
@@ -341,8 +216,7 @@ class Block:
             has = (code >= 0) & (code < len(theirs))
             if theirs.when is None:
                 return has
-            nothing = Column(np.zeros(n), np.zeros(n, np.bool_))
-            columns = {**dict.fromkeys(read, nothing), **self.columns(codes, read)}
+            columns = {**dict.fromkeys(read, _nothing(n)), **self.columns(codes, read)}
             return np.where(theirs.when.holds(columns, n), has, code == len(theirs))
 
         return self._table(names | read, holds)
@@ -351,6 +225,17 @@ class Block:
         if name not in self.place:
             return np.full(n, len(theirs))
         return theirs_places(theirs, name, self.series(name))[codes[self.place[name][0]]]
+
+
+def _nothing(n: int) -> Column:
+    """Return a column that no row has."""
+    return Column(np.zeros(n), np.zeros(n, np.bool_))
+
+
+def _same_draws(ours: Sequence[Axis], theirs: Sequence[Axis]) -> bool:
+    """Tell whether two blocks have the same lazy axes; what is drawn is not compared value by value."""
+    left, right = ({(axis.design, len(axis)) for axis in axes if axis.lazy} for axes in (ours, theirs))
+    return left == right and (None, 0) not in {(design, 0) for design, _ in left}
 
 
 def theirs_places(axis: Axis, name: str, series: Series) -> Integers:

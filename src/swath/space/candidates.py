@@ -10,17 +10,18 @@ does not depend on the points beside it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swath.errors import ExpressionError, UsageError
-from swath.space.blocks import Axis, Block, Series
+from swath.space.axes import Axis, Series
+from swath.space.blocks import Block
 from swath.space.expressions import Column, Expression
+from swath.space.lookup import rows_of
+from swath.space.points import Part, Points
 from swath.space.tree import LARGEST
-from swath.space.values import ABSENT, Value, canonical
+from swath.space.values import Value, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -75,6 +76,7 @@ class Candidates:
                 f"{self.size:,} points are more than an index can count ({LARGEST:,}); leave out values"
             )
         self._typed: dict[tuple[int, str], NDArray[Any]] = {}
+        self._kinds: dict[str, np.dtype[Any]] = {}
 
     def _check_derived(self) -> None:
         known = set(self.names)
@@ -131,32 +133,40 @@ class Candidates:
             if len(rows):
                 yield Part(i, block, rows, indices[rows] - self.offsets[i], len(rows))
 
-    def typed(self, number: int, name: str) -> NDArray[Any]:
-        """Return what a code in a block stands for, in the one type that this parameter has in all blocks.
+    def values(self, part: Part, name: str) -> NDArray[Any]:
+        """Return a parameter's values at the points of a part, in the one type that it has in all blocks.
 
         Returns
         -------
-        ndarray, shape (values + 1,)
-            The last place is for "inactive", and has no meaning.
+        ndarray, shape (n,)
+            Where the parameter is inactive, without meaning.
         """
-        found = self._typed.get((number, name))
+        series, code = part.block.series(name), part.code(name)
+        if series.computed is not None:
+            return series.at(code).astype(self.kind(name), copy=False)
+        found = self._typed.get((part.number, name))
         if found is None:
-            series = self.blocks[number].series(name)
-            kind = self._kind(name)
+            kind = self.kind(name)
             found = (
                 series.objects if kind.kind == "O" else np.append(series.array, series.array[:1]).astype(kind)
             )
-            self._typed[number, name] = found
+            self._typed[part.number, name] = found
+        return found[code]
+
+    def kind(self, name: str) -> np.dtype[Any]:
+        """Return the type that a parameter has in all blocks."""
+        found = self._kinds.get(name)
+        if found is None:
+            found = self._kinds[name] = self._kind(name)
         return found
 
     def _kind(self, name: str) -> np.dtype[Any]:
-        arrays = [block.series(name).array for block in self.blocks if name in block.place]
-        kinds = {array.dtype for array in arrays}
+        series = [block.series(name) for block in self.blocks if name in block.place]
+        kinds = {each.kind for each in series}
         if len(kinds) == 1:
             return kinds.pop()
         mixed = kinds == {np.dtype(np.int64), np.dtype(np.float64)}
-        exact = mixed and all((np.abs(array) <= 2**53).all() for array in arrays if array.dtype == np.int64)
-        return np.dtype(np.float64 if exact else object)
+        return np.dtype(np.float64 if mixed and all(map(_are_exact, series)) else object)
 
     def index(self, point: Mapping[str, Value]) -> int:
         """Return the index of the candidate with exactly these active parameters, by content.
@@ -169,192 +179,32 @@ class Candidates:
         given = {name: Series([value]) for name, value in point.items()}
         for offset, block in zip(self.offsets, self.blocks, strict=False):
             if given.keys() <= block.place.keys():
-                codes = [axis.find([_place(axis, name, given) for name in axis.names]) for axis in block.axes]
-                found = int(block.tree.encode(codes, 1)[0])
+                found = int(block.tree.encode(_codes(block, given), 1)[0])
                 if found >= 0:
                     return offset + found
         raise KeyError(f"no point is {canonical(dict(point))}")
 
 
-_MOST_SHOWN = 5
-"""Values of a point that a message repeats."""
+def _are_exact(series: Series) -> bool:
+    """Tell whether values are floats without loss."""
+    if series.kind == np.float64:
+        return True
+    return series.computed is None and bool((np.abs(series.array) <= 2**53).all())
 
 
-def _shown(value: Value) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _codes(block: Block, given: Mapping[str, Series]) -> list[Integers]:
+    """Return the codes of one point on the axes of a block; -1 where an axis has no such value."""
+    codes = {
+        i: axis.find([_place(axis, name, given) for name in axis.names])
+        for i, axis in enumerate(block.axes)
+        if not axis.lazy
+    }
+    asked = {name: Column(series.array, None) for name, series in given.items()}
+    codes |= {i: rows_of(block, i, codes, asked, 1) for i, axis in enumerate(block.axes) if axis.lazy}
+    return [codes[i] for i in range(len(block.axes))]
 
 
 def _place(axis: Axis, name: str, given: Mapping[str, Series]) -> Integers:
     if name not in given:
         return np.array([len(axis)])
     return axis.series[axis.names.index(name)].places_of(given[name])
-
-
-@dataclass(eq=False)
-class Part:
-    """The points of one block among some points.
-
-    Attributes
-    ----------
-    number, block : int, Block
-        The block.
-    rows : ndarray of int, shape (n,), or None
-        Their rows; None: all rows.
-    local : ndarray of int, shape (n,)
-        Their indices in the block.
-    n : int
-        How many.
-    """
-
-    number: int
-    block: Block
-    rows: Integers | None
-    local: Integers
-    n: int
-
-    @cached_property
-    def codes(self) -> list[Integers]:
-        """For each axis the codes, shape (n,); one past the last value: inactive."""
-        return self.block.tree.decode(self.local)
-
-    def code(self, name: str) -> Integers:
-        """Return the codes of a parameter of this block."""
-        return self.codes[self.block.place[name][0]]
-
-    def present(self, name: str) -> NDArray[np.bool_] | None:
-        """Return where a parameter of this block is active; None: everywhere."""
-        if not self.block.conditional(name):
-            return None
-        present = self.code(name) < len(self.block.series(name))
-        return None if present.all() else present
-
-
-class Points:
-    """Columns of n points; made by `Candidates.take`.
-
-    Attributes
-    ----------
-    indices : ndarray of int, shape (n,)
-        Which points, in this order.
-    n : int
-        How many.
-    parts : tuple of Part
-        The same by block.
-    """
-
-    def __init__(self, candidates: Candidates, indices: Integers, parts: tuple[Part, ...]) -> None:
-        self.indices = indices
-        self.n = len(indices)
-        self.parts = parts
-        self._candidates = candidates
-        self._columns: dict[str, Column] = {}
-
-    def column(self, name: str) -> Column:
-        """Return a parameter or derived column as expressions read it; it is not to be changed.
-
-        Raises
-        ------
-        KeyError
-            The space has neither.
-        ExpressionError
-            A derived column cannot be evaluated.
-        """
-        found = self._columns.get(name)
-        if found is None:
-            expression = self._candidates.derive.get(name)
-            found = self._parameter(name) if expression is None else self.evaluate(expression)
-            self._columns[name] = found
-        return found
-
-    def evaluate(self, expression: Expression) -> Column:
-        """Evaluate an expression over parameters and derived columns.
-
-        Raises
-        ------
-        ExpressionError
-            It cannot be evaluated; the text names the first of these points for which that is so.
-        """
-        columns = {name: self.column(name) for name in expression.names}
-        try:
-            return expression.evaluate(columns, self.n)
-        except ExpressionError as error:
-            raise ExpressionError(f"{error}, at {self._blame(expression)}") from error
-
-    def _blame(self, expression: Expression) -> str:
-        """Find the first point for which an expression cannot be evaluated, by halves: no row depends on another."""
-        first, last = 0, self.n
-        while last - first > 1:
-            middle = (first + last) // 2
-            half = self._candidates.take(self.indices[first:middle])
-            try:
-                expression.evaluate({name: half.column(name) for name in expression.names}, half.n)
-            except ExpressionError:
-                last = middle
-            else:
-                first = middle
-        index = self.indices[first : first + 1]
-        read = sorted(expression.names)[:_MOST_SHOWN]
-        values = self._candidates.take(index).arguments(read)
-        shown = ", ".join(f"{name}={_shown(value)}" for name, (value,) in zip(read, values, strict=True))
-        return f"point {index[0]:,}" + (f" ({shown})" if shown else "")
-
-    def _parameter(self, name: str) -> Column:
-        pieces = [
-            (part, self._candidates.typed(part.number, name)[part.code(name)])
-            for part in self.parts
-            if name in part.block.place
-        ]
-        if len(pieces) == 1 and pieces[0][0].rows is None:
-            return Column(pieces[0][1], pieces[0][0].present(name))
-        values = np.zeros(self.n, pieces[0][1].dtype if pieces else self._nothing(name))
-        present = np.zeros(self.n, np.bool_)
-        for part, piece in pieces:
-            there = part.present(name)
-            values[part.rows] = piece
-            present[part.rows] = True if there is None else there
-        return Column(values, None if present.all() else present)
-
-    def _nothing(self, name: str) -> np.dtype[Any]:
-        """Return the type of a parameter that none of the points has."""
-        number = next((i for i, block in enumerate(self._candidates.blocks) if name in block.place), None)
-        if number is None:
-            raise KeyError(f"the space has no parameter or derived column {name!r}")
-        return self._candidates.typed(number, name).dtype
-
-    def arguments(self, names: Sequence[str]) -> list[list[Any]]:
-        """Return Python values, one list of n for each name; `ABSENT` where a parameter is inactive.
-
-        Lists and mappings are those of the axis, the same for many points: copy them before they can be changed.
-        Raises as `column` does.
-        """
-        return [
-            self._derived(name) if name in self._candidates.derive else self._values(name) for name in names
-        ]
-
-    def _derived(self, name: str) -> list[Any]:
-        found = self.column(name)
-        values = cast("list[Any]", found.values.tolist())
-        if found.present is None:
-            return values
-        return [
-            value if there else ABSENT for value, there in zip(values, found.present.tolist(), strict=True)
-        ]
-
-    def _values(self, name: str) -> list[Any]:
-        whole = [part for part in self.parts if part.rows is None and name in part.block.place]
-        if whole:
-            return cast("list[Any]", self._objects(whole[0], name).tolist())
-        self._nothing(name)
-        values = np.full(self.n, ABSENT, dtype=object)
-        for part in self.parts:
-            if name in part.block.place:
-                values[part.rows] = self._objects(part, name)
-        return values.tolist()
-
-    @staticmethod
-    def _objects(part: Part, name: str) -> NDArray[Any]:
-        series, code = part.block.series(name), part.code(name)
-        if isinstance(series.items, range) and part.present(name) is None:  # stays lazy: a million integers
-            return series.array[code]
-        return series.objects[code]

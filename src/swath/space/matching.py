@@ -5,6 +5,7 @@ Theory of operation
 For every pair of an old and a new block, each axis of the new one gets its code from the codes of the old:
 name by name an old code becomes a place among the new axis' values (a table, made once), places become a
 code (`Axis.find`), and the new block's tree turns codes into an index, or says that there is no such point.
+Rows of a design are the same rows in an extended one, by number; of other lazy axes they are looked up by their content.
 What a point was before it had a parameter (``was``) is a constant place, where that parameter is active. Then those go whose derived values
 differ, as far as the objective receives them.
 """
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swath.space.blocks import Series, theirs_places
+from swath.space.axes import Series
+from swath.space.blocks import theirs_places
+from swath.space.lookup import rows_of
 from swath.space.values import canonical, key
 
 if TYPE_CHECKING:
@@ -23,9 +26,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swath.space.blocks import Axis, Block
-    from swath.space.candidates import Candidates, Part
+    from swath.space.axes import Axis
+    from swath.space.blocks import Block
+    from swath.space.candidates import Candidates
     from swath.space.expressions import Column
+    from swath.space.points import Part
     from swath.space.values import Value
 
     Integers = NDArray[np.int64]
@@ -78,9 +83,10 @@ class Matching:
         for number, block in enumerate(self._new.blocks):
             if self._foreign(part.block, block):
                 continue
-            index = block.tree.encode([self._code(part, number, axis) for axis in block.axes], part.n)
+            index = block.tree.encode(self._codes(part, number), part.n)
             for name in part.block.place.keys() - block.place.keys():  # unknown there, so it must be inactive
-                index = np.where(part.code(name) == len(part.block.series(name)), index, -1)
+                there = part.present(name)
+                index = np.where(True if there is None else there, -1, index)
             found = np.where((found < 0) & (index >= 0), index + self._new.offsets[number], found)
         return found
 
@@ -88,6 +94,22 @@ class Matching:
     def _foreign(theirs: Block, ours: Block) -> bool:
         """Tell whether every point of a block has a parameter that another block does not know."""
         return any(not theirs.conditional(name) for name in theirs.place.keys() - ours.place.keys())
+
+    def _codes(self, part: Part, number: int) -> list[Integers]:
+        block = self._new.blocks[number]
+        codes = {i: self._code(part, number, axis) for i, axis in enumerate(block.axes) if not axis.lazy}
+        active = {i: _as_active(code, len(block.axes[i])) for i, code in codes.items()}
+        codes |= {i: self._row(part, block, i, active) for i, axis in enumerate(block.axes) if axis.lazy}
+        return [codes[i] for i in range(len(block.axes))]
+
+    def _row(self, part: Part, block: Block, i: int, codes: Mapping[int, Integers]) -> Integers:
+        axis = block.axes[i]
+        for theirs, code in zip(part.block.axes, part.codes, strict=True):
+            if axis.design and axis.design == theirs.design:
+                return np.where(code == len(theirs), len(axis), np.where(code < len(axis), code, -1))
+        asked = {name: part.column(name) for name in axis.names if name in part.block.place}
+        were = {name: self._was[name] for name in axis.names if name not in asked and name in self._was}
+        return rows_of(block, i, codes, asked, part.n, were)
 
     def _code(self, part: Part, number: int, axis: Axis) -> Integers:
         code = axis.find([self._place(part, number, axis, name) for name in axis.names])
@@ -100,11 +122,21 @@ class Matching:
             constant = self._was.get(name)
             place = len(axis) if constant is None else int(theirs_places(axis, name, constant)[0])
             return np.full(part.n, place)
+        series = part.block.series(name)
+        if series.computed is not None:
+            column = part.column(name)
+            found = axis.series[axis.names.index(name)].places_of(Series.of(column.values))
+            return found if column.present is None else np.where(column.present, found, len(axis))
         table = self._places.get((part.number, number, name))
         if table is None:
-            table = theirs_places(axis, name, part.block.series(name))
+            table = theirs_places(axis, name, series)
             self._places[part.number, number, name] = table
         return table[part.code(name)]
+
+
+def _as_active(code: Integers, width: int) -> Integers:
+    """Return codes without those that stand for "if the axis is active"; see `Tree.encode`."""
+    return np.where(code > width, code - width - 1, code)
 
 
 def _meaning(space: Candidates, name: str) -> Any:
