@@ -426,11 +426,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """End a point of a running batch at its next step; ``reason`` is for people."""
+    """End a point of a running batch at its next step; ``reason`` is for people, ``at`` the step that led to it."""
 
     batch: Batch
     position: int
     reason: str
+    at: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from swath.definition import Definition
 
 RETRIABLE = ("error", "crash", "timeout", "oom", "invalid")
+"""What ``--retry`` runs again where nothing else is said."""
+
+CHOSEN = (*RETRIABLE, "pruned")
+"""What it may be asked for."""
 
 OUT = click.option(
     "--out",
@@ -57,7 +61,7 @@ def _gathered(args: list[str]) -> list[str]:
             return [*done, word, *rest]
         if word == "--retry":
             statuses = []
-            while rest and set(rest[0].split(",")) <= set(RETRIABLE):
+            while rest and set(rest[0].split(",")) <= set(CHOSEN):
                 statuses.append(rest.pop(0))
             word = f"--retry={','.join(statuses or RETRIABLE)}"
         done.append(word)
@@ -68,8 +72,8 @@ def statuses(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     """Split a list of statuses, and refuse what is none."""
     chosen = tuple(value.split(",")) if value else ()
     for status in chosen:
-        if status not in RETRIABLE:
-            raise click.BadParameter(f"{status!r} is not one of {', '.join(RETRIABLE)}")
+        if status not in CHOSEN:
+            raise click.BadParameter(f"{status!r} is not one of {', '.join(CHOSEN)}")
     return chosen
 
 

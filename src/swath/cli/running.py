@@ -64,7 +64,7 @@ def check(file: Path, overrides: tuple[str, ...], out: Path, as_json: bool) -> N
     "--retry",
     callback=statuses,
     metavar="[STATUS]...",
-    help=f"Run failed points again, all or those that ended as {', '.join(RETRIABLE)}.",
+    help=f"Run failed points again, all or those that ended as {', '.join(RETRIABLE)}; or pruned ones.",
 )
 @click.option("--accept-code-change", is_flag=True, help="Keep the rows that older code made.")
 @click.option("--fresh", is_flag=True, help="Run everything; the old run is kept as NAME.1.")

@@ -15,6 +15,7 @@ from swath.commands import again
 from swath.definition.documents import parse
 from swath.errors import UsageError
 from swath.results import Results
+from swath.run.journal import decisions_of
 from swath.space import canonical
 from swath.store.disk import Disk
 from swath.store.logbook import logs_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from swath.analysis import Analysis
     from swath.analysis.failing import Failures
+    from swath.run.journal import Decision
     from swath.space import Space
     from swath.space.expressions import Column
     from swath.store.logbook import Line
@@ -52,6 +54,7 @@ class Shown(TypedDict):
     attempts: int | None
     worker: str | None
     started: str | None
+    decisions: list[Decision]
     logs: list[Line]
     again: str
 
@@ -239,6 +242,7 @@ def shown(results: Results, words: Sequence[str]) -> Shown:
         attempts=int(row["attempts"]) if row else None,
         worker=str(row["worker"]) if row else None,
         started=row["started"].isoformat() if row else None,
+        decisions=decisions_of(folder, content_id),
         logs=logs_of(folder, content_id, position, manifest.current),
         again=again.command(results.definition, point),
     )

@@ -66,6 +66,7 @@ def evaluate(definition: Definition, point: int) -> Shown:
         attempts=None,
         worker=None,
         started=row["started"].astimezone(UTC).isoformat(),
+        decisions=[],
         logs=[],
         again="",
     )

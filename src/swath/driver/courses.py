@@ -50,7 +50,7 @@ class Courses:
             reason = self.rule.see(step.position, step.step, step.metrics) if self.rule else ""
             if reason and step.position not in flight.pruned:
                 flight.pruned.add(step.position)
-                commands.append(Prune(flight.batch, step.position, reason))
+                commands.append(Prune(flight.batch, step.position, reason, step))
         return commands
 
     def finish(self, flight: Flight, reply: Reply) -> list[Record]:

@@ -7,7 +7,7 @@ only thing that views get to see.
 What is counted when. A position counts as *done* when the driver accepted it (a `Write`), and as *saved*
 when the store reported it (`Durable`). Rates and workers go by the first; what people are told has been
 achieved, rows by status and what failures say included, goes by the second. A `Write` that is followed by `Lost` (the store refused
-the payload) is taken back.
+the payload) is taken back, and so is what was saved of a point that ended early and goes on after all (`Promote`).
 
 The remaining time is a range: the extremes of what the last quarter of a minute, the last minute and the whole
 session would predict, and at the beginning what all slots together could do, widened by the relative error
@@ -34,6 +34,7 @@ from swath.messages import (
     Lost,
     Measured,
     Noted,
+    Promote,
     Returned,
     StopAsked,
     Submit,
@@ -149,6 +150,7 @@ class Progress:
             Lost: self._lost,
             Write: self._wrote,
             Durable: self._settled,
+            Promote: self._promoted,
             StopAsked: self._stopping,
             Exclude: self._excluded_worker,
             Conclude: self._concluded,
@@ -297,6 +299,14 @@ class Progress:
         self._excluded += count.positions - count.rows
         for status, n in count.statuses.items():
             self._statuses[status] = self._statuses.get(status, 0) + n
+
+    def _promoted(self, command: Promote) -> None:
+        """Take in that a point whose row was saved is not done after all."""
+        del command
+        self._done -= 1
+        self._saved -= 1
+        self._statuses["pruned"] = self._statuses.get("pruned", 0) - 1
+        self._history.add(self._now, 0, -1, 0)
 
     def improve(self, best: tuple[float, int] | None) -> None:
         """Take in a value and its point that may be the best so far."""

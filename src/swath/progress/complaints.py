@@ -10,7 +10,7 @@ from collections import Counter
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
-from swath.snapshot import Complaint
+from swath.snapshot import GOOD, Complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,13 +30,13 @@ Share = tuple[tuple[str, str, int, int], ...]
 
 def share_of(reply: Reply, tally: Tally) -> Share:
     """Tell what the failures of a reply say, as far as they were accepted."""
-    left = {status: n for status, n in tally.failed.items() if n}
+    left = {status: n for status, n in tally.failed.items() if n and status not in GOOD}
     if not left:
         return ()
     said = reply.complaints or tuple(
         (status, reply.complaint, sum(b - a for a, b in ranges), ranges[0][0])
         for status, ranges in reply.failed
-        if ranges and reply.complaint
+        if ranges and reply.complaint and status not in GOOD
     )
     shares = []
     for status, text, count, position in said:

@@ -103,7 +103,7 @@ class Handle:
         self._progress = progress_of(definition, past, again, now)
         self._seen = self._progress.snapshot(now)
         self._failed_before = self._seen.failed
-        self._journal = Journal(self.folder)
+        self._journal = Journal(self.folder, self._naming)
         self._bulletin = Bulletin(self.folder, lambda error: self._journal.trouble("bulletin", error))
         self._page = self._publication(options, past)
         if todo:
@@ -135,7 +135,8 @@ class Handle:
             failed=self._fail,
             crowded=lambda full: engine.post(Crowded(engine.now(), full)),
         )
-        self._logbook = Logbook(self.folder, Naming(store.manifest.current, definition.space, receives))
+        self._naming = Naming(store.manifest.current, definition.space, receives)
+        self._logbook = Logbook(self.folder, self._naming)
         return past, opened
 
     def _publication(self, options: Options, past: Past) -> Publication:

@@ -4,7 +4,8 @@ One JSON object a line: a time (UTC), an event, and what belongs to it. Sessions
 depends on it: it is flushed and not synced, and if it cannot be written the run goes on without.
 
 It stays small. What may come often (batches lost, points that killed their child) is noted `OFTEN` times a session,
-and a file that has grown past `MOST` bytes loses its older half when the next session begins.
+and a file that has grown past `MOST` bytes loses its older half when the next session begins. Only why points ended early,
+or went on after all, is noted each time and kept, up to `DECISIONS` bytes, under the content id of the point.
 """
 
 from __future__ import annotations
@@ -15,14 +16,27 @@ import traceback
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from math import isfinite
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from swath.messages import Conclude, Exclude, Joined, Left, Lost, Noted, StopAsked, Write
+from swath.messages import (
+    Conclude,
+    Exclude,
+    Joined,
+    Left,
+    Lost,
+    Noted,
+    Promote,
+    Prune,
+    StopAsked,
+    Write,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from swath.messages import Command, Event
+    from swath.store.logbook import Naming
 
 NAME = "events.jsonl"
 
@@ -32,11 +46,25 @@ OFTEN = 1000
 MOST = 1 << 20
 """Bytes of earlier sessions that are kept; a session adds at most four times as much."""
 
+DECISIONS = 32 << 20
+"""Bytes that a session may add about points that ended early, and that are kept of earlier ones."""
+
+DECIDED = ("prune", "promote")
+"""Events that are about one point."""
+
 LONGEST = 500
 """Characters of a text; the whole of it is elsewhere."""
 
 KILLERS = ("crash", "timeout", "oom")
 """Statuses of points that cost a child its life."""
+
+
+class Decision(TypedDict):
+    """Why a point ended early, or went on after all."""
+
+    time: str
+    event: str
+    reason: str
 
 
 class Journal:
@@ -46,12 +74,15 @@ class Journal:
     ----------
     folder : Path
         The run folder.
+    naming : Naming, optional
+        Names the points that something is decided about.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, naming: Naming | None = None) -> None:
         self.path = folder / NAME
+        self._naming = naming
         self._counts: Counter[str] = Counter()
-        self._bytes = 0
+        self._bytes = {True: 0, False: 0}  # of decisions, and of everything else
         self._file = -1
         with suppress(OSError):
             _cut(self.path)
@@ -60,7 +91,8 @@ class Journal:
 
     def note(self, event: str, **about: Any) -> None:
         """Write one line."""
-        if self._file < 0 or self._bytes > 4 * MOST:
+        decided = event in DECIDED
+        if self._file < 0 or self._bytes[decided] > (DECISIONS if decided else 4 * MOST):
             return
         fields = {key: value[:LONGEST] if isinstance(value, str) else value for key, value in about.items()}
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -70,7 +102,7 @@ class Journal:
         except (OSError, ValueError, TypeError):
             self.close()
         else:
-            self._bytes += len(line)
+            self._bytes[decided] += len(line)
 
     def often(self, event: str, **about: Any) -> None:
         """Write one line about what may happen with every batch, unless there are enough of them."""
@@ -79,6 +111,14 @@ class Journal:
             self.note(event, **about)
         elif self._counts[event] == OFTEN:
             self.note(event, more="the rest of this session is not noted")
+
+    def _named(self, position: int) -> dict[str, object]:
+        """Return what names a point in this definition and in others."""
+        if self._naming is None:
+            return {"position": position}
+        space = self._naming.space
+        (point,) = space.indices(position, position + 1).tolist()
+        return {"point": point, "id": space.content_id(point, self._naming.receives)}
 
     def trouble(self, where: str, error: BaseException) -> None:
         """Note a mistake of ours that was got over."""
@@ -89,9 +129,9 @@ class Journal:
         """Note a message if people might ask about it."""
         match message:
             case Write():
-                deaths = {s: sum(b - a for a, b in r) for s, r in message.reply.failed if s in KILLERS}
-                if deaths:
-                    self.often("deaths", worker=message.batch.worker, slot=message.reply.slot, **deaths)
+                self._take_deaths(message)
+            case Prune() | Promote():
+                self._take_decision(message)
             case Joined():
                 self.often("joined", worker=message.worker, slots=message.slots)
             case Left():
@@ -108,6 +148,24 @@ class Journal:
             case Conclude():
                 self.note("end", ending=message.ending.value, reason=message.reason)
 
+    def _take_deaths(self, write: Write) -> None:
+        deaths = {s: sum(b - a for a, b in r) for s, r in write.reply.failed if s in KILLERS}
+        if deaths:
+            self.often("deaths", worker=write.batch.worker, slot=write.reply.slot, **deaths)
+
+    def _take_decision(self, message: Prune | Promote) -> None:
+        about: dict[str, Any] = {"reason": message.reason}
+        if isinstance(message, Promote):
+            about["attempt"] = message.attempt
+        elif message.at is not None:
+            about["step"] = message.at.step
+            about["metrics"] = {
+                name: value if isfinite(value) else str(value) for name, value in message.at.metrics.items()
+            }
+        self.note(
+            "promote" if isinstance(message, Promote) else "prune", **self._named(message.position), **about
+        )
+
     def tail(self, lines: int = 50) -> list[str]:
         """Return the last lines, as far as they can be read."""
         try:
@@ -123,10 +181,37 @@ class Journal:
             self._file = -1
 
 
+def decisions_of(folder: Path, content_id: str) -> list[Decision]:
+    """Return why a point ended early, or went on after all, in that order, as far as the journal can be read."""
+    mark = json.dumps(content_id).encode()
+    with suppress(OSError), (folder / NAME).open("rb") as file:
+        read = [_decision(line, content_id) for line in file if mark in line]
+        return [decision for decision in read if decision is not None]
+    return []
+
+
+def _decision(line: bytes, content_id: str) -> Decision | None:
+    with suppress(ValueError):
+        read = json.loads(line)
+        if isinstance(read, dict) and read.get("event") in DECIDED and read.get("id") == content_id:
+            return Decision(
+                time=str(read.get("time")), event=str(read["event"]), reason=str(read.get("reason"))
+            )
+    return None
+
+
 def _cut(path: Path) -> None:
-    """Keep the younger half of a journal that has grown too long."""
-    if not path.is_symlink() and path.is_file() and path.stat().st_size > MOST:
-        kept = path.read_bytes()[-MOST // 2 :].partition(b"\n")[2]
-        beside = path.with_name(f"{NAME}.tmp")
-        beside.write_bytes(kept)
-        beside.replace(path)
+    """Keep the younger half of a journal that has grown too long, and of the older one what was decided about points."""
+    if path.is_symlink() or not path.is_file() or path.stat().st_size <= MOST:
+        return
+    whole = path.read_bytes()
+    border = whole.find(b"\n", len(whole) - MOST // 2) + 1
+    lines = whole[:border].split(b"\n")
+    kept = b"".join(line + b"\n" for line in lines if _is_decision(line))[-DECISIONS:]
+    beside = path.with_name(f"{NAME}.tmp")
+    beside.write_bytes(kept + whole[border:])
+    beside.replace(path)
+
+
+def _is_decision(line: bytes) -> bool:
+    return any(f'"event": "{event}"'.encode() in line[:80] for event in DECIDED)

@@ -23,6 +23,7 @@ from swath.views.phrases import (
     machines,
     named,
     pace,
+    pruned,
     setting,
     share,
     slowest,
@@ -95,7 +96,7 @@ def block(snapshot: Snapshot, width: int = 80, height: int = 24, glyphs: Glyphs 
             1,
             page.facts(
                 "",
-                [(text, "") for text in [*pace(snapshot), *_excluded(snapshot)]],
+                [(text, "") for text in [*pace(snapshot), pruned(snapshot), *_excluded(snapshot)]],
                 [(text, "dim") for text in effort(snapshot)],
             ),
         ),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from swath.commands.preview import Preview
     from swath.commands.runs import Listed, Looked
     from swath.commands.verify import Verified
+    from swath.run.journal import Decision
     from swath.store.logbook import Line
 
 
@@ -228,8 +229,16 @@ def show(point: Shown) -> str:
     ]
     if point["failure"]:
         parts.append(["failure", *_indented(point["failure"])])
+    parts.append(_decisions(point["decisions"]))
     parts += [[_head(log), *_indented(log["text"])] for log in point["logs"]]
     return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _decisions(made: Sequence[Decision]) -> list[str]:
+    """Say why a point ended early, and why it went on after all."""
+    words = {"prune": "ended early", "promote": "went on"}
+    said = [f"  {_when(each['time'])} UTC  {words[each['event']]}: {plain(each['reason'])}" for each in made]
+    return ["decisions", *said] if said else []
 
 
 def _indented(text: str) -> list[str]:

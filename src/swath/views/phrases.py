@@ -25,6 +25,8 @@ def pieces(snapshot: Snapshot) -> list[str]:
     said = [f"{count(snapshot.saved)}/{count(snapshot.total)} done"]
     if snapshot.failed:
         said.append(f"{count(snapshot.failed)} failed")
+    if stopped := pruned(snapshot):
+        said.append(stopped)
     if snapshot.excluded:
         said.append(f"{count(snapshot.excluded)} excluded")
     said += pace(snapshot)
@@ -33,6 +35,12 @@ def pieces(snapshot: Snapshot) -> list[str]:
     if laggard := straggler(snapshot):
         said.append(laggard)
     return said
+
+
+def pruned(snapshot: Snapshot) -> str:
+    """Say how many points ended early; empty if none did."""
+    number = snapshot.statuses.get("pruned", 0)
+    return f"{count(number)} ended early" if number else ""
 
 
 def pace(snapshot: Snapshot) -> list[str]:
