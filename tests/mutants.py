@@ -91,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "the checksum of a segment is not looked at",
-        "store/segments.py",
+        "store/files.py",
         "    if checksum([raw]) != entry.crc:",
         "    if False:",
         DAMAGE,
@@ -113,13 +113,13 @@ MUTANTS = (
     Mutant(
         "merging lists both forms",
         "store/writer.py",
-        "segments = [entry for entry in segments if entry not in chosen]",
-        "segments = [*segments]",
+        "now = [entry for entry in now if entry not in sources]",
+        "now = [*now]",
         f"{POWER}::test_C22_merging_killed_at_each_step_keeps_every_row_once test_store.py",
     ),
     Mutant(
         "a first attempt beats a later one",
-        "store/history.py",
+        "store/winners.py",
         "np.lexsort((-attempts.astype(np.int32), points))",
         "np.lexsort((attempts.astype(np.int32), points))",
         "test_store.py::test_a_retried_point_has_the_row_of_its_last_attempt",

@@ -18,10 +18,10 @@ from swath.errors import CannotWriteError, DamageError, RunInUseError, UsageErro
 from swath.messages import Batch, Reply, Write
 from swath.ranges import RangeSet
 from swath.results import Results
-from swath.store import Store, commits, writer
+from swath.store import Store, commits, merging
 from swath.store.disk import Disk
 from swath.store.lock import holder
-from swath.store.manifest import Manifest, SegmentEntry, read_manifest
+from swath.store.manifest import SegmentEntry, read_manifest
 from swath.store.provenance import git_commit
 from swath.store.sealing import sealed
 
@@ -45,9 +45,9 @@ def folder(tmp_path):
 @pytest.fixture
 def few(monkeypatch):
     """Merge early, so that short tests see it."""
-    monkeypatch.setattr(writer, "MANY", 3)
-    monkeypatch.setattr(writer, "LEAST", 3)
-    monkeypatch.setattr(writer, "LEFT", 2)
+    monkeypatch.setattr(merging, "MANY", 3)
+    monkeypatch.setattr(merging, "LEAST", 3)
+    monkeypatch.setattr(merging, "LEFT", 2)
 
 
 pytestmark = pytest.mark.usefixtures("at_once")
@@ -250,7 +250,7 @@ def test_rows_that_were_not_accepted_are_dropped(folder):
 
 
 def test_very_large_replies_become_several_segments(folder, monkeypatch):
-    monkeypatch.setattr(writer, "LIMIT", 300)
+    monkeypatch.setattr(merging, "LIMIT", 300)
     definition = study()
     with Session(folder, definition) as session:
         session.save(0, SIZE, excluded=[3, 20])
@@ -275,28 +275,28 @@ def test_merging_bounds_the_number_of_files_and_changes_no_row(folder):
             session.save(start, start + 1, **({} if start % 3 else {"statuses": "error"}))
             counts.append(len(session.store.manifest.segments))
         reference = Results(folder).frame
-    assert max(counts) <= writer.MANY
-    assert len(list((folder / "segments").iterdir())) <= writer.LEFT + 8
+    assert max(counts) <= merging.MANY
+    assert len(list((folder / "segments").iterdir())) <= merging.LEFT + 8
     assert saved(folder) == expected(definition, range(150))
     assert Results(folder).frame.equals(reference)
     assert Results(folder).statuses == {"ok": 100, "error": 50}
 
 
-def test_merging_copies_a_row_a_few_times_only(tmp_path):
+def test_merging_copies_a_row_a_few_times_only():
     """By sizes alone: thousands of commits, each file counted as often as it is written."""
-    tool = writer.Writer(Disk(), tmp_path, Manifest())
     sizes, written = [], 0
     for _ in range(3_000):
         sizes.append(1000)
-        chosen = tool._many([entry(i, size) for i, size in enumerate(sizes)])
+        files = [entry(i, size) for i, size in enumerate(sizes)]
+        (chosen,) = [*merging.rows_to_join(files, (), ending=False)] or [[]]
         if chosen:
             merged = sum(item.bytes for item in chosen)
             keep = {int(item.file[:6]) for item in chosen}
             sizes = [size for i, size in enumerate(sizes) if i not in keep]
             sizes.append(merged)
             written += merged
-        assert len(sizes) <= writer.MANY
-        assert max(sizes) <= writer.LIMIT
+        assert len(sizes) <= merging.MANY
+        assert max(sizes) <= merging.LIMIT
     assert written / 3_000_000 < 6
 
 
@@ -612,7 +612,7 @@ def test_a_segment_of_another_run_is_refused(damaged, tmp_path):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"format": 2}, "has format 2, this swath reads format 1"),
+        ({"format": 3}, "has format 3, this swath reads formats up to 2"),
         ({"serial": -1}, "serial is -1"),
         ({"segments": {}}, "segments is {}, not list"),
         ({"workers": [1]}, "not a list of texts"),

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from swath.definition import Definition
     from swath.store.assembly import Assembly
+    from swath.store.entries import Damage
     from swath.store.history import Archive, Past
-    from swath.store.manifest import Damage, Manifest
+    from swath.store.manifest import Manifest
     from swath.views.figures.study import Study
 
 
@@ -136,7 +137,7 @@ class _View:
     disk: Disk
     folder: Path
     manifest: Manifest
-    definitions: dict[tuple[str, str], Definition] = field(default_factory=dict)
+    definitions: dict[tuple[str, ...], Definition] = field(default_factory=dict)
 
     def _work(self, work: Any) -> Any:
         """Read the folder; where files that the manifest lists are merged meanwhile, as it is a moment later."""

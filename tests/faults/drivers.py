@@ -159,7 +159,7 @@ def _hasten() -> None:
     """Make budgets and commits a tenth of the usual ones, and merge a quarter as many files."""
     import swath.batching
     import swath.store.commits
-    import swath.store.writer
+    import swath.store.merging
 
     for module, name, factor in (
         (swath.batching, "BUDGET", 0.1),
@@ -168,7 +168,7 @@ def _hasten() -> None:
     ):
         setattr(module, name, getattr(module, name) * factor)
     for name in ("MANY", "LEAST"):
-        setattr(swath.store.writer, name, getattr(swath.store.writer, name) // 4)
+        setattr(swath.store.merging, name, getattr(swath.store.merging, name) // 4)
 
 
 def _observe(acknowledged: Path, phase: mmap.mmap) -> None:

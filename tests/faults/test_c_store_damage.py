@@ -205,7 +205,7 @@ def test_C12_repair_puts_damage_aside_and_the_same_command_runs_it_again(disk):
 
 def test_C12_the_manifest_before_never_lists_what_was_merged_away(disk, monkeypatch):
     """So a spoilt manifest costs the rows of the last commit at most."""
-    monkeypatch.setattr("swath.store.writer.LEFT", 1)
+    monkeypatch.setattr("swath.store.merging.LEFT", 1)
     with Session(FOLDER, NOW, disk=disk):
         pass
     sound = read(disk).table
@@ -243,9 +243,9 @@ def forge(disk: SimDisk, name: str, **changes: Any) -> None:
 
 
 def test_C13_a_newer_format_is_refused_even_if_the_manifest_before_can_be_read(disk):
-    forge(disk, "manifest.json", format=2)
+    forge(disk, "manifest.json", format=3)
     expected = re.escape(
-        f"{FOLDER}: manifest.json has format 2, this swath reads format 1; use the swath that wrote it"
+        f"{FOLDER}: manifest.json has format 3, this swath reads formats up to 2; use the swath that wrote it"
     )
     for attempt in (
         lambda: read(disk),

@@ -27,14 +27,14 @@ import swath.store
 from simdisk import HereCommits
 from saving import STUDY, Session, error_of, study
 from swath.ranges import RangeSet
-from swath.store import writer
+from swath.store import merging
 from swath.store.assembly import Assembly
 from swath.store.disk import Disk
 from swath.store.history import Archive, latest
 
 swath.store.Commits = HereCommits
-writer.MANY = writer.LEAST = 3
-writer.LEFT = 2
+merging.MANY = merging.LEAST = 3
+merging.LEFT = 2
 LARGE = study()
 SMALL = study(parameters={**STUDY["parameters"], "a": [1, 2, 3]})
 CALLS = ("mkdir", "write", "fsync", "replace", "link", "unlink")

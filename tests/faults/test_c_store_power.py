@@ -16,7 +16,7 @@ from saving import STUDY, Session, error_of, study
 from simdisk import HereCommits, SimDisk, clone, live_on
 from swath.errors import CannotWriteError, UsageError
 from swath.ranges import RangeSet
-from swath.store import writer
+from swath.store import merging
 from swath.store.assembly import Assembly, gone
 from swath.store.history import Archive, latest
 from swath.store.manifest import read_manifest
@@ -41,9 +41,9 @@ Content = tuple[Any, ...]
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Merge early, so that short sessions see it; no thread, and nothing read twice that takes long."""
-    monkeypatch.setattr(writer, "MANY", 3)
-    monkeypatch.setattr(writer, "LEAST", 3)
-    monkeypatch.setattr(writer, "LEFT", 2)
+    monkeypatch.setattr(merging, "MANY", 3)
+    monkeypatch.setattr(merging, "LEAST", 3)
+    monkeypatch.setattr(merging, "LEFT", 2)
     monkeypatch.setattr("swath.store.Commits", HereCommits)
     monkeypatch.setattr("swath.store.accepting.versions", dict)
     monkeypatch.setattr("swath.store.accepting.git_commit", lambda _: "")
@@ -286,11 +286,11 @@ def recover(history: History) -> None:
 def test_C22_merging_killed_at_each_step_keeps_every_row_once(monkeypatch):
     dice = random.Random(7)
     history = History(new_disk(dice, monkeypatch))
-    monkeypatch.setattr(writer, "MANY", 100)
+    monkeypatch.setattr(merging, "MANY", 100)
     with QuickSession(FOLDER, LARGE, disk=history.disk) as session:
         for start in range(8):
             session.save(start, start + 1)
-        monkeypatch.setattr(writer, "MANY", 3)
+        monkeypatch.setattr(merging, "MANY", 3)
         merged = moments(history, lambda _: session.store._writer.merge())
         merged += moments(history, lambda _: session.store._writer.publish())  # which removes the sources
     assert {moment.step for moment in merged} >= {

@@ -19,7 +19,7 @@ from saving import SIZE, Session, error_of, study
 from simdisk import HereCommits, SimDisk, live_on
 from swath.errors import CannotWriteError, RunInUseError
 from swath.results import Results
-from swath.store import Store, commits, writer
+from swath.store import Store, commits, merging
 from swath.store.disk import Disk
 from swath.store.lock import holder
 
@@ -62,8 +62,8 @@ def test_E01_E09_a_second_driver_and_a_repair_are_refused_and_told_by_whom(proje
 
 def test_E02_where_locks_do_nothing_the_writer_that_is_overtaken_notices(monkeypatch):
     monkeypatch.setattr("swath.store.Commits", HereCommits)
-    monkeypatch.setattr(writer, "MANY", 3)
-    monkeypatch.setattr(writer, "LEAST", 3)
+    monkeypatch.setattr(merging, "MANY", 3)
+    monkeypatch.setattr(merging, "LEAST", 3)
     dice = random.Random(2)
     folder = Path("/results/study")
     for _ in range(20):
@@ -179,9 +179,9 @@ WRITER = """
 import sys
 from pathlib import Path
 from saving import Session, study
-from swath.store import commits, writer
+from swath.store import commits, merging
 commits.PAUSE = 0.0
-writer.MANY = writer.LEAST = 3
+merging.MANY = merging.LEAST = 3
 definition = study(parameters={"a": {"range": [1000]}, "b": [10], "seed": [7]})
 with Session(Path(sys.argv[1]), definition) as session:
     print("begun", flush=True)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from swath.errors import CannotWriteError
 from swath.store.disk import Disk, publish
-from swath.store.segments import Sink
+from swath.store.files import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

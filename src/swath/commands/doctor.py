@@ -25,7 +25,7 @@ from swath.views.text import plural, size
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from swath.store.manifest import Damage
+    from swath.store.entries import Damage
 
 LIBRARIES = (
     "dask",
@@ -190,17 +190,16 @@ def examine_run(folder: Path, *, mend: bool = False) -> list[Finding]:
     """
     from swath.store.lock import holder  # noqa: PLC0415
     from swath.store.repair import examine, repair  # noqa: PLC0415
-    from swath.store.sealing import FORMAT  # noqa: PLC0415
 
     mended = repair(folder) if mend else ()
     found = examine(folder)
     writer = holder(folder)
-    octets = sum(entry.bytes for entry in found.manifest.segments)
+    octets = sum(entry.bytes for entry in found.manifest.files)
     verified = f"{found.sound} of {plural(found.files, 'file')} verified, {plural(found.manifest.rows, 'row')}, {size(octets)}"
     hint = f"the same command runs these points again; to put aside what is damaged: swath doctor {folder} --repair"
     return [
         *(_finding("mended", str(item)) for item in mended),
-        _finding("format", str(FORMAT)),
+        _finding("format", str(found.manifest.format)),
         _finding("run", found.manifest.run),
         _finding("writer", str(writer) if writer else "none"),
         *(_finding(item.file, _without_file(item), ok=False, hint=hint) for item in found.damage),

@@ -10,7 +10,8 @@ from swath.definition.trial import excludes_all, fails, try_out
 from swath.errors import DefinitionError, ExpressionError, SwathError
 from swath.outline import ends, product, sides
 from swath.store.disk import Disk
-from swath.store.manifest import MANIFEST, read_manifest
+from swath.store.entries import MANIFEST
+from swath.store.manifest import read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

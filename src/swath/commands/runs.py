@@ -18,8 +18,9 @@ from swath.rates import History
 from swath.results import Results
 from swath.snapshot import GOOD, RECENT, Snapshot
 from swath.store.disk import Disk, publish
+from swath.store.entries import MANIFEST, SEGMENTS
 from swath.store.lock import holder
-from swath.store.manifest import MANIFEST, SEGMENTS, read_manifest
+from swath.store.manifest import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

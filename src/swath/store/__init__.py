@@ -5,8 +5,11 @@ what has been done for it, and starts the commit thread. `Store.append` hands a 
 thread (`swath.store.commits`) writes whatever is waiting as one commit (`swath.store.writer`) and reports the batches durable,
 so that a row is on disk within a second of its arrival, however many replies come.
 
-A reply that is not an answer to its batch is reported as rejected and does not reach the disk. An error of the
-disk is final: it is reported once, nothing more is written or called durable, and what was durable stays so.
+Steps (`swath.store.steps`) and proposals of a search (`swath.store.proposals`) go through the same queue. What was handed
+over first is durable no later than what came after it.
+
+A reply that is not an answer to its batch is reported as rejected and does not reach the disk; steps that cannot be kept
+are dropped, which is noted once. An error of the disk is final: it is reported once, nothing more is written or called durable, and what was durable stays so.
 
 The callbacks run in the commit thread.
 """
@@ -19,24 +22,29 @@ import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swath.errors import CannotWriteError, DamageError, SwathError
+from swath.messages import Record, Write
 from swath.ranges import RangeSet
 from swath.store.accepting import admit, create, with_entry
 from swath.store.assembly import best_value, saved_rows
-from swath.store.commits import Commits
+from swath.store.commits import Commits, Item
 from swath.store.disk import Disk, publish
+from swath.store.entries import SEGMENTS, Session
 from swath.store.exports import parquet
 from swath.store.folders import PARQUET, STOP, enter, leave_nothing, resume
 from swath.store.history import Archive, Past, Target, survey
 from swath.store.lock import Lock
-from swath.store.manifest import DEFINITIONS, SEGMENTS, Manifest, Session
+from swath.store.manifest import DEFINITIONS, Manifest
+from swath.store.proposals import Proposed, proposed, tables
+from swath.store.recovery import listed, sound
 from swath.store.segments import Part, RejectedError, accept
+from swath.store.steps import Intake
 from swath.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -44,8 +52,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swath.definition import Definition
-    from swath.messages import Write
-    from swath.store.manifest import Damage, SegmentEntry
+    from swath.space.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ class _Session:
     durable: Callable[[tuple[int, ...]], None]
     rejected: Callable[[int, str], None]
     failed: Callable[[SwathError], None]
+    noted: Callable[[str], None]
 
 
 class Store:
@@ -98,6 +106,9 @@ class Store:
         self._commits: Commits | None = None
         self._writing = threading.Lock()  # held while the folder changes, or must not
         self._failed = self._closed = False
+        self._settled: bool | None = None
+        self._intake = Intake()
+        self._proposed = 0
 
     @classmethod
     def open(cls, folder: Path, *, fresh: bool = False, disk: Disk | None = None) -> Store:
@@ -162,6 +173,7 @@ class Store:
         rejected: Callable[[int, str], None],
         failed: Callable[[SwathError], None],
         crowded: Callable[[bool], None] = lambda _: None,
+        noted: Callable[[str], None] = lambda _: None,
     ) -> Past:
         """Accept a definition and start the commit thread.
 
@@ -179,15 +191,17 @@ class Store:
         crowded : callable
             Called, also from `append`, with True when so much waits for the disk that the sweep should hold back, and
             with False when that is over.
+        noted : callable
+            Called from the commit thread with what people should know, such as steps that are none.
 
         Returns
         -------
         Past
-            What has been done for this definition.
+            What has been done for this definition. What its search has proposed is in the book of its space.
         """
         if self._session is not None:
             raise RuntimeError("begin was called before")
-        self._session = _Session(definition, fingerprint, durable, rejected, failed)
+        self._session = _Session(definition, fingerprint, durable, rejected, failed, noted)
         try:
             past = self._begin(self._session, receives)
         except OSError as error:
@@ -219,30 +233,32 @@ class Store:
         )
         definitions = with_entry(self.manifest.definitions, entry)
         bad = (*self.manifest.damage, *writer.damaged())
-        manifest = replace(self.manifest, definitions=definitions, segments=self._sound(bad), damage=bad)
+        left = listed(self.manifest, [item.file for item in bad])
+        manifest = replace(self.manifest, definitions=definitions, damage=bad, **left)
         archive = Archive(self._disk, self.folder, manifest, forgiving=True)
+        archive.fill(definition.space, entry.number)
         past = survey(archive, Target(entry.number, definition.space, definition.was, receives))
-        self._done = past.done.copy()
+        self._done, self._proposed = past.done.copy(), past.proposals
         now = datetime.now(UTC).isoformat(timespec="seconds")
         here = Session(now, sum(past.statuses.values()), os.getpid(), socket.gethostname())
+        before = self.manifest.names
         writer.publish(
             current=entry.number,
             definitions=definitions,
-            segments=self._sound(past.damage),
             sessions=(*self.manifest.sessions, here),
             state=self._state("running"),
+            **sound(writer, archive),
         )
-        writer.set_aside(item.file.rpartition("/")[2] for item in past.damage)
+        writer.set_aside(before - self.manifest.names)
         return past
 
-    def _sound(self, damage: Sequence[Damage]) -> tuple[SegmentEntry, ...]:
-        files = {item.file for item in damage}
-        return tuple(entry for entry in self.manifest.segments if entry.path not in files)
-
     def _state(self, otherwise: str) -> str:
-        """Return "complete" if every position of the definition is decided."""
+        """Return "complete" if the run said so, or if every position of the definition is decided."""
         assert self._session is not None  # noqa: S101  begin set it
-        return "complete" if len(self._done) == self._session.definition.space.size else otherwise
+        complete = self._settled
+        if complete is None:
+            complete = len(self._done) == self._session.definition.space.size
+        return "complete" if complete else otherwise
 
     def _move(self) -> None:
         """Put the old run aside and begin in an empty folder of the same name."""
@@ -257,44 +273,84 @@ class Store:
         old.release()
         self._fresh = False
 
-    def append(self, write: Write) -> None:
-        """Hand a reply over; returns at once.
+    def append(self, item: Write | Record) -> None:
+        """Hand a reply, or steps, over; returns at once.
 
-        After an error of the disk, which was reported, replies are dropped.
+        After an error of the disk, which was reported, they are dropped.
         """
+        self._append(item)
+
+    def propose(self, first: int, rows: Sequence[Mapping[str, Value]]) -> None:
+        """Hand over what the search has proposed; durable no later than any row that is appended after it.
+
+        Parameters
+        ----------
+        first : int
+            The number of the first of them; numbers go on where those known end, without a gap.
+        rows : sequence of mapping of str to value
+            The active parameters of each.
+        """
+        if first != self._proposed:
+            raise ValueError(f"the next proposal is {self._proposed}, not {first}")
+        self._append(proposed(first, rows))
+        self._proposed += len(rows)
+
+    def _append(self, item: Item) -> None:
         if self._commits is None:
             raise RuntimeError("the store takes rows between begin and close")
-        self._commits.append(write)
+        self._commits.append(item)
+
+    def settle(self, complete: bool) -> None:
+        """Tell whether all is done, where the positions that have rows do not say so.
+
+        A search may end before its last position, and so do replicates that are precise enough.
+        """
+        self._settled = complete
 
     def flush(self) -> None:
         """Ask that what is waiting be written at once."""
         if self._commits is not None:
             self._commits.flush()
 
-    def _commit(self, writes: Sequence[Write]) -> None:
-        """Make replies durable and say so."""
+    def _commit(self, items: Sequence[Item]) -> None:
+        """Make replies, steps and proposals durable and say so."""
         session = self._session
         assert session is not None  # noqa: S101  begin set it before the thread
-        positions_of = session.definition.space.positions
+        space = session.definition.space
         names = list(self.manifest.workers)
         parts: list[Part] = []
-        for write in writes:
+        for write in items:
+            if not isinstance(write, Write):
+                continue
             if write.batch.worker not in names:
                 names.append(write.batch.worker)
             try:
-                parts.append(accept(write, names.index(write.batch.worker), positions_of))
+                parts.append(accept(write, names.index(write.batch.worker), space.positions))
             except RejectedError as error:
                 session.rejected(write.batch.id, str(error))
-        if not parts:
+        steps = self._steps(session, [item for item in items if isinstance(item, Record)])
+        rows = list(tables([item for item in items if isinstance(item, Proposed)]))
+        if not parts and not steps and not rows:
             return
         for part in parts:
             self._done.update(part.done)
         with self._writing:
-            code, state = session.fingerprint, self._state("running")
-            self._writer.commit(parts, positions_of, code, workers=tuple(names), state=state)
-        session.durable(tuple(part.batch_id for part in parts))
+            told: dict[str, Any] = {"workers": tuple(names), "state": self._state("running")}
+            self._writer.commit(
+                parts, space.positions, session.fingerprint, recorded=steps, proposed=rows, **told
+            )
+        if parts:
+            session.durable(tuple(part.batch_id for part in parts))
         with self._writing:
             self._writer.merge()
+
+    def _steps(self, session: _Session, records: Sequence[Record]) -> list[pa.Table]:
+        """Make tables of steps; say once that some are none."""
+        dropped = self._intake.dropped
+        made = list(self._intake.tables(records, session.definition.space.at)) if records else []
+        if self._intake.dropped and not dropped:
+            session.noted(f"steps that cannot be kept are dropped: {self._intake.reason}")
+        return made
 
     def _fail(self, error: Exception) -> None:
         """Report the error after which nothing more is written."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from swath.errors import DamageError
 from swath.store.disk import checksum, publish
-from swath.store.manifest import DEFINITIONS, RUN, DefinitionEntry
+from swath.store.entries import DefinitionEntry
+from swath.store.manifest import DEFINITIONS, RUN
 from swath.store.provenance import git_commit, versions
-from swath.store.sealing import FORMAT, layout, sealed
+from swath.store.sealing import ROWS_ONLY, layout, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ def create(disk: Disk, folder: Path, definition: Definition) -> str:
     """Write ``run.json``; return the id of the new run."""
     run = uuid.uuid4().hex
     about = {
-        "format": FORMAT,
+        "format": ROWS_ONLY,
         "run": run,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "name": definition.name,

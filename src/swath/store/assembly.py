@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 from swath.errors import DamageError
 from swath.messages import STATUSES
 from swath.space import canonical
-from swath.store.history import winners
-from swath.store.segments import OURS, array, numpy_column, take, unify
+from swath.store.segments import OURS, array, numpy_column, strings, take, unify
+from swath.store.winners import winners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -274,18 +274,6 @@ def _candidates(kinds: Sequence[pa.DataType]) -> list[pa.DataType]:
 
 def _text(field: pa.ChunkedArray) -> pa.Array:
     return strings([None if value is None else str(value) for value in field.to_pylist()])
-
-
-def strings(texts: Sequence[str | None]) -> pa.Array:
-    """Make a column of texts; ``pa.array`` would import pandas."""
-    raw = [b"" if text is None else text.encode() for text in texts]
-    offsets = np.zeros(len(raw) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)), out=offsets[1:])
-    there = np.fromiter((text is not None for text in texts), bool, len(raw))
-    bits = pa.py_buffer(np.packbits(there, bitorder="little"))
-    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(b"".join(raw))]
-    made = pa.Array.from_buffers(pa.large_string(), len(raw), buffers)
-    return made if offsets[-1] >= 1 << 31 else made.cast(pa.string())
 
 
 def coded(codes: NDArray[Any], kind: pa.DataType, texts: Sequence[str]) -> pa.Array:

@@ -15,14 +15,19 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from swath.messages import Record, Write
+from swath.store.proposals import Proposed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from swath.messages import Write
 
 PAUSE: Final = 0.5  # seconds between commits while little is waiting
 PLENTY: Final = 8 << 20  # bytes waiting that are worth a commit at once
 ROOM: Final = 64 << 20  # bytes that may wait for the disk before the sweep is held back
+STEP: Final = 64  # bytes that a step is counted for, and each of its metrics
+
+Item = Write | Record | Proposed
+"""What waits to be written."""
 
 
 class Commits:
@@ -40,13 +45,13 @@ class Commits:
 
     def __init__(
         self,
-        commit: Callable[[Sequence[Write]], None],
+        commit: Callable[[Sequence[Item]], None],
         failed: Callable[[Exception], None],
         crowded: Callable[[bool], None],
     ) -> None:
         self._commit, self._failed, self._crowded = commit, failed, crowded
         self._changed = threading.Condition()
-        self._waiting: deque[Write] = deque()
+        self._waiting: deque[Item] = deque()
         self._bytes = 0  # that wait or are being written
         self._busy = 0  # replies, likewise
         self._due = 0.0  # monotonic seconds
@@ -54,15 +59,15 @@ class Commits:
         self._thread = threading.Thread(target=self._run, name="swath-store", daemon=True)
         self._thread.start()
 
-    def append(self, write: Write) -> None:
-        """Queue a reply."""
+    def append(self, item: Item) -> None:
+        """Queue a reply, steps or proposals."""
         with self._changed:
             if self._closing:
                 raise RuntimeError("the store takes rows between begin and close")
             if not self._ended:
-                self._waiting.append(write)
+                self._waiting.append(item)
                 self._busy += 1
-                self._weigh(_size(write))
+                self._weigh(_size(item))
                 self._changed.notify_all()
 
     def _weigh(self, size: int) -> None:
@@ -102,7 +107,7 @@ class Commits:
         finally:
             self._end()
 
-    def _next(self) -> list[Write]:
+    def _next(self) -> list[Item]:
         """Wait for a reason to commit and take everything that waits; nothing when it is time to end."""
         with self._changed:
             while not self._is_time():
@@ -117,7 +122,7 @@ class Commits:
         urgent = self._hurry or self._bytes >= PLENTY or time.monotonic() >= self._due
         return self._closing or (urgent and bool(self._waiting))
 
-    def _account(self, writes: Sequence[Write]) -> None:
+    def _account(self, writes: Sequence[Item]) -> None:
         with self._changed:
             self._busy -= len(writes)
             self._weigh(-sum(map(_size, writes)))
@@ -130,5 +135,9 @@ class Commits:
             self._changed.notify_all()
 
 
-def _size(write: Write) -> int:
-    return sum(map(len, write.reply.payload))
+def _size(item: Item) -> int:
+    if isinstance(item, Write):
+        return sum(map(len, item.reply.payload))
+    if isinstance(item, Proposed):
+        return sum(map(len, item.texts))
+    return STEP * (len(item.steps) + sum(len(step.metrics) for step in item.steps))

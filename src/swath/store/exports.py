@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from swath.store.assembly import Assembly, Rows
-from swath.store.history import one_each, winners
-from swath.store.segments import OURS, Sink, decode, numpy_column
+from swath.store.files import Sink
+from swath.store.history import one_each
+from swath.store.segments import OURS, decode, numpy_column
+from swath.store.winners import winners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from swath.store.disk import Piece
+    from swath.store.entries import SegmentEntry
     from swath.store.history import Archive
-    from swath.store.manifest import SegmentEntry
 
 WHOLE: Final = 2**20  # rows that are assembled at once; some 200 bytes each
 SLICE: Final = 2**16  # rows that are written at a time

@@ -6,15 +6,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from swath.errors import CannotWriteError, DamageError, UsageError
+from swath.store.entries import MANIFEST, SEGMENT_NAME, SEGMENTS
 from swath.store.lock import NAME as LOCK
 from swath.store.lock import Lock
 from swath.store.manifest import (
     BEFORE,
     DEFINITIONS,
-    MANIFEST,
     RUN,
-    SEGMENT_NAME,
-    SEGMENTS,
     Manifest,
     read_manifest,
 )

@@ -13,35 +13,38 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
 
 from swath.errors import DamageError, SwathError
 from swath.messages import STATUSES
 from swath.ranges import RangeSet
+from swath.store import proposals, steps
 from swath.store.disk import checksum
-from swath.store.manifest import DEFINITIONS, Damage, read_manifest
-from swath.store.segments import ascending, decode, numpy_column, take
+from swath.store.entries import Damage, damaged
+from swath.store.manifest import DEFINITIONS, read_manifest
+from swath.store.segments import decode, numpy_column
+from swath.store.winners import winners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from swath.definition import Definition
     from swath.space import Space
     from swath.store.disk import Disk
-    from swath.store.manifest import DefinitionEntry, Manifest, SegmentEntry
+    from swath.store.entries import DefinitionEntry, ProposalsEntry, SegmentEntry, StepsEntry
+    from swath.store.manifest import Manifest
+    from swath.store.merging import E
 
     Integers = NDArray[np.int64]
-    Definitions = dict[tuple[str, str], Definition]
+    Definitions = dict[tuple[str, ...], Definition]
 
 T = TypeVar("T")
-SPREAD: Final = 8  # a table of all indices up to this many times the rows is cheaper than sorting
-FEW_RUNS: Final = 4096  # slices; beyond, copying row by row is cheaper than run by run
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Past:
         How many of ``done`` were left out by ``where``.
     damage : tuple of Damage
         What could not be read; its points are not in ``done``.
+    proposals : int
+        How many points the search has proposed; they are in the book of its space.
     """
 
     done: RangeSet
@@ -67,6 +72,7 @@ class Past:
     failed: Mapping[str, Mapping[int, RangeSet]]
     excluded: int
     damage: tuple[Damage, ...] = ()
+    proposals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class Archive:
     tables : dict
         Segments read before, by file and checksum.
     definitions : dict
-        Definitions read before, by file and checksum.
+        Definitions read before, by file and checksum; those of a search with its proposals by theirs.
     """
 
     def __init__(
@@ -118,40 +124,86 @@ class Archive:
         self._tables = {} if tables is None else tables
         self._definitions = {} if definitions is None else definitions
         self._alike: dict[tuple[int, int], bool] = {}
+        self._found: dict[int, Definition] = {}
 
     def table(self, entry: SegmentEntry, *, keep: bool = True) -> pa.Table | None:
         """Read a segment, to ``keep`` it for the next time; None, and an entry in ``damage``, where that fails."""
         key = entry.file, entry.crc
         if key in self._tables:
             return self._tables[key]
+        table = self._read(entry, decode)
+        if keep and table is not None:
+            self._tables[key] = table
+        return table
+
+    def steps(self, entry: StepsEntry) -> pa.Table | None:
+        """Read a file of steps; None, and an entry in ``damage``, where that fails."""
+        return self._read(entry, steps.decode)
+
+    def proposed(self, entry: ProposalsEntry) -> pa.Table | None:
+        """Read a file of proposals; None, and an entry in ``damage``, where that fails."""
+        return self._read(entry, proposals.decode)
+
+    def _read(self, entry: E, read: Callable[[Disk, Path, Manifest, E], pa.Table]) -> pa.Table | None:
         try:
-            table = decode(self.disk, self.folder, self.manifest, entry)
+            return read(self.disk, self.folder, self.manifest, entry)
         except FileNotFoundError:
             if not self._forgiving:
                 raise
-            self.damage[entry.path] = Damage(entry.path, "is missing", entry.rows)
+            self.damage[entry.path] = damaged(entry, "is missing")
         except DamageError as error:
-            self.damage[entry.path] = Damage(entry.path, str(error), entry.rows)
-        else:
-            if keep:
-                self._tables[key] = table
-            return table
+            self.damage[entry.path] = damaged(entry, str(error))
         return None
 
     def definition(self, number: int) -> Definition | None:
-        """Read an accepted definition; None, and an entry in ``damage``, where it cannot be read."""
-        entry = self.manifest.definition(number)
-        key = entry.file, entry.crc
-        if key not in self._definitions:
-            try:
-                self._definitions[key] = self._define(entry)
-            except (OSError, SwathError, ValueError, RecursionError) as error:
-                text = "is missing" if isinstance(error, FileNotFoundError) else str(error)
-                rows = sum(item.rows for item in self.manifest.segments if item.definition == number)
-                name = f"{DEFINITIONS}/{entry.file}"
-                self.damage[name] = Damage(name, text, rows)
+        """Read an accepted definition, and what its search has proposed.
+
+        None, and an entry in ``damage``, where it cannot be read. Where proposals cannot be read, that is in ``damage``
+        too, and the space knows those before them.
+        """
+        if number not in self._found:
+            entry = self.manifest.definition(number)
+            key = entry.file, entry.crc, *(item.file + item.crc for item in self._proposals(number))
+            found = self._definitions.get(key) or self._defined(entry)
+            if found is None:
                 return None
-        return self._definitions[key]
+            if self.fill(found.space, number):
+                self._definitions[key] = found
+            self._found[number] = found
+        return self._found[number]
+
+    def _proposals(self, number: int) -> list[ProposalsEntry]:
+        own = (entry for entry in self.manifest.proposals if entry.definition == number)
+        return sorted(own, key=lambda entry: entry.first)
+
+    def fill(self, space: Space, number: int) -> bool:
+        """Put what the search of a definition has proposed into the book of its space; tell whether all could be read."""
+        book = book_of(space)
+        if book is None:
+            return True
+        for entry in self._proposals(number):
+            if entry.first > book.known:
+                self.damage[entry.path] = damaged(entry, "follows proposals that are missing")
+                return False
+            table = self.proposed(entry)
+            if table is None:
+                return False
+            try:
+                book.put(entry.first, proposals.read(table))
+            except SwathError as error:
+                self.damage[entry.path] = damaged(entry, f"does not fit its definition: {error}")
+                return False
+        return True
+
+    def _defined(self, entry: DefinitionEntry) -> Definition | None:
+        try:
+            return self._define(entry)
+        except (OSError, SwathError, ValueError, RecursionError) as error:
+            text = "is missing" if isinstance(error, FileNotFoundError) else str(error)
+            rows = sum(item.rows for item in self.manifest.segments if item.definition == entry.number)
+            name = f"{DEFINITIONS}/{entry.file}"
+            self.damage[name] = Damage(name, text, rows)
+            return None
 
     def _define(self, entry: DefinitionEntry) -> Definition:
         from swath.definition import define  # noqa: PLC0415  start-up: a run of one definition never needs it
@@ -165,11 +217,18 @@ class Archive:
         return define(mapping, folder=self.folder)
 
     def is_like(self, number: int, target: Target) -> bool:
-        """Tell whether a definition has the very points of the target: what differs is how they are run."""
+        """Tell whether a definition has the very points of the target: what differs is how they are run.
+
+        Proposals are those of one definition, so no other is like one that has a search.
+        """
         key = number, target.number
         if number != target.number and key not in self._alike:
             found = self.definition(number)
-            self._alike[key] = found is not None and found.space.spec() == target.space.spec()
+            self._alike[key] = (
+                found is not None
+                and book_of(target.space) is None
+                and found.space.spec() == target.space.spec()
+            )
         return number == target.number or self._alike[key]
 
     def target(self, number: int) -> Target | None:
@@ -182,15 +241,28 @@ class Archive:
     def indices(self, definition: int, points: Integers, target: Target) -> Integers:
         """Tell which point of the target each point of another definition is; -1 where it is none of them."""
         if self.is_like(definition, target):
-            return np.where(points < target.space.size, points, -1)
+            return np.where(points < known_points(target.space), points, -1)
         matched = np.full(len(points), -1)
         old = self.definition(definition)
         if old is not None and len(points):
-            known = points < old.space.size
+            known = points < known_points(old.space)
             matched[known] = target.space.match(
                 old.space, points[known], was=target.was, receives=target.receives
             )
         return matched
+
+
+def book_of(space: Space) -> Any:
+    """Return the book of what a search has proposed; None for a space that has no search."""
+    return getattr(space, "proposals", None)
+
+
+def known_points(space: Space) -> int:
+    """Return how many points, from the first on, can be decoded: all, or those whose proposals are known."""
+    book = book_of(space)
+    return (
+        space.size if book is None else space.size // book.points * book.known
+    )  # its replicates stand together
 
 
 def latest(
@@ -217,93 +289,6 @@ def latest(
             manifest = newer
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A selection of rows, in a new order.
-
-    Attributes
-    ----------
-    places : NDArray[int64] or None
-        Row i of the result is row ``places[i]``; None: all, as they are.
-    runs : list of (int, int) or None
-        The same as half-open slices, where there are few: a copy of slices is several times faster.
-    """
-
-    places: Integers | None = None
-    runs: Sequence[tuple[int, int]] | None = None
-
-    def array(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Select and order values."""
-        if self.runs is not None:
-            return np.concatenate([values[a:b] for a, b in self.runs])
-        return values if self.places is None else values[self.places]
-
-    def table(self, table: pa.Table) -> pa.Table:
-        """Select and order the rows of a table."""
-        if self.runs is not None:
-            return pa.concat_tables([table.slice(a, b - a) for a, b in self.runs])
-        return table if self.places is None else take(table.combine_chunks(), self.places)
-
-
-def winners(points: Integers, attempts: NDArray[np.uint16]) -> Order:
-    """Order rows by point and keep one of each: the highest attempt, the first among equals.
-
-    Parameters
-    ----------
-    points : NDArray[int64], shape (n,)
-        Not negative.
-    attempts : NDArray[uint16], shape (n,)
-        Of the same rows.
-    """
-    if ascending(points):
-        return Order()
-    steps = np.diff(points)
-    return (
-        _runs(points, steps <= 0)
-        or _runs(points, steps != 1)
-        or _scatter(points)
-        or _sorted(points, attempts)
-    )
-
-
-def _runs(points: Integers, ends: NDArray[np.bool_]) -> Order | None:
-    """Try to put whole runs into order, for that is how replies come.
-
-    Parameters
-    ----------
-    ends : NDArray[bool], shape (n - 1,)
-        Where a run ends; within one, points ascend.
-    """
-    starts = np.concatenate(([0], np.flatnonzero(ends) + 1))
-    if len(starts) > FEW_RUNS:
-        return None
-    stops = np.concatenate((starts[1:], [len(points)]))
-    order = np.argsort(points[starts])
-    starts, stops = starts[order], stops[order]
-    if (points[starts[1:]] <= points[stops[:-1] - 1]).any():
-        return None
-    return Order(runs=list(zip(starts.tolist(), stops.tolist(), strict=True)))
-
-
-def _scatter(points: Integers) -> Order | None:
-    """Try to order points, all different, that fill a good part of a range: put each at its place."""
-    low = int(points.min())
-    span = int(points.max()) - low + 1
-    if span > SPREAD * len(points):
-        return None
-    table = np.full(span, -1, np.int64)
-    table[points - low] = np.arange(len(points))
-    places = table[table >= 0]
-    return Order(places) if len(places) == len(points) else None
-
-
-def _sorted(points: Integers, attempts: NDArray[np.uint16]) -> Order:
-    order = np.lexsort((-attempts.astype(np.int32), points))
-    ordered = points[order]
-    first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-    return Order(order[first])
-
-
 def survey(archive: Archive, target: Target) -> Past:
     """Tell what has been done for a definition.
 
@@ -315,13 +300,16 @@ def survey(archive: Archive, target: Target) -> Past:
         The definition; need not be the manifest's current one.
     """
     own = [entry for entry in archive.manifest.segments if archive.is_like(entry.definition, target)]
+    known = known_points(target.space)
     ranges = {entry.file: entry.positions for entry in own}
+    if known < target.space.size:
+        ranges = {file: positions.intersection(0, known) for file, positions in ranges.items()}
     quiet = [entry for entry in own if _is_quiet(entry, len(ranges[entry.file]))]
     if _overlap([ranges[entry.file] for entry in quiet]):
         quiet = []
-    known = {entry.file for entry in quiet}
+    skipped = {entry.file for entry in quiet}
     read = _Reading(archive, target)
-    read.add([entry for entry in archive.manifest.segments if entry.file not in known])
+    read.add([entry for entry in archive.manifest.segments if entry.file not in skipped])
     touched = {entry.file for entry in quiet if ranges[entry.file].contains_array(read.positions).any()}
     read.add([entry for entry in quiet if entry.file in touched])
     read.reduce()
@@ -335,6 +323,7 @@ def survey(archive: Archive, target: Target) -> Past:
         failed=_failed(read),
         excluded=sum(entry.excluded for entry in sound),
         damage=tuple(archive.damage.values()),
+        proposals=book_of(target.space).known if book_of(target.space) else 0,
     )
 
 

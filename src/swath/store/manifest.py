@@ -7,143 +7,49 @@ grows by one each time. It carries a checksum of itself, over its content in can
 kept as ``manifest.json.1``, for the day when a disk spoils the newer one: then the rows of the last commit are
 missing, which is said, and run again.
 
-Everything here is data from a folder that anybody may have written. Each field is checked as it is read, and
-names of files must match a pattern without a separator.
+Files of steps and of proposals have lists of their own. A manifest that has none of them is what format 1 always was,
+so an older swath goes on reading such a run; one that has some says format 2, and is refused there instead of
+losing them.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from swath.errors import DamageError, UsageError
-from swath.messages import STATUSES
-from swath.ranges import RangeSet
 from swath.store.disk import checksum, publish
-from swath.store.sealing import FORMAT, NewerFormatError, sealed, unsealed
+from swath.store.entries import (
+    LARGEST,
+    MANIFEST,
+    Damage,
+    DefinitionEntry,
+    Entry,
+    ProposalsEntry,
+    SegmentEntry,
+    Session,
+    StepsEntry,
+    definition_entry,
+    proposals_entry,
+    read_count,
+    read_field,
+    read_texts,
+    segment_entry,
+    session_entry,
+    steps_entry,
+)
+from swath.store.sealing import FORMAT, ROWS_ONLY, NewerFormatError, sealed, unsealed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from swath.store.disk import Disk
 
-MANIFEST = "manifest.json"
 BEFORE = "manifest.json.1"
 RUN = "run.json"
-SEGMENTS = "segments"
 DEFINITIONS = "definitions"
-LARGEST = 1 << 28  # bytes; a file of a run beyond this is not ours
-MAX_ATTEMPTS = 65535  # of a point; segments keep it in 16 bits
-SEGMENT_NAME = re.compile(r"[0-9]{6,9}\.arrow", re.ASCII)
-DEFINITION_NAME = re.compile(r"[0-9]{4,9}\.yaml", re.ASCII)
+LATER = ("steps", "proposals")  # lists that format 1 does not have
 STATES = ("running", "complete", "stopped")
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Something in a run folder that cannot be read.
-
-    Attributes
-    ----------
-    file : str
-        Relative to the run folder.
-    text : str
-        What is wrong with it.
-    rows : int
-        How many rows are missing because of it; 0 where that is not known.
-    """
-
-    file: str
-    text: str
-    rows: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.text}" + (f"; {self.rows:,} rows are missing" if self.rows else "")
-
-
-@dataclass(frozen=True, slots=True)
-class DefinitionEntry:
-    """An accepted definition: its file, and what to compare with when the run goes on.
-
-    Attributes
-    ----------
-    receives : tuple of str
-        What the objective took of parameters and derived values.
-    code : str
-        Fingerprint of the objective's code when the definition was used last.
-    """
-
-    number: int
-    file: str
-    bytes: int
-    crc: str
-    name: str
-    objective: str
-    receives: tuple[str, ...]
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One start of the driver on this run."""
-
-    started: str
-    rows_before: int
-    pid: int
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentEntry:
-    """A file of rows.
-
-    Attributes
-    ----------
-    file, bytes, crc
-        A bare name, its length, and its CRC-32 in hex.
-    definition : int
-        The number of the definition that decodes its points.
-    code : str
-        Fingerprint of the code that made the rows.
-    rows : int
-        Rows in it. A point that was tried again may have several.
-    excluded : int
-        Positions in ``done`` that ``where`` left out.
-    done : str
-        Positions decided, as text of a RangeSet.
-    statuses : mapping of str to int
-        Rows by status; adds up to ``rows``.
-    attempts_max : int
-        The highest attempt of a row; 0 without rows.
-    """
-
-    file: str
-    bytes: int
-    crc: str
-    definition: int
-    code: str
-    rows: int
-    excluded: int
-    done: str
-    statuses: Mapping[str, int]
-    attempts_max: int
-
-    @property
-    def positions(self) -> RangeSet:
-        """Positions decided, in the order of the definition; DamageError where the text is none."""
-        try:
-            return RangeSet.parse(self.done)
-        except (ValueError, OverflowError) as error:
-            raise DamageError(f"{MANIFEST}: done of {self.file} is {self.done!r:.60}") from error
-
-    @property
-    def path(self) -> str:
-        """Relative to the run folder."""
-        return f"{SEGMENTS}/{self.file}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +70,8 @@ class Manifest:
         Number of the newest definition; 0 before the first.
     workers : tuple of str
         What ``worker`` in the segments points into.
+    steps : tuple of StepsEntry
+        In the order in which they came.
     damage : tuple of Damage
         Not stored: what was wrong when this was read.
     """
@@ -177,12 +85,29 @@ class Manifest:
     workers: tuple[str, ...] = ()
     sessions: tuple[Session, ...] = ()
     segments: tuple[SegmentEntry, ...] = ()
+    steps: tuple[StepsEntry, ...] = ()
+    proposals: tuple[ProposalsEntry, ...] = ()
     damage: tuple[Damage, ...] = field(default=(), compare=False)
 
     @property
     def rows(self) -> int:
         """Rows in all segments."""
         return sum(entry.rows for entry in self.segments)
+
+    @property
+    def format(self) -> int:
+        """The oldest format that can say this."""
+        return FORMAT if self.steps or self.proposals else ROWS_ONLY
+
+    @property
+    def files(self) -> tuple[Entry, ...]:
+        """All that is listed of `SEGMENTS`: rows, steps and proposals."""
+        return (*self.segments, *self.steps, *self.proposals)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Their names."""
+        return frozenset(entry.file for entry in self.files)
 
     def definition(self, number: int) -> DefinitionEntry:
         """Return the entry of an accepted definition."""
@@ -224,13 +149,16 @@ def _keep(disk: Disk, folder: Path) -> None:
 
 def _as_mapping(manifest: Manifest) -> dict[str, Any]:
     plain = {item.name: getattr(manifest, item.name) for item in fields(manifest) if item.name != "damage"}
-    for key in ("definitions", "sessions", "segments"):
+    for key in ("definitions", "sessions", "segments", *LATER):
         plain[key] = [_as_entry(entry) for entry in plain[key]]
     plain["workers"] = list(manifest.workers)
-    return {"format": FORMAT, **plain}
+    for key in LATER:
+        if not plain[key]:
+            del plain[key]
+    return {"format": manifest.format, **plain}
 
 
-def _as_entry(entry: DefinitionEntry | Session | SegmentEntry) -> dict[str, Any]:
+def _as_entry(entry: DefinitionEntry | Session | Entry) -> dict[str, Any]:
     found = {item.name: getattr(entry, item.name) for item in fields(entry)}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
@@ -308,15 +236,17 @@ def parse_manifest(raw: bytes, file: str) -> Manifest:
     found = unsealed(raw, file)
     try:
         manifest = Manifest(
-            run=_field(found, "run", str),
-            serial=_count(found, "serial"),
-            updated=_field(found, "updated", str),
-            state=_field(found, "state", str),
-            current=_count(found, "current"),
-            definitions=tuple(_definition(entry) for entry in _field(found, "definitions", list)),
-            workers=_texts(found, "workers"),
-            sessions=tuple(_session(entry) for entry in _field(found, "sessions", list)),
-            segments=tuple(_segment(entry) for entry in _field(found, "segments", list)),
+            run=read_field(found, "run", str),
+            serial=read_count(found, "serial"),
+            updated=read_field(found, "updated", str),
+            state=read_field(found, "state", str),
+            current=read_count(found, "current"),
+            definitions=tuple(definition_entry(entry) for entry in read_field(found, "definitions", list)),
+            workers=read_texts(found, "workers"),
+            sessions=tuple(session_entry(entry) for entry in read_field(found, "sessions", list)),
+            segments=tuple(segment_entry(entry) for entry in read_field(found, "segments", list)),
+            steps=tuple(steps_entry(entry) for entry in _later(found, "steps")),
+            proposals=tuple(proposals_entry(entry) for entry in _later(found, "proposals")),
         )
         _check(manifest)
     except (ValueError, OverflowError) as error:
@@ -324,87 +254,18 @@ def parse_manifest(raw: bytes, file: str) -> Manifest:
     return manifest
 
 
+def _later(found: dict[str, Any], key: str) -> list[Any]:
+    """Return a list that is left out where it is empty."""
+    return read_field(found, key, list) if key in found else []
+
+
 def _check(manifest: Manifest) -> None:
     numbers = {entry.number for entry in manifest.definitions}
-    files = {entry.file for entry in manifest.segments}
-    if len(numbers) < len(manifest.definitions) or len(files) < len(manifest.segments):
+    files = {entry.file for entry in manifest.files}
+    if len(numbers) < len(manifest.definitions) or len(files) < len(manifest.files):
         raise ValueError("a definition or a segment is listed twice")
-    unknown = {entry.definition for entry in manifest.segments} | {manifest.current} - {0}
+    unknown = {entry.definition for entry in manifest.files} | {manifest.current} - {0}
     if unknown := unknown - numbers:
         raise ValueError(f"definition {min(unknown)} is used but not listed")
     if manifest.state not in STATES:
         raise ValueError(f"state is {manifest.state!r}")
-
-
-def _definition(entry: Any) -> DefinitionEntry:
-    if _count(entry, "bytes") > LARGEST:
-        raise ValueError(f"bytes is {entry['bytes']} of a definition, more than swath writes")
-    return DefinitionEntry(
-        number=_count(entry, "number"),
-        file=_named(entry, DEFINITION_NAME),
-        bytes=_count(entry, "bytes"),
-        crc=_field(entry, "crc", str),
-        name=_field(entry, "name", str),
-        objective=_field(entry, "objective", str),
-        receives=_texts(entry, "receives"),
-        code=_field(entry, "code", str),
-    )
-
-
-def _session(entry: Any) -> Session:
-    return Session(
-        started=_field(entry, "started", str),
-        rows_before=_count(entry, "rows_before"),
-        pid=_count(entry, "pid"),
-        host=_field(entry, "host", str),
-    )
-
-
-def _segment(entry: Any) -> SegmentEntry:
-    made = SegmentEntry(
-        file=_named(entry, SEGMENT_NAME),
-        bytes=_count(entry, "bytes"),
-        crc=_field(entry, "crc", str),
-        definition=_count(entry, "definition"),
-        code=_field(entry, "code", str),
-        rows=_count(entry, "rows"),
-        excluded=_count(entry, "excluded"),
-        done=_field(entry, "done", str),
-        statuses={status: _count(entry["statuses"], status) for status in _field(entry, "statuses", dict)},
-        attempts_max=_count(entry, "attempts_max"),
-    )
-    if set(made.statuses) - set(STATUSES) or sum(made.statuses.values()) != made.rows:
-        raise ValueError(f"statuses {dict(made.statuses)} do not add up to {made.rows} rows in {made.file}")
-    if made.bytes > LARGEST:
-        raise ValueError(f"bytes is {made.bytes} of {made.file}, more than swath writes")
-    if made.attempts_max > MAX_ATTEMPTS:
-        raise ValueError(f"attempts_max is {made.attempts_max} in {made.file}")
-    return made
-
-
-def _field(mapping: Any, key: str, kind: type[T]) -> T:
-    value = mapping.get(key) if isinstance(mapping, dict) else None
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ValueError(f"{key} is {value!r:.60}, not {kind.__name__}")  # noqa: TRY004  one kind for the caller
-    return value
-
-
-def _count(mapping: Any, key: str) -> int:
-    value = _field(mapping, key, int)
-    if not 0 <= value < 1 << 63:
-        raise ValueError(f"{key} is {value}")
-    return value
-
-
-def _named(mapping: Any, pattern: re.Pattern[str]) -> str:
-    value = _field(mapping, "file", str)
-    if not pattern.fullmatch(value):
-        raise ValueError(f"file is {value!r:.60}, which is no name that swath gives")
-    return value
-
-
-def _texts(mapping: Any, key: str) -> tuple[str, ...]:
-    values: Sequence[Any] = _field(mapping, key, list)
-    if not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{key} is {values!r:.60}, not a list of texts")
-    return tuple(values)

@@ -9,26 +9,25 @@ rows stay where they are, and the same definition, when it is run again, brings 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from swath.errors import CannotWriteError, DamageError, UsageError
 from swath.store.disk import Disk, publish
+from swath.store.entries import LARGEST, MANIFEST, Damage, StepsEntry
 from swath.store.folders import enter, resume
 from swath.store.history import Archive
 from swath.store.manifest import (
     BEFORE,
-    LARGEST,
-    MANIFEST,
     RUN,
-    Damage,
     Manifest,
     parse_manifest,
     read_manifest,
     read_run,
 )
-from swath.store.sealing import FORMAT, sealed
+from swath.store.recovery import sound
+from swath.store.sealing import ROWS_ONLY, sealed
 from swath.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -84,13 +83,22 @@ def examine(folder: Path, disk: Disk | None = None) -> Examined:
 
 
 def _examine(disk: Disk, folder: Path, manifest: Manifest) -> Examined:
-    archive = Archive(disk, folder, manifest, forgiving=True)
+    return _look(Archive(disk, folder, manifest, forgiving=True))
+
+
+def _look(archive: Archive) -> Examined:
+    """Read all that the manifest lists, and what stands beside it."""
+    disk, folder, manifest = archive.disk, archive.folder, archive.manifest
     for segment in manifest.segments:
         archive.table(segment, keep=False)
+    for recorded in manifest.steps:
+        archive.steps(recorded)
+    for proposed in manifest.proposals:
+        archive.proposed(proposed)
     for definition in manifest.definitions:
         archive.definition(definition.number)
     others = filter(None, (_spare(disk, folder, manifest), _about(disk, folder, manifest)))
-    files = len(manifest.segments) + len(manifest.definitions)
+    files = len(manifest.files) + len(manifest.definitions)
     return Examined(manifest, files, (*archive.damage.values(), *others))
 
 
@@ -148,19 +156,17 @@ def repair(folder: Path, disk: Disk | None = None) -> tuple[Damage, ...]:
 def _repair(disk: Disk, folder: Path, manifest: Manifest) -> tuple[Damage, ...]:
     writer = Writer(disk, folder, manifest)
     writer.damaged()  # raises what is no damage, such as a want of open files
-    damage = _examine(disk, folder, manifest).damage
+    archive = Archive(disk, folder, manifest, forgiving=True)
+    damage = _look(archive).damage
     if not damage:
         return ()
     if any(item.file == RUN for item in damage):
         _describe(disk, folder, manifest)
     writer.remove_left()
-    spoilt = {item.file for item in damage}
-    sound = tuple(entry for entry in manifest.segments if entry.path not in spoilt)
-    writer.publish(
-        segments=sound, state=manifest.state if len(sound) == len(manifest.segments) else "stopped"
-    )
-    aside = writer.set_aside(entry.file for entry in manifest.segments if entry.path in spoilt)
-    return tuple(Damage(item.file, f"{item.text}; {_fate(item, aside)}", item.rows) for item in damage)
+    left = sound(writer, archive)
+    writer.publish(state=manifest.state if left["segments"] == manifest.segments else "stopped", **left)
+    aside = writer.set_aside(manifest.names - writer.manifest.names)
+    return tuple(replace(item, text=f"{item.text}; {_fate(item, aside)}") for item in damage)
 
 
 def _fate(item: Damage, aside: list[str]) -> str:
@@ -169,10 +175,11 @@ def _fate(item: Damage, aside: list[str]) -> str:
         return f"written anew, the old one kept as {RUN}.damaged"
     if item.file in (MANIFEST, BEFORE):
         return "written anew"
-    if name in aside:
-        return f"kept as {name}.damaged, its points will run again"
     if item.file.startswith("segments"):
-        return "its points will run again"
+        kept = f"kept as {name}.damaged, " if name in aside else ""
+        return kept + (
+            "its points keep their rows" if item.what == StepsEntry.what else "its points will run again"
+        )
     return "running the definition that it held mends it"
 
 
@@ -182,7 +189,7 @@ def _describe(disk: Disk, folder: Path, manifest: Manifest) -> None:
         disk.rename(folder / RUN, folder / f"{RUN}.damaged")
     newest = manifest.definition(manifest.current)
     about = {
-        "format": FORMAT,
+        "format": ROWS_ONLY,
         "run": manifest.run,
         "created": manifest.sessions[0].started if manifest.sessions else "",
         "name": newest.name,

@@ -15,8 +15,11 @@ from swath.store.disk import checksum
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT: Final = 1
-"""Of everything in a run folder; a newer one is refused."""
+FORMAT: Final = 2
+"""The newest of what is in a run folder; one beyond it is refused."""
+
+ROWS_ONLY: Final = 1
+"""The format before there were steps and proposals; what has none of them is still written in it."""
 
 
 class NewerFormatError(DamageError):
@@ -74,8 +77,8 @@ def unsealed(raw: bytes, file: str) -> dict[str, Any]:
     claimed = found.pop("checksum", None)
     if claimed != _checksum(found):
         raise DamageError(f"the checksum of {file} does not match its content")
-    if found.get("format") != FORMAT:
+    if found.get("format") not in range(ROWS_ONLY, FORMAT + 1):
         raise NewerFormatError(
-            f"{file} has format {found.get('format')!r}, this swath reads format {FORMAT}; use the swath that wrote it"
+            f"{file} has format {found.get('format')!r}, this swath reads formats up to {FORMAT}; use the swath that wrote it"
         )
     return found

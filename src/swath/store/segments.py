@@ -11,30 +11,27 @@ it is read, types are limited to plain data, and the points of a reply must lie 
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from swath.errors import DamageError
 from swath.messages import STATUSES
-from swath.store.disk import checksum
-from swath.store.ipc import WRONG, read_file, read_stream
-from swath.store.sealing import FORMAT
+from swath.ranges import RangeSet
+from swath.store import files, merging
+from swath.store.ipc import WRONG, read_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from swath.messages import Write
-    from swath.ranges import RangeSet
-    from swath.store.disk import Disk, Piece
-    from swath.store.manifest import Manifest, SegmentEntry
+    from swath.store.disk import Disk
+    from swath.store.entries import SegmentEntry
+    from swath.store.manifest import Manifest
 
 CORE: Final[dict[str, pa.DataType]] = {
     "point": pa.int64(),
@@ -48,13 +45,10 @@ CORE: Final[dict[str, pa.DataType]] = {
 
 DTYPES: Final = dict(
     zip(CORE, map(np.dtype, ("int64", "uint16", "uint8", "float64", "int64", "int32")), strict=True)
-)
+) | dict.fromkeys(("step", "row"), np.dtype("int64"))
 FAILURE: Final = "failure"
 OURS: Final = frozenset({*CORE, FAILURE})
 WIRE: Final = tuple(name for name in CORE if name not in ("attempts", "worker"))
-SMALL_CHUNK: Final = (
-    4096  # rows; chunks smaller than this on average are joined, for each costs a kilobyte of head
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +157,18 @@ def array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
+def strings(texts: Sequence[str | None]) -> pa.Array:
+    """Make a column of texts; ``pa.array`` would import pandas."""
+    raw = [b"" if text is None else text.encode() for text in texts]
+    offsets = np.zeros(len(raw) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)), out=offsets[1:])
+    there = np.fromiter((text is not None for text in texts), bool, len(raw))
+    bits = pa.py_buffer(np.packbits(there, bitorder="little"))
+    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(b"".join(raw))]
+    made = pa.Array.from_buffers(pa.large_string(), len(raw), buffers)
+    return made if offsets[-1] >= 1 << 31 else made.cast(pa.string())
+
+
 def _decode(payload: bytes | memoryview) -> pa.Table:
     """Read a slot's Arrow stream; whatever is wrong with it raises one of `WRONG`."""
     table = read_stream(pa.py_buffer(payload))
@@ -247,7 +253,7 @@ def _chunks(tables: Sequence[pa.Table], key: tuple[str, pa.DataType]) -> list[pa
 
 
 def numpy_column(table: pa.Table, name: str) -> NDArray[Any]:
-    """Return a column of `CORE`, which has no nulls, as an array; times are int64 microseconds.
+    """Return a column that has no nulls, of those that files of a run always have, as an array; times are int64 microseconds.
 
     Not with ``to_numpy``, which imports pandas where it is installed. A single chunk is not copied.
     """
@@ -263,92 +269,56 @@ def _buffer(chunk: pa.Array, kind: np.dtype[Any]) -> NDArray[Any]:
     return np.frombuffer(chunk.buffers()[1], kind, len(chunk), chunk.offset * kind.itemsize)
 
 
-class Sink(io.RawIOBase):
-    """Collects what Arrow writes, without copying columns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[Piece] = []
-        self.size = 0
-
-    def writable(self) -> bool:
-        """Tell Arrow that it may write."""
-        return True
-
-    def write(self, piece: Any) -> int:
-        """Keep a piece; Arrow gives up the buffers that it passes."""
-        view = memoryview(piece)
-        self.pieces.append(view)
-        self.size += view.nbytes
-        return view.nbytes
-
-    def drained(self) -> list[Piece]:
-        """Hand over what was written so far."""
-        pieces, self.pieces = self.pieces, []
-        return pieces
+def statuses(table: pa.Table) -> dict[str, int]:
+    """Count rows by status; statuses that do not occur are left out."""
+    counts = np.bincount(numpy_column(table, "status"), minlength=len(STATUSES)).tolist()
+    return {status: count for status, count in zip(STATUSES, counts, strict=True) if count}
 
 
-def encode(table: pa.Table, *, run: str, definition: int, code: str) -> Sink:
-    """Write a table as the content of a segment.
+def groups(
+    parts: Sequence[Part], positions_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+) -> Iterator[list[Part]]:
+    """Gather parts for segments that stay below the limit."""
+    room = merging.LIMIT * 3 // 4  # columns of nulls, and heads, come on top
+    group: list[Part] = []
+    size = 0
+    for part in parts:
+        for piece in _split(part, room, positions_of):
+            if group and size + piece.table.nbytes > room:
+                yield group
+                group, size = [], 0
+            group.append(piece)
+            size += piece.table.nbytes
+    if group:
+        yield group
 
-    Parameters
-    ----------
-    table : pa.Table
-        `CORE`, then the rest.
-    run, definition, code
-        What the segment says of itself, so that a file from elsewhere is recognised.
-    """
-    about = json.dumps({"format": FORMAT, "run": run, "definition": definition, "code": code})
-    if table.num_rows and table.column(0).num_chunks * SMALL_CHUNK > table.num_rows:
-        table = table.combine_chunks()
-    table = table.replace_schema_metadata({"swath": about})
-    sink = Sink()
-    with pa.PythonFile(sink, mode="w") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
-    return sink
+
+def _split(
+    part: Part, room: int, positions_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+) -> Iterator[Part]:
+    """Cut the rows of a very large reply; the last piece also tells what was excluded."""
+    rows = max(1, part.table.num_rows * room // max(1, part.table.nbytes))
+    rest = part.done.copy()
+    start = 0
+    while part.table.num_rows - start > rows:
+        table = part.table.slice(start, rows)
+        done = RangeSet.of(positions_of(numpy_column(table, "point")))
+        rest.difference_update(done)
+        yield Part(part.batch_id, table, done, part.attempt)
+        start += rows
+    yield Part(part.batch_id, part.table.slice(start), rest, part.attempt)
 
 
 def decode(disk: Disk, folder: Path, manifest: Manifest, entry: SegmentEntry) -> pa.Table:
-    """Read a segment and check all of it.
+    """Read a segment and check all of it, as `swath.store.files.decode`; its numbers must point into the manifest."""
 
-    Raises
-    ------
-    FileNotFoundError
-        The file is gone; a newer manifest may not list it.
-    DamageError
-        The file is not what the manifest says.
-    """
-    try:
-        raw = disk.read_file(folder, entry.path, entry.bytes)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise DamageError(f"cannot be read ({error.strerror})") from error
-    if len(raw) != entry.bytes:
-        raise DamageError(f"has {len(raw)} bytes of {entry.bytes}")
-    if checksum([raw]) != entry.crc:
-        raise DamageError("its checksum does not match")
-    try:
-        table = read_file(raw)
+    def check(table: pa.Table) -> None:
         _check(table, CORE)
-        _check_against(table, manifest, entry)
-    except WRONG as error:
-        raise DamageError(f"is not a segment of this run: {error}") from error
-    return table.replace_schema_metadata()
+        if table.num_rows:
+            workers, statuses = numpy_column(table, "worker"), numpy_column(table, "status")
+            if workers.min() < 0 or workers.max() >= len(manifest.workers):
+                raise ValueError("a row's worker is not in the manifest")
+            if statuses.max() >= len(STATUSES) or numpy_column(table, "point").min() < 0:
+                raise ValueError("a row's status or point does not exist")
 
-
-def _check_against(table: pa.Table, manifest: Manifest, entry: SegmentEntry) -> None:
-    """Check that a segment is the one that the manifest means, and that its numbers point into the manifest."""
-    about = json.loads((table.schema.metadata or {}).get(b"swath", b"{}"))
-    if about.get("format") != FORMAT:
-        raise ValueError(f"it has format {about.get('format')!r}, this swath reads format {FORMAT}")
-    if (about.get("run"), about.get("definition")) != (manifest.run, entry.definition):
-        raise ValueError(f"it says run {about.get('run')!r}, definition {about.get('definition')!r}")
-    if table.num_rows != entry.rows:
-        raise ValueError(f"it has {table.num_rows} rows, not {entry.rows}")
-    if table.num_rows:
-        workers, statuses = numpy_column(table, "worker"), numpy_column(table, "status")
-        if workers.min() < 0 or workers.max() >= len(manifest.workers):
-            raise ValueError("a row's worker is not in the manifest")
-        if statuses.max() >= len(STATUSES) or numpy_column(table, "point").min() < 0:
-            raise ValueError("a row's status or point does not exist")
+    return files.decode(disk, folder, manifest, entry, check)

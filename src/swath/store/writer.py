@@ -5,58 +5,54 @@ them; only after that has anything been saved. A crash before the manifest leave
 next writer removes them. Merging is the same: the merged file is durable before the manifest that lists it
 instead of its sources, so that at every instant each row is listed once.
 
-Many small commits make many small files, so those of one definition and one code are merged as in a
-log-structured tree: when there are more than `MANY`, the newest `LEAST` become one, together with older ones no
-larger than what is merged already. A row is therefore copied at most once per doubling of its file, and the number
-of small files stays below `MANY`. None exceeds `LIMIT`. What left the manifest is removed after the manifest
-after, because a reader may be between the manifest and the files; one that is slower still reads the newer manifest.
+What left the manifest is removed after the manifest after, because a reader may be between the manifest and the
+files; one that is slower still reads the newer manifest.
+
+Rows, steps and proposals go the same way. Whatever a commit writes is listed by one manifest, so no row is ever there
+without its proposal, or before its steps.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from swath.errors import CannotWriteError, DamageError, RunInUseError
-from swath.messages import STATUSES
 from swath.ranges import RangeSet
+from swath.store import merging, proposals, steps
 from swath.store.disk import PASSING, checksum, publish
-from swath.store.folders import PARQUET
-from swath.store.manifest import (
+from swath.store.entries import (
     DEFINITION_NAME,
-    DEFINITIONS,
     LARGEST,
     MANIFEST,
     SEGMENT_NAME,
     SEGMENTS,
     Damage,
-    Manifest,
+    Entry,
+    ProposalsEntry,
     SegmentEntry,
-    parse_manifest,
-    write_manifest,
+    StepsEntry,
+    damaged,
 )
-from swath.store.segments import Part, decode, encode, numpy_column, unify
+from swath.store.files import Sink, encode
+from swath.store.folders import PARQUET
+from swath.store.manifest import DEFINITIONS, Manifest, parse_manifest, write_manifest
+from swath.store.merging import E, neighbours_to_join, rows_to_join
+from swath.store.sealing import FORMAT, ROWS_ONLY
+from swath.store.segments import Part, decode, groups, statuses, unify
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
+    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from swath.store.disk import Disk
-
-LIMIT: Final = 16 << 20  # bytes of a segment that was merged; merging holds them a few times over in memory
-MANY: Final = 32  # small segments of one definition and code that may lie about
-LEAST: Final = 16  # of them merged at a time
-TINY: Final = (
-    1 << 20
-)  # bytes; what is left below this when a run ends is joined, for it costs next to nothing
-LEFT: Final = 8  # tiny segments that a run may leave behind
 
 
 class Writer:
@@ -75,6 +71,7 @@ class Writer:
         self._keep = manifest.serial > 0 and not manifest.damage
         self._left: list[str] = []  # segments that the last manifest no longer lists
         self._damaged: set[str] = set()
+        self._wide: set[str] = set()  # files of steps whose metrics have too little in common to be merged
         self._mark = disk.checksum(folder, MANIFEST) if self._keep else None
         numbers = [
             int(name.partition(".")[0]) for name in disk.names(folder / SEGMENTS) if name[:1].isdigit()
@@ -88,7 +85,7 @@ class Writer:
         manifest = replace(self.manifest, serial=self.manifest.serial + 1, updated=now, damage=(), **changes)
         self._mark = write_manifest(self.disk, self.folder, manifest, keep=self._keep)
         self._keep = True
-        gone = {entry.file for entry in self.manifest.segments} - {entry.file for entry in manifest.segments}
+        gone = self.manifest.names - manifest.names
         removed, self._left = self._left, sorted(gone - self._damaged)
         self.manifest = manifest
         for name in removed:
@@ -99,9 +96,12 @@ class Writer:
         parts: Sequence[Part],
         positions_of: Callable[[NDArray[np.int64]], NDArray[np.int64]],
         code: str,
+        *,
+        recorded: Iterable[pa.Table] = (),
+        proposed: Iterable[pa.Table] = (),
         **changes: Any,
     ) -> None:
-        """Save the rows of replies: when this returns they are durable.
+        """Save the rows of replies, steps and proposals: when this returns they are durable.
 
         Parameters
         ----------
@@ -111,12 +111,18 @@ class Writer:
             Turns indices of points into positions.
         code : str
             Fingerprint of the code that made the rows.
+        recorded, proposed : iterable of pa.Table
+            Steps, and proposals, of that definition.
         **changes
             More that changes in the manifest.
         """
         self.check()
-        new = tuple(self._segment(group, code) for group in _groups(parts, positions_of))
-        self.remove_export()
+        number = self.manifest.current
+        changes["proposals"] = *self.manifest.proposals, *(self._write_proposals(t, number) for t in proposed)
+        changes["steps"] = *self.manifest.steps, *(self.write_steps(t, number) for t in recorded)
+        new = tuple(self._segment(group, code) for group in groups(parts, positions_of))
+        if parts:
+            self.remove_export()
         self.publish(segments=(*self.manifest.segments, *new), **changes)
 
     def check(self) -> None:
@@ -131,11 +137,11 @@ class Writer:
         """
         self._check_manifest()
         there = set(self.disk.names(self.folder / SEGMENTS)) | self._damaged
-        for entry in self.manifest.segments:
+        for entry in self.manifest.files:
             if entry.file not in there:
                 raise CannotWriteError(
                     f"{self.folder / entry.path} was removed while the run was writing to its folder; "
-                    f"its {entry.rows:,} rows are missing, and the same command runs them again"
+                    f"its {entry.rows:,} {entry.what} are missing, and the same command runs them again"
                 )
 
     def _check_manifest(self) -> None:
@@ -168,12 +174,12 @@ class Writer:
             self.disk.sync_folder(self.folder)
 
     def damaged(self) -> list[Damage]:
-        """Check length and checksum of every segment; the files that fail are never merged."""
-        found = [damage for entry in self.manifest.segments if (damage := self._examine(entry))]
+        """Check length and checksum of every file of rows, steps and proposals; the files that fail are never merged."""
+        found = [damage for entry in self.manifest.files if (damage := self._examine(entry))]
         self._damaged |= {item.file.rpartition("/")[2] for item in found}
         return found
 
-    def _examine(self, entry: SegmentEntry) -> Damage | None:
+    def _examine(self, entry: Entry) -> Damage | None:
         try:
             size, crc = self.disk.checksum(self.folder, entry.path)
         except FileNotFoundError:
@@ -190,7 +196,7 @@ class Writer:
             text = (
                 f"has {size} bytes of {entry.bytes}" if size != entry.bytes else "its checksum does not match"
             )
-        return Damage(entry.path, text, entry.rows)
+        return damaged(entry, text)
 
     def set_aside(self, files: Iterable[str]) -> list[str]:
         """Keep segments that the manifest no longer lists because they are damaged, under another name."""
@@ -207,89 +213,110 @@ class Writer:
         table = unify([part.table for part in parts])
         attempts = max((part.attempt for part in parts if part.table.num_rows), default=0)
         excluded = len(done) - table.num_rows
-        return self._write(table, self.manifest.current, code, done, excluded=excluded, attempts_max=attempts)
+        return self.write_rows(
+            table, self.manifest.current, code, done, excluded=excluded, attempts_max=attempts
+        )
 
-    def _write(
+    def write_rows(
         self, table: pa.Table, definition: int, code: str, done: RangeSet, *, excluded: int, attempts_max: int
     ) -> SegmentEntry:
-        """Write a segment, durably, and describe it."""
-        sink = encode(table, run=self.manifest.run, definition=definition, code=code)
-        name = f"{self._next:06d}.arrow"
-        self._next += 1  # also when it fails: after an error, the same file is never tried again
-        publish(self.disk, self.folder / SEGMENTS / name, sink.pieces)
+        """Write a file of rows, durably, and describe it."""
+        sink = encode(table, format=ROWS_ONLY, run=self.manifest.run, definition=definition, code=code)
         return SegmentEntry(
-            file=name,
-            bytes=sink.size,
-            crc=checksum(sink.pieces),
+            **self._write(sink, SegmentEntry.suffix),
             definition=definition,
             code=code,
             rows=table.num_rows,
             excluded=excluded,
             done=str(done),
-            statuses=_statuses(table),
+            statuses=statuses(table),
             attempts_max=attempts_max,
         )
 
+    def write_steps(self, table: pa.Table, definition: int) -> StepsEntry:
+        """Write a file of steps, durably, and describe it."""
+        about = self._write(self._encode(table, definition, StepsEntry.what), StepsEntry.suffix)
+        return StepsEntry(**about, definition=definition, rows=table.num_rows)
+
+    def _write_proposals(self, table: pa.Table, definition: int) -> ProposalsEntry:
+        """Write a file of proposals, durably, and describe it."""
+        about = self._write(self._encode(table, definition, ProposalsEntry.what), ProposalsEntry.suffix)
+        first = proposals.first_of(table)
+        return ProposalsEntry(**about, definition=definition, first=first, rows=table.num_rows)
+
+    def _encode(self, table: pa.Table, definition: int, kind: str) -> Sink:
+        return encode(table, format=FORMAT, kind=kind, run=self.manifest.run, definition=definition)
+
+    def _write(self, sink: Sink, suffix: str) -> dict[str, Any]:
+        name = f"{self._next:06d}{suffix}"
+        self._next += 1  # also when it fails: after an error, the same file is never tried again
+        publish(self.disk, self.folder / SEGMENTS / name, sink.pieces)
+        return {"file": name, "bytes": sink.size, "crc": checksum(sink.pieces)}
+
     def merge(self, *, ending: bool = False) -> bool:
-        """Join small segments where there are many; return whether anything changed.
+        """Join small files where there are many; return whether anything changed.
 
         Parameters
         ----------
         ending : bool
             Nothing more will come: join the tiny ones too.
         """
-        segments = list(self.manifest.segments)
-        for key in dict.fromkeys((entry.definition, entry.code) for entry in segments):
-            alike = [entry for entry in segments if (entry.definition, entry.code) == key]
-            chosen = self._tiny(alike) if ending else self._many(alike)
-            if chosen and (merged := self._merged(chosen)):
-                segments[segments.index(chosen[0])] = merged
-                segments = [entry for entry in segments if entry not in chosen]
-        changed = len(segments) < len(self.manifest.segments)
+        now, apart = self.manifest, self._damaged | self._wide
+        rows = rows_to_join(now.segments, apart, ending=ending)
+        recorded = neighbours_to_join(now.steps, apart, ending=ending)
+        proposed = neighbours_to_join(now.proposals, apart, ending=ending)
+        changes: dict[str, Any] = {
+            "segments": _replaced(now.segments, [(each, self._join_rows(each)) for each in rows]),
+            "steps": _replaced(now.steps, [(each, self._join_steps(each)) for each in recorded]),
+            "proposals": _replaced(now.proposals, [(each, self._join_proposals(each)) for each in proposed]),
+        }
+        changed = any(len(files) < len(getattr(now, key)) for key, files in changes.items())
         if changed:
-            self.publish(segments=tuple(segments))
+            self.publish(**changes)
         return changed
 
-    def _many(self, alike: Sequence[SegmentEntry]) -> list[SegmentEntry]:
-        """Choose what to merge while rows keep coming."""
-        small = [entry for entry in alike if entry.bytes < LIMIT // 2 and entry.file not in self._damaged]
-        if len(small) <= MANY:
-            return []
-        chosen = small[-LEAST:]
-        while sum(entry.bytes for entry in chosen) > LIMIT:
-            chosen.pop()
-        for entry in reversed(small[:-LEAST]):
-            total = sum(entry.bytes for entry in chosen)
-            if entry.bytes > total or entry.bytes + total > LIMIT:
-                break
-            chosen.insert(0, entry)
-        return chosen
-
-    def _tiny(self, alike: Sequence[SegmentEntry]) -> list[SegmentEntry]:
-        tiny = [entry for entry in alike if entry.bytes < TINY and entry.file not in self._damaged]
-        return tiny if len(tiny) > LEFT else []
-
-    def _merged(self, chosen: Sequence[SegmentEntry]) -> SegmentEntry | None:
-        """Write segments as one; None where one of them turns out to be damaged."""
-        tables, done = [], RangeSet()
+    def _tables(self, chosen: Sequence[E], read: Callable[..., pa.Table]) -> list[pa.Table]:
+        """Read files; none where one of them turns out to be damaged."""
+        tables = []
         for entry in chosen:
             try:
-                tables.append(decode(self.disk, self.folder, self.manifest, entry))
+                tables.append(read(self.disk, self.folder, self.manifest, entry))
             except (DamageError, FileNotFoundError):
                 self._damaged.add(entry.file)
-                return None
+                return []
+        return tables
+
+    def _join_rows(self, chosen: Sequence[SegmentEntry]) -> SegmentEntry | None:
+        if not (tables := self._tables(chosen, decode)):
+            return None
+        done = RangeSet()
+        for entry in chosen:
             done.update(entry.positions)
-        excluded = sum(entry.excluded for entry in chosen)
-        attempts = max(entry.attempts_max for entry in chosen)
-        first = chosen[0]
-        return self._write(
+        return self.write_rows(
             unify(tables).combine_chunks(),
-            first.definition,
-            first.code,
+            chosen[0].definition,
+            chosen[0].code,
             done,
-            excluded=excluded,
-            attempts_max=attempts,
+            excluded=sum(entry.excluded for entry in chosen),
+            attempts_max=max(entry.attempts_max for entry in chosen),
         )
+
+    def _join_steps(self, chosen: Sequence[StepsEntry]) -> StepsEntry | None:
+        if not (tables := self._tables(chosen, steps.decode)):
+            return None
+        names = {name for table in tables for name in table.column_names}
+        if (
+            8 * len(names) * sum(table.num_rows for table in tables) > merging.LIMIT
+        ):  # each has metrics of its own
+            self._wide.update(entry.file for entry in chosen)
+            return None
+        return self.write_steps(steps.join(tables).combine_chunks(), chosen[0].definition)
+
+    def _join_proposals(self, chosen: Sequence[ProposalsEntry]) -> ProposalsEntry | None:
+        follow = all(a.first + a.rows == b.first for a, b in pairwise(chosen))
+        if not follow or not (tables := self._tables(chosen, proposals.decode)):
+            return None
+        return self._write_proposals(proposals.join(tables).combine_chunks(), chosen[0].definition)
 
     def remove_left(self) -> None:
         """Remove what the manifest does not list: the rest of a crash, or of merging.
@@ -297,7 +324,7 @@ class Writer:
         Where the newest manifest was damaged and the one before is used, segments that only the newest listed are
         kept under another name.
         """
-        listed = {entry.file for entry in self.manifest.segments}
+        listed = self.manifest.names
         known = {entry.file for entry in self.manifest.definitions}
         lost = self._unlisted(SEGMENTS, SEGMENT_NAME, listed)
         if self.manifest.damage:
@@ -322,41 +349,11 @@ class Writer:
         ]
 
 
-def _statuses(table: pa.Table) -> dict[str, int]:
-    """Count rows by status; statuses that do not occur are left out."""
-    counts = np.bincount(numpy_column(table, "status"), minlength=len(STATUSES)).tolist()
-    return {status: count for status, count in zip(STATUSES, counts, strict=True) if count}
-
-
-def _groups(
-    parts: Sequence[Part], positions_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]
-) -> Iterator[list[Part]]:
-    """Gather parts for segments that stay below the limit."""
-    room = LIMIT * 3 // 4  # columns of nulls, and heads, come on top
-    group: list[Part] = []
-    size = 0
-    for part in parts:
-        for piece in _split(part, room, positions_of):
-            if group and size + piece.table.nbytes > room:
-                yield group
-                group, size = [], 0
-            group.append(piece)
-            size += piece.table.nbytes
-    if group:
-        yield group
-
-
-def _split(
-    part: Part, room: int, positions_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]
-) -> Iterator[Part]:
-    """Cut the rows of a very large reply; the last piece also tells what was excluded."""
-    rows = max(1, part.table.num_rows * room // max(1, part.table.nbytes))
-    rest = part.done.copy()
-    start = 0
-    while part.table.num_rows - start > rows:
-        table = part.table.slice(start, rows)
-        done = RangeSet.of(positions_of(numpy_column(table, "point")))
-        rest.difference_update(done)
-        yield Part(part.batch_id, table, done, part.attempt)
-        start += rows
-    yield Part(part.batch_id, part.table.slice(start), rest, part.attempt)
+def _replaced(files: Sequence[E], joined: Iterable[tuple[list[E], E | None]]) -> tuple[E, ...]:
+    """Put what was joined in the place of the first of its sources."""
+    now = list(files)
+    for sources, merged in joined:
+        if merged is not None:
+            now[now.index(sources[0])] = merged
+            now = [entry for entry in now if entry not in sources]
+    return tuple(now)
