@@ -15,7 +15,7 @@ from swath.bulletin import Bulletin
 from swath.driver import Driver
 from swath.errors import ClusterLostError, ObjectiveError, SwathError
 from swath.loop import drive
-from swath.messages import Conclude, Crowded, Durable, Ending, Lost, Record, StopAsked, Tick, Urgency
+from swath.messages import Conclude, Crowded, Durable, Ending, Lost, Noted, Record, StopAsked, Tick, Urgency
 from swath.run.beginning import known_signature, make_task, policy_of, progress_of, tried_again
 from swath.run.journal import Journal
 from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
@@ -134,6 +134,7 @@ class Handle:
             rejected=lambda batch, reason: engine.post(Lost(engine.now(), batch, reason)),
             failed=self._fail,
             crowded=lambda full: engine.post(Crowded(engine.now(), full)),
+            noted=lambda text: engine.post(Noted(engine.now(), text)),
         )
         self._naming = Naming(store.manifest.current, definition.space, receives)
         self._logbook = Logbook(self.folder, self._naming)

@@ -178,7 +178,7 @@ class Archive:
 
     def fill(self, space: Space, number: int) -> bool:
         """Put what the search of a definition has proposed into the book of its space; tell whether all could be read."""
-        book = book_of(space)
+        book = space.proposals
         if book is None:
             return True
         for entry in self._proposals(number):
@@ -226,7 +226,7 @@ class Archive:
             found = self.definition(number)
             self._alike[key] = (
                 found is not None
-                and book_of(target.space) is None
+                and target.space.proposals is None
                 and found.space.spec() == target.space.spec()
             )
         return number == target.number or self._alike[key]
@@ -252,14 +252,9 @@ class Archive:
         return matched
 
 
-def book_of(space: Space) -> Any:
-    """Return the book of what a search has proposed; None for a space that has no search."""
-    return getattr(space, "proposals", None)
-
-
 def known_points(space: Space) -> int:
     """Return how many points, from the first on, can be decoded: all, or those whose proposals are known."""
-    book = book_of(space)
+    book = space.proposals
     return (
         space.size if book is None else space.size // book.points * book.known
     )  # its replicates stand together
@@ -323,7 +318,7 @@ def survey(archive: Archive, target: Target) -> Past:
         failed=_failed(read),
         excluded=sum(entry.excluded for entry in sound),
         damage=tuple(archive.damage.values()),
-        proposals=book_of(target.space).known if book_of(target.space) else 0,
+        proposals=target.space.proposals.known if target.space.proposals else 0,
     )
 
 
