@@ -46,6 +46,21 @@ def digits():
     return example("digits")
 
 
+@pytest.fixture(scope="module")
+def boosting():
+    return example("boosting")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return example("network")
+
+
+@pytest.fixture(scope="module")
+def ishigami():
+    return example("ishigami")
+
+
 # Influenza
 
 
@@ -164,6 +179,110 @@ def test_digits_are_split_in_equal_shares(digits):
 def test_digits_names_an_unknown_model(digits):
     with pytest.raises(ValueError, match=r"""^model is 'tree'; expected "svm" or "forest"$"""):
         digits.train("tree", 7)
+
+
+# Boosting
+
+
+def test_boosting_predicts_better_than_the_mean_and_the_same_again(boosting):
+    row = boosting.validate(0.05, 60, 2, 8, 0.5, "squared_error")
+    _, measure = boosting.patients()
+    assert 50 < row["error"] < 0.8 * measure.std()
+    assert boosting.validate(0.05, 60, 2, 8, 0.5, "squared_error") == row
+
+
+def test_patients_are_those_of_the_source(boosting):
+    known, measure = boosting.patients()
+    assert known.shape == (442, 10)
+    assert (measure.min(), measure.max()) == (25, 346)
+
+
+# Network
+
+
+@pytest.fixture
+def layers(network):
+    return network.start(hidden=8, seed=3)
+
+
+def test_gradient_is_the_slope_of_the_loss(network, layers):
+    images, _, digits, _ = network.split()
+    few, named, decay, h = images[:30], digits[:30], 0.1, 1e-6
+    slopes = network.gradient(layers, few, named, decay)
+    for part, layer in enumerate(layers):
+        for place in [0, layer.size // 2, layer.size - 1]:
+            ends = [[*map(np.copy, layers)] for _ in range(2)]
+            ends[0][part].flat[place] += h
+            ends[1][part].flat[place] -= h
+            up, down = (network.loss(each, few, named, decay) for each in ends)
+            # weights decay, biases do not; `loss` counts only those
+            assert slopes[part].flat[place] == pytest.approx((up - down) / (2 * h), rel=1e-4, abs=1e-8)
+
+
+def test_probabilities_add_up(network, layers):
+    images, *_ = network.split()
+    _, logs = network.outputs(layers, images)
+    assert np.exp(logs).sum(axis=1) == pytest.approx(np.ones(len(images)))
+    shifted = [*layers[:3], layers[3] + 1000]  # no overflow
+    assert network.outputs(shifted, images)[1] == pytest.approx(logs, abs=1e-9)
+
+
+POINT = {"rate": 0.05, "momentum": 0.9, "hidden": 32, "batch": 32, "decay": 1e-5, "seed": 1}
+
+
+def test_a_network_learns(network, monkeypatch, tmp_path):
+    monkeypatch.setattr(network.swath, "checkpoint", lambda: tmp_path, raising=False)
+    steps = list(network.train(**POINT, epochs=6))
+    assert [step["step"] for step in steps] == [1, 2, 3, 4, 5, 6]
+    assert steps[-1]["loss"] < 0.6 * steps[0]["loss"]
+    assert steps[-1]["accuracy"] > 0.94
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_training_that_was_interrupted_gives_bit_by_bit_the_same(network, monkeypatch, tmp_path, torn):
+    folders = [tmp_path / "whole", tmp_path / "parts"]
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.setattr(network.swath, "checkpoint", lambda: folders[0], raising=False)
+    whole = list(network.train(**POINT, epochs=4))
+    monkeypatch.setattr(network.swath, "checkpoint", lambda: folders[1], raising=False)
+    begun = network.train(**POINT, epochs=4)
+    parts = [next(begun), next(begun)]
+    begun.close()
+    if torn:  # killed while it wrote
+        (folders[1] / "network.part").write_bytes(b"half a network")
+    parts += network.train(**POINT, epochs=4)
+    assert parts == whole
+
+
+# Ishigami
+
+
+def test_ishigami_at_points_that_one_can_compute_by_hand(ishigami):
+    half = math.pi / 2
+    assert ishigami.response(0, 0, 2) == 0
+    assert ishigami.response(half, 0, 0) == pytest.approx(1)
+    assert ishigami.response(0, half, 5) == pytest.approx(7)
+    assert ishigami.response(half, half, 2) == pytest.approx(1 + 7 + 0.1 * 16)
+
+
+def test_exact_indices_are_those_of_the_function(ishigami):
+    # by Gauss-Legendre quadrature, which is exact to rounding here: var(E(f | x)) / var(f)
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    x = math.pi * nodes
+    values = np.vectorize(ishigami.response)(x[:, None, None], x[None, :, None], x[None, None, :])
+    w = weights / 2
+    mean = np.einsum("ijk,i,j,k", values, w, w, w)
+    variance = np.einsum("ijk,i,j,k", (values - mean) ** 2, w, w, w)
+    others = ["ijk,j,k->i", "ijk,i,k->j", "ijk,i,j->k"]
+    alone = [w @ (np.einsum(rest, values, w, w) - mean) ** 2 for rest in others]
+    without = [
+        np.einsum("ij,i,j", (np.einsum(one, values, w) - mean) ** 2, w, w)
+        for one in ("ijk,i->jk", "ijk,j->ik", "ijk,k->ij")
+    ]
+    known = ishigami.exact()
+    assert known["first"] == pytest.approx([part / variance for part in alone], abs=1e-12)
+    assert known["total"] == pytest.approx([1 - part / variance for part in without], abs=1e-12)
 
 
 # The files
