@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         SwathError,
         UsageError,
     )
+    from swath.recording import Pruned, checkpoint, record
     from swath.results import Results
     from swath.results import Results as open  # noqa: A004, N813  # swath.open(folder) reads as it works
     from swath.sweep import Sweep, load
@@ -34,17 +35,20 @@ __all__ = [
     "DamageError",
     "DefinitionError",
     "ObjectiveError",
+    "Pruned",
     "Results",
     "RunInUseError",
     "SwathError",
     "Sweep",
     "UsageError",
+    "checkpoint",
     "geomspace",
     "linspace",
     "load",
     "logspace",
     "open",
     "range",
+    "record",
     "seeds",
     "values",
 ]
@@ -52,6 +56,7 @@ __all__ = [
 _HOMES = {
     "sweep": ("Sweep", "load"),
     "results": ("Results",),
+    "recording": ("Pruned", "checkpoint", "record"),
     "definition.forms": ("geomspace", "linspace", "logspace", "range", "seeds", "values"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
 }
@@ -62,7 +67,8 @@ def __getattr__(name: str) -> Any:
         return import_module("swath.results").Results
     for module, names in _HOMES.items():
         if name in names:
-            return getattr(import_module(f"swath.{module}"), name)
+            found = globals()[name] = getattr(import_module(f"swath.{module}"), name)
+            return found
     raise AttributeError(f"module 'swath' has no attribute {name!r}")
 
 

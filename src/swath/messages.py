@@ -163,7 +163,7 @@ def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Repl
     """Put the parts of a batch together, in the order of their positions; the goal is the task's."""
     parts = sorted(replies, key=lambda reply: reply.done)
     sign = goal[1] if goal else 1
-    complaints = {part.complaint for part in parts if part.failed}
+    complaints = {part.complaint for part in parts if any(status != "pruned" for status, _ in part.failed)}
     failed: dict[str, list[tuple[int, int]]] = {}
     for part in parts:
         for status, ranges in part.failed:

@@ -12,7 +12,7 @@ from swath.errors import UsageError
 FILES = 320
 """Descriptors that a run needs besides those of its slots, about; a child keeps one of its own beyond 256."""
 
-FILES_A_SLOT = 12
+FILES_A_SLOT = 13
 """Descriptors that each slot on this machine takes: its channel, its log, its end of Dask, about."""
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from distributed.utils import LoopRunner
 
     from swath.engines import Page
-    from swath.messages import Batch, Event
+    from swath.messages import Batch, Event, Step
     from swath.objective import Signature
     from swath.task import Task
 
@@ -64,6 +64,8 @@ class Embedded:
         A name for this start of it that no other has.
     size : int
         Slots.
+    hear : callable
+        Is told what points have recorded: a batch's number and steps.
 
     Raises
     ------
@@ -71,7 +73,9 @@ class Embedded:
         If this machine lacks what a point may use.
     """
 
-    def __init__(self, task: Task, run: str, size: int) -> None:
+    def __init__(
+        self, task: Task, run: str, size: int, hear: Callable[[int, tuple[Step, ...]], object]
+    ) -> None:
         if lacking := shortfall(task):
             raise UsageError(f"{lacking}; ask for less, or use a cluster that has it")
         self._run, self._size = run, size
@@ -86,7 +90,7 @@ class Embedded:
         self._follower: threading.Thread | None = None
         try:
             for number in range(size):
-                self.pools[f"worker-{number}"] = Pool(task, f"worker-{number}", 1)
+                self.pools[f"worker-{number}"] = Pool(task, f"worker-{number}", 1, hear)
             cluster = self._start()
             for (name, pool), worker in zip(self.pools.items(), cluster.workers.values(), strict=True):
                 self._addresses[name] = worker.address
@@ -172,6 +176,10 @@ class Embedded:
     def recall(self, batch: Batch, answer: Callable[[int, int], None]) -> None:
         """Take back what a slot has not begun of a batch."""
         answer(*self.pools[batch.worker].recall(batch))
+
+    def prune(self, batch: Batch, position: int) -> None:
+        """Let a point of a running batch end at its next step."""
+        self.pools[batch.worker].prune(batch, position)
 
     def severed(self, future: Any) -> bool:
         """Tell whether a future is none because the scheduler was lost; ours is in this process."""

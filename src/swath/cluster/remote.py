@@ -211,6 +211,20 @@ class Remote:
             part = start, stop
         answer(*part)
 
+    def prune(self, batch: Batch, position: int) -> None:
+        """Let a point of a running batch end at its next step."""
+        self.spawn(self._prune(batch, position))
+
+    async def _prune(self, batch: Batch, position: int) -> None:
+        member, fields = self.members.get(batch.worker), json.dumps(asdict(batch))
+        while member is not None and self.members.get(batch.worker) is member:
+            with contextlib.suppress(
+                Exception
+            ):  # no answer: as long as the worker is there, it is told again
+                await calls.ask(self.client, "prune", member.address, self._run, fields, position)
+                return
+            await asyncio.sleep(POLL)
+
     async def fetch(self, future: Any) -> bytes:
         """Get a finished answer, alone: gathered with others it would wait for the slowest of their workers.
 

@@ -116,6 +116,13 @@ def recall(worker: Worker, run: str, fields: str) -> str:
     return json.dumps(pool.recall(batch) if pool else (batch.stop, batch.stop))
 
 
+def prune(worker: Worker, run: str, fields: str, position: int) -> str:
+    """Let a point of a running batch end at its next step."""
+    if pool := POOLS.get((run, worker.address)):
+        pool.prune(Batch(**json.loads(fields)), position)
+    return ""
+
+
 def forget(worker: Worker, run: str) -> None:
     """End the pool of a run, in the background."""
     PIECES.pop((run, worker.address), None)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from swath.agreement import find_objective
 from swath.commands.lookup import Shown, derived_values
 from swath.errors import ObjectiveError, UsageError
+from swath.inside.crumb import blank
 from swath.inside.evaluate import Evaluator
 from swath.inside.rows import COLUMNS
 from swath.messages import STATUSES
@@ -45,7 +46,7 @@ def evaluate(definition: Definition, point: int) -> Shown:
     space = definition.space
     if not 0 <= point < space.size:
         raise UsageError(f"there is no point {point}: the space has points 0 to {space.size - 1:,}")
-    evaluator = Evaluator(make_task(definition, find_objective(definition)), [-1, 0])
+    evaluator = Evaluator(make_task(definition, find_objective(definition)), blank())
     position = int(space.positions(np.array([point], np.int64))[0])
     reply = evaluator.evaluate(position, position + 1, inf)
     if reply.fatal:

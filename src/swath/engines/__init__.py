@@ -8,15 +8,19 @@ out of `wait` as well.
 from __future__ import annotations
 
 import queue
+import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
+
+from swath.messages import Stepped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from distributed import Client, Scheduler
 
-    from swath.messages import Batch, Event
+    from swath.messages import Batch, Event, Step
     from swath.objective import Signature
     from swath.task import Task
 
@@ -83,12 +87,26 @@ class Engine(Protocol):
 
 
 class Inbox:
-    """Events from many threads for one reader, on the monotonic clock of this process."""
+    """Events from many threads for one reader, on the monotonic clock of this process.
+
+    Steps of a batch that come before the reader has looked are one event, so however many come, they are no flood of events.
+    """
 
     def __init__(self) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._heard: dict[int, list[Step]] = {}
         self.now = time.monotonic
         self.post = self._events.put
+
+    def hear(self, batch_id: int, steps: Sequence[Step]) -> None:
+        """Let `Stepped` come out of `wait`; from any thread."""
+        with self._lock:
+            waiting = self._heard.setdefault(batch_id, [])
+            waiting += steps
+            first = len(waiting) == len(steps)
+        if first:
+            self.post(Stepped(self.now(), batch_id, ()))  # holds their place
 
     def wait(self, timeout: float | None) -> list[Event]:
         """Return all there is, or the first that comes within ``timeout`` seconds."""
@@ -100,4 +118,11 @@ class Inbox:
             try:
                 events.append(self._events.get_nowait())
             except queue.Empty:
-                return events
+                return [self._filled(event) if isinstance(event, Stepped) else event for event in events]
+
+    def _filled(self, event: Stepped) -> Stepped:
+        """Put the steps in whose place was held; what was posted as a whole stays as it is."""
+        if event.steps:
+            return event
+        with self._lock:
+            return replace(event, steps=tuple(self._heard.pop(event.batch_id, ())))

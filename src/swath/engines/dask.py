@@ -82,7 +82,7 @@ class Dask:
         # Dask remembers keys: a second start must not meet those of the first.
         self._run = f"{task.run}-{uuid4().hex[:8]}"
         if self._where is None:
-            self._cluster = embedded = Embedded(task, self._run, self._size)
+            self._cluster = embedded = Embedded(task, self._run, self._size, self._inbox.hear)
             signature = embedded.open()
             host, memory = socket.gethostname(), memory_of(task, 1, None, self._size)
             for name in embedded.pools:
@@ -126,8 +126,9 @@ class Dask:
         )
 
     def prune(self, batch: Batch, position: int) -> None:
-        """Do nothing: no step arrives here before its batch is over."""
-        del batch, position
+        """Let a point of a running batch end at its next step."""
+        assert self._cluster is not None  # noqa: S101
+        self._cluster.prune(batch, position)
 
     def close(self) -> None:
         """End the slots, and the cluster if it is ours."""

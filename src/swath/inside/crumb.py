@@ -6,6 +6,11 @@ how far it may go, which reaches a child that does not listen.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import MutableSequence
+
 HERE = 0
 """The position being evaluated, `NOWHERE` before the first of a batch, `AFTER` all of them."""
 
@@ -33,6 +38,12 @@ TALKS = 8
 MARKED = 9
 """How many marks the slot has read."""
 
+ENDING = 10
+"""One more than the position that is to end at its next step; 0: none."""
+
+ENDING_TURN = 11
+"""What `TURN` was when that was said: it is not meant for the same position begun again."""
+
 READING = 2
 
 NOWHERE, AFTER = -1, -2
@@ -43,4 +54,15 @@ EVERYTHING = 2**63 - 1
 
 def blank() -> list[int]:
     """Return a crumb that nobody shares."""
-    return [NOWHERE, EVERYTHING, *[0] * 8]
+    return [NOWHERE, EVERYTHING, *[0] * 10]
+
+
+def end(crumb: MutableSequence[int], position: int) -> None:
+    """Let a position end at its next step, if it is still the one that is being evaluated then."""
+    crumb[ENDING_TURN] = crumb[TURN]
+    crumb[ENDING] = position + 1
+
+
+def is_to_end(crumb: MutableSequence[int], position: int) -> bool:
+    """Tell whether a position is to end."""
+    return crumb[ENDING] == position + 1 and crumb[ENDING_TURN] == crumb[TURN]

@@ -12,6 +12,9 @@ driver drops.)
 A microsecond matters in `_loop` and nowhere else: one clock reading a point, arguments by position where
 the function allows it, plain results kept as they are until the batch is over. What the objective could
 change afterwards is settled at once, within the point's own time.
+
+Steps are no business of the loop: `swath.inside.steps` takes them, from functions that record and from generators, which
+are called in another way, chosen once. What was told to end comes out of the loop like any exception.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from itertools import repeat
+from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -31,17 +35,20 @@ from swath.inside.kinds import name_of
 from swath.inside.metrics import MISSING, MOST_METRICS, PLAIN, TooManyError, settle, to_columns
 from swath.inside.own import own
 from swath.inside.rows import COLUMNS, encode, first_lines, shared_line
+from swath.inside.steps import Follower, Recorder, is_stepwise
 from swath.messages import STATUSES, Reply
 from swath.objective import signature_of
 from swath.ranges import RangeSet
+from swath.recording import Pruned, evaluating
 from swath.space import ABSENT, Opaque, Space
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
+    from collections.abc import Callable, Iterable, MutableSequence, Sequence
 
     from numpy.typing import NDArray
 
     from swath.inside.metrics import Field
+    from swath.messages import Ranges
     from swath.objective import Signature
     from swath.task import Task
 
@@ -60,6 +67,9 @@ ENTRY = 128
 MOST_FRAMES, MOST_TEXT = 20, 8_192
 """Frames and characters of a traceback that are kept."""
 
+OURS = (__file__, Follower.__call__.__code__.co_filename)
+"""Files whose frames at the beginning of a traceback tell nothing."""
+
 
 @dataclass(slots=True)
 class _Rows:
@@ -71,6 +81,7 @@ class _Rows:
     starts: list[NDArray[np.float64]] = field(default_factory=list)
     results: list[object] = field(default_factory=list)
     failures: dict[int, tuple[str, str]] = field(default_factory=dict)
+    pruned: set[int] = field(default_factory=set)
     held: int = 0
 
 
@@ -90,6 +101,8 @@ class Evaluator:
         Asked from time to time, between two points, whether the batch is to end there.
     has_printed : callable
         Asked at the same time whether that shall be after every point, because points print.
+    recorder : Recorder
+        Takes what points record.
 
     Raises
     ------
@@ -105,6 +118,9 @@ class Evaluator:
         self.space = Space.from_spec(task.space)
         self.function = _load(task)
         self.signature: Signature = signature_of(self.function)
+        self.recorder = Recorder(crumb, self._folder_of)
+        if is_stepwise(self.function):
+            self.function = Follower(self.function, self.recorder)
         self._constants = task.load_constants()
         self._taken = {*self.space.names, *self.space.derived, *COLUMNS}
         self._names = self.signature.receives((*self.space.names, *self.space.derived))
@@ -119,12 +135,14 @@ class Evaluator:
         deadline = began + budget
         self.crumb[HERE] = NOWHERE
         self.crumb[LIMIT] = EVERYTHING
+        self.recorder.begin()
         reached, chunk = start, FIRST_CHUNK
         while reached < stop:
             upto = min(reached + chunk, stop)
             left = EVERYTHING if limit is None else limit - len(rows.results)
             try:
-                reached, ended = self._chunk(reached, upto, deadline, left, rows)
+                with evaluating(self.recorder):
+                    reached, ended = self._chunk(reached, upto, deadline, left, rows)
             except ExpressionError as error:
                 if reached == start:
                     return Reply((), 0, seconds=time.perf_counter() - began, fatal=str(error))
@@ -147,6 +165,7 @@ class Evaluator:
                 points = self.space.take(indices)
         count = min(left, len(indices))
         ends = [time.perf_counter()]
+        self.recorder.follow(ends)
         done = self._loop(points.arguments(self._names), positions[:count], ends, deadline, rows)
         if done:
             self.has_printed()
@@ -176,9 +195,7 @@ class Evaluator:
             try:
                 result = call(*values)
             except BaseException as error:  # noqa: BLE001  # one point can fail only itself
-                rows.failures[len(rows.results)] = ("error", text := describe(error))
-                rows.held += len(text)
-                result = MISSING
+                result = self._raised(error, position, rows)
             else:
                 if (kind := type(result)) is not usual:
                     if kind in PLAIN and kind is not str:
@@ -190,7 +207,11 @@ class Evaluator:
             keep(result)
             if now > look:
                 prints = self.has_printed()
-                if now > deadline or position + 1 >= crumb[LIMIT] or rows.held > MOST_HELD:
+                if (
+                    now > deadline
+                    or position + 1 >= crumb[LIMIT]
+                    or rows.held + self.recorder.held > MOST_HELD
+                ):
                     break
                 if now > seldom:
                     if self.between():
@@ -198,6 +219,23 @@ class Evaluator:
                     seldom = now + LOOK
                 look = now if prints else min(deadline, now + LOOK)
         return len(ends) - 1
+
+    def _raised(self, error: BaseException, position: int, rows: _Rows) -> object:
+        """Take in what came out of a point instead of a result; return the result that it has anyway."""
+        row = len(rows.results)
+        if isinstance(error, Pruned):
+            rows.pruned.add(row)
+            return settle(dict(self.recorder.last_given(position)))
+        rows.failures[row] = ("error", text := describe(error))
+        rows.held += len(text)
+        return MISSING
+
+    def _folder_of(self, position: int) -> Path | None:
+        """Return where a position may keep checkpoints, by its content; None if nowhere."""
+        if not self.task.checkpoints:
+            return None
+        (point,) = self.space.indices(position, position + 1).tolist()
+        return Path(self.task.checkpoints) / self.space.content_id(point, self._names)
 
     def _calls(self, columns: Sequence[list[Any]]) -> tuple[Callable[..., object], Iterable[Sequence[Any]]]:
         """Choose how to call: by position where that means the same and nothing is absent, else by keyword."""
@@ -217,8 +255,9 @@ class Evaluator:
         return lambda *values: function(**dict(zip(names, values, strict=True))), zip(*held, strict=True)
 
     def _reply(self, start: int, reached: int, rows: _Rows, began: float, wall: float) -> Reply:
-        fields, fatal = self._fields(rows)
         positions = _joined(rows.positions, np.int64)
+        self._mark_pruned(positions, rows)
+        fields, fatal = self._fields(rows)
         if fatal or not len(positions):
             return Reply(
                 () if fatal else ((start, reached),), 0, seconds=time.perf_counter() - began, fatal=fatal
@@ -228,20 +267,31 @@ class Evaluator:
         statuses = np.zeros(len(positions), dtype=np.uint8)
         for row, (status, _) in rows.failures.items():
             statuses[row] = STATUSES.index(status)
+        statuses[list(rows.pruned)] = STATUSES.index("pruned")
         seconds = _joined(rows.seconds, np.float64)
         slowest = int(seconds.argmax())
         payload = encode(indices, statuses, seconds, started, rows.failures, fields)
         return Reply(
             done=((start, reached),),
             rows=len(positions),
-            failed=_failed(positions, rows.failures),
+            failed=_failed(positions, rows),
             seconds=time.perf_counter() - began,
             payload=(payload,),
-            best=self._best(fields, indices),
+            best=self._best(fields, indices, statuses == 0),
             complaint=shared_line(text for _, text in rows.failures.values()),
             complaints=first_lines(rows.failures, positions) if rows.failures else (),
             slowest=(float(seconds[slowest]), int(indices[slowest])),
+            steps=tuple(self.recorder.steps),
+            kept=tuple(RangeSet.of(np.array(self.recorder.kept))) if self.recorder.kept else (),
         )
+
+    def _mark_pruned(self, positions: NDArray[np.int64], rows: _Rows) -> None:
+        """Take in which points were told to end and returned a result all the same: it is not that of the whole way."""
+        for position, given in self.recorder.pruned.items():
+            row = int(np.searchsorted(positions, position))
+            if row not in rows.failures:
+                rows.pruned.add(row)
+                rows.results[row] = settle(dict(given))
 
     def _fields(self, rows: _Rows) -> tuple[list[Field], str]:
         """Make columns of the results, and note which rows cannot be held; or say why no row ever can."""
@@ -251,6 +301,7 @@ class Evaluator:
             return [], str(error)
         for row, text in unfit.items():
             rows.failures[row] = ("invalid", text)
+            rows.pruned.discard(row)
         for name in dict.fromkeys(name for name, _ in fields):
             if name in self._taken:
                 return [], f"the metric {name!r} has the name of another column; rename it in the objective"
@@ -263,7 +314,7 @@ class Evaluator:
         return fields, ""
 
     def _best(
-        self, fields: Sequence[tuple[str, pa.Array]], indices: NDArray[np.int64]
+        self, fields: Sequence[Field], indices: NDArray[np.int64], sound: NDArray[np.bool_]
     ) -> tuple[float, int] | None:
         if self.task.goal is None:
             return None
@@ -273,6 +324,7 @@ class Evaluator:
             if name != metric or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
                 continue
             values = column.to_numpy(zero_copy_only=False).astype(np.float64) * sign
+            values[~sound] = np.nan
             if not np.isnan(values).all():
                 row = int(np.nanargmin(values))
                 if found is None or values[row] < found[0] * sign:
@@ -290,7 +342,7 @@ def describe(error: BaseException) -> str:
 
     try:
         trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        while trace is not None and trace.tb_frame.f_code.co_filename in OURS:
             trace = trace.tb_next
         shown = traceback.TracebackException.from_exception(error.with_traceback(trace), limit=-MOST_FRAMES)
         summary = next(line for line in shown.format_exception_only() if not line.startswith("  "))
@@ -341,10 +393,12 @@ def _joined(parts: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.array([], dtype=kind)
 
 
-def _failed(
-    positions: NDArray[np.int64], failures: Mapping[int, tuple[str, str]]
-) -> tuple[tuple[str, tuple[tuple[int, int], ...]], ...]:
+def _failed(positions: NDArray[np.int64], rows: _Rows) -> tuple[tuple[str, Ranges], ...]:
     by_status: dict[str, list[int]] = {}
-    for row, (status, _) in failures.items():
+    for row, (status, _) in rows.failures.items():
         by_status.setdefault(status, []).append(row)
-    return tuple((status, tuple(RangeSet.of(positions[rows]))) for status, rows in sorted(by_status.items()))
+    if rows.pruned:
+        by_status["pruned"] = sorted(rows.pruned)
+    return tuple(
+        (status, tuple(RangeSet.of(positions[found]))) for status, found in sorted(by_status.items())
+    )

@@ -25,6 +25,7 @@ from swath.inside.crumb import AFTER, EVERYTHING, HERE, LIMIT, NOWHERE, TURN, bl
 from swath.inside.ends import cause, nameless_file, written
 from swath.inside.keeper import DEATH_SIGNAL, SHOW, control, empty, kill_rest
 from swath.inside.rows import verdict
+from swath.inside.steps import line, read_lines, with_steps
 from swath.messages import Reply, merge
 from swath.task import pack, unpack
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swath.inside.evaluate import Evaluator
+    from swath.inside.steps import Said, Sink
     from swath.inside.surroundings import Surroundings
 
 CHUNK = 1024
@@ -99,14 +101,15 @@ class Fresh:
         """Evaluate a point in a copy; after a death, once more."""
         for _ in range(2):
             began, clock, place = time.time(), time.monotonic(), os.fstat(self._evidence).st_size
-            reply, code = self._in_a_copy(position)
-            if reply:
-                return unpack(reply)
+            said, code = self._in_a_copy(position)
+            if not code:
+                return unpack(said)
         text = cause(code) + written(self._evidence, place)
-        return verdict(self._evaluator.task, position, "crash", text, began, time.monotonic() - clock)
+        reply = verdict(self._evaluator.task, position, "crash", text, began, time.monotonic() - clock)
+        return with_steps(reply, read_lines(said.split(b"\n")))
 
     def _in_a_copy(self, position: int) -> tuple[bytes, int]:
-        """Return what a copy of this process says, if it does, and how it ended."""
+        """Return how a copy of this process ended, and what it has said: its reply, or only steps if it died."""
         scratch = tempfile.mkdtemp(prefix="point-")
         said = nameless_file()
         sys.stdout.flush()
@@ -119,11 +122,11 @@ class Fresh:
         self._copy = 0
         with open(said, "rb") as file:  # noqa: PTH123  # a descriptor has no path
             file.seek(0)
-            reply = b"" if code else file.read()
+            text = file.read()
         self._evaluator.has_printed()
         kill_rest(self._spared)
         empty(scratch)
-        return reply, code
+        return text, code
 
     def _live(self, position: int, scratch: str, said: int) -> NoReturn:
         """Evaluate one point, in the copy, and end."""
@@ -136,8 +139,12 @@ class Fresh:
             os.environ["TMPDIR"] = tempfile.tempdir = scratch
             self._surroundings.reseed()
             self._evaluator.crumb = blank()
+            recorder = self._evaluator.recorder
+            recorder.sink = _Twice(recorder.sink, said)
             reply = self._evaluator.evaluate(position, position + 1, 0.0)
+            os.ftruncate(said, 0)
             with open(said, "wb") as file:  # a descriptor has no path
+                file.seek(0)
                 file.write(pack(reply))
             sys.stdout.flush()
             sys.stderr.flush()
@@ -150,3 +157,28 @@ class Fresh:
         del frame
         if self._copy:
             os.kill(self._copy, number)
+
+
+class _Twice:
+    """Passes steps on, and keeps them in a file, where they outlive this process.
+
+    Parameters
+    ----------
+    sink : Sink
+        Listens too.
+    descriptor : int
+        Of the file.
+    """
+
+    def __init__(self, sink: Sink, descriptor: int) -> None:
+        self._sink = sink
+        self._descriptor = descriptor
+
+    def begin(self) -> None:
+        """Prepare for a batch."""
+        self._sink.begin()
+
+    def put(self, said: Said) -> None:
+        """Take a step."""
+        self._sink.put(said)
+        os.write(self._descriptor, line(said))

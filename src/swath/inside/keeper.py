@@ -53,11 +53,11 @@ SUBREAPER, DEATH_SIGNAL = 36, 1
 def become_child() -> list[int]:
     """Fork into the keeper, which stays in here, and the child, which returns with the descriptors meant for it.
 
-    The arguments of the process are the leash, the channel, the crumb, the evidence and the folder for
+    The arguments of the process are the leash, the channel, the crumb, the pipe for steps, the evidence and the folder for
     temporary files.
     """
-    leash, *rest = (int(argument) for argument in sys.argv[1:5])
-    scratch = sys.argv[5]
+    leash, *rest = (int(argument) for argument in sys.argv[1:6])
+    scratch = sys.argv[6]
     del sys.argv[1:]
     keeper = os.getpid()
     control(SUBREAPER, 1)

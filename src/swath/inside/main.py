@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from swath.errors import ObjectiveError
 from swath.inside.crumb import WORN
 from swath.inside.keeper import SHOW
-from swath.inside.output import Output
+from swath.inside.output import Output, moved
 from swath.inside.surroundings import Surroundings
 from swath.inside.wear import Wear
 from swath.task import Task, pack
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from swath.messages import Reply
 
 
-def live(channel_descriptor: int, memory: int, evidence: int) -> None:
+def live(channel_descriptor: int, memory: int, steps: int, evidence: int) -> None:
     """Run a child: import the objective, say hello, evaluate until the channel closes.
 
     Parameters
     ----------
-    channel_descriptor, memory, evidence : int
-        Descriptors: of the channel to the slot, of the crumb's memory, and of a file for the places in the code
-        where this process was when it crashed or hung.
+    channel_descriptor, memory, steps, evidence : int
+        Descriptors: of the channel to the slot, of the crumb's memory, of the pipe for what points record, and of a
+        file for the places in the code where this process was when it crashed or hung.
     """
     channel = Connection(channel_descriptor)
     faulthandler.enable(evidence)
@@ -48,7 +48,11 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
     os.close(memory)
     task = Task.decode(channel.recv_bytes())
     output = Output(crumb)
+    wire = moved(steps)
+    if wire != steps:
+        os.close(steps)
     from swath.inside.evaluate import Evaluator  # noqa: PLC0415  # only once the task is here: meanwhile the parent goes on
+    from swath.inside.steps import Wire  # noqa: PLC0415
 
     unseeded = random.getstate()
     try:
@@ -58,6 +62,7 @@ def live(channel_descriptor: int, memory: int, evidence: int) -> None:
         return
     evaluate = _way_to_evaluate(evaluator, Surroundings(unseeded), evidence)
     evaluator.has_printed = output.look
+    evaluator.recorder.sink = Wire(wire)
     known = evaluator.signature
     hello = {
         "required": known.required,

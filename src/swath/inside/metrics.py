@@ -24,12 +24,10 @@ import pyarrow as pa
 
 from swath.inside.columns import bits, column, fixed, texts
 from swath.inside.kinds import Unfit, hold, is_unicode, name_of, shown
+from swath.recording import SCALAR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SCALAR = "value"
-"""Name of the metric that an objective returns bare."""
 
 MOST_METRICS = 4096
 """Metrics of one point, and of all points together; more are a mistake, or a table that should be an array."""

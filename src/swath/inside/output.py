@@ -57,7 +57,7 @@ class Output:
 
     def __init__(self, crumb: MutableSequence[int]) -> None:
         self._crumb = crumb
-        self._pipe = _moved(1)
+        self._pipe = moved(1)
         self._left = 0  # points that get a mark in any case
         self._marks = 0  # written so far
         self._doubt = False  # what there is to hear may be our marks
@@ -118,7 +118,7 @@ class Output:
             return False
 
 
-def _moved(descriptor: int) -> int:
+def moved(descriptor: int) -> int:
     """Return a second descriptor of the same file, as high as may be."""
     for least in HIGH:
         with contextlib.suppress(OSError):  # beyond the limit of open files

@@ -24,16 +24,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError
-from swath.inside.crumb import AFTER, HERE, LIMIT
+from swath.inside.crumb import AFTER, HERE, LIMIT, end
 from swath.messages import Reply, merge
 from swath.slot.child import Child, Death
 from swath.slot.meter import Meter
 from swath.slot.place import Place, SlotBrokenError
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence
+    from collections.abc import Callable, MutableSequence
 
-    from swath.messages import Batch, Load
+    from swath.messages import Batch, Load, Step
     from swath.objective import Signature
     from swath.task import Task
 
@@ -53,14 +53,20 @@ class Slot:
     name : str
         For people: ``worker/number``.
 
+    Attributes
+    ----------
+    hear : callable
+        Is told, in the thread that evaluates, what points have recorded: a batch's number and steps.
+
     Notes
     -----
-    `evaluate` belongs to one thread at a time, `measure` to another; `take_back` and `close` may be called from any.
+    `evaluate` belongs to one thread at a time, `measure` to another; `take_back`, `prune` and `close` may be called from any.
     """
 
     def __init__(self, task: Task, name: str) -> None:
         self.task = task
         self.name = name
+        self.hear: Callable[[int, tuple[Step, ...]], object] = lambda *_: None
         self._place = Place()
         self._closed = self._imported = False
         self._running: Batch | None = None
@@ -70,7 +76,11 @@ class Slot:
     def _fresh(self) -> Child:
         if self._closed:
             raise SlotBrokenError(f"slot {self.name} is closed")
-        return Child(self.task, self.name, self._place)
+        return Child(self.task, self.name, self._place, self._pass_on)
+
+    def _pass_on(self, steps: tuple[Step, ...]) -> None:
+        if self._running is not None:
+            self.hear(self._running.id, steps)
 
     def open(self) -> Signature:
         """Wait until the child has imported the objective.
@@ -108,6 +118,10 @@ class Slot:
         if running is None or running.id != batch.id:
             return batch.stop
         return cut_short(self._child.crumb, batch)
+
+    def prune(self, position: int) -> None:
+        """Let a position of the batch that is running end at its next step, if it still is the one being evaluated then."""
+        end(self._child.crumb, position)
 
     def measure(self) -> Load:
         """Tell what the child and all that it has started take up, and where it is; from one thread only."""
@@ -192,6 +206,10 @@ class Slot:
         from swath.inside.rows import verdict  # noqa: PLC0415  # pyarrow, which a supervisor may do without
 
         reply = verdict(self.task, position, death.status, death.text, death.started, death.seconds)
+        if death.steps and death.position == position:
+            from swath.inside.steps import with_steps  # noqa: PLC0415
+
+            reply = with_steps(reply, death.steps)
         return replace(reply, logs=tuple(log for log in death.logs if log.first <= position <= log.last))
 
 

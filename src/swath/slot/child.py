@@ -18,25 +18,27 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError
-from swath.inside.crumb import HERE, NOWHERE, SINCE, WORN
+from swath.inside.crumb import ENDING, HERE, NOWHERE, SINCE, WORN
 from swath.inside.ends import cause, nameless_file, written
 from swath.inside.keeper import ENDED, HUNG, STUCK, empty
 from swath.objective import Signature
 from swath.slot.output import BETWEEN, Output
 from swath.slot.place import Place, SlotBrokenError
+from swath.slot.steps import Heard
 from swath.slot.watch import Watch
 from swath.task import Task, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence
+    from collections.abc import Callable, MutableSequence
 
-    from swath.messages import Log, Reply
+    from swath.inside.steps import Said
+    from swath.messages import Log, Reply, Step
 
 IMPORT_TIMEOUT = 60.0
 """Seconds that importing the objective may take."""
@@ -73,6 +75,8 @@ class Death:
         Whether nothing else can have been the cause: no second death is needed.
     logs : tuple of Log
         What the points of the batch have printed.
+    steps : list of Said
+        What that point has recorded.
     """
 
     position: int
@@ -82,13 +86,15 @@ class Death:
     seconds: float
     plain: bool
     logs: tuple[Log, ...] = ()
+    steps: list[Said] = field(default_factory=list)
 
 
 class Child:
-    """A process that evaluates, seen from its slot."""
+    """A process that evaluates, seen from its slot, which hears what its points record."""
 
-    def __init__(self, task: Task, name: str, place: Place) -> None:
+    def __init__(self, task: Task, name: str, place: Place, hear: Callable[[tuple[Step, ...]], None]) -> None:
         self.task = task
+        self._hear = hear
         self._name = name
         self._signature: Signature | None = None
         self._batches = 0
@@ -103,7 +109,8 @@ class Child:
         self.crumb: MutableSequence[int] = _words(memory)
         self.crumb[HERE] = NOWHERE
         self._output = Output(self.crumb)
-        passed = (its_leash.fileno(), its_channel.fileno(), memory, self._evidence)
+        self._heard = Heard()
+        passed = (its_leash.fileno(), its_channel.fileno(), memory, self._heard.writer, self._evidence)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", START, *map(str, passed), self._scratch],
@@ -119,6 +126,7 @@ class Child:
             channel.close()
             self._leash.close()
             self._output.close()
+            self._heard.close()
             os.close(self._evidence)
             empty(self._scratch)
             raise SlotBrokenError(f"slot {name}: no child process can be started: {error}") from error
@@ -127,11 +135,14 @@ class Child:
             its_leash.close()
             os.close(memory)
             os.close(self._output.writer)
+            os.close(self._heard.writer)
         self._watch = Watch(task, self.process.pid, self.crumb)
         self.channel = Connection(channel.detach())
         self._poller = select.poll()
         self._poller.register(self.channel.fileno(), select.POLLIN)
         self._poller.register(self._output.reader, select.POLLIN)
+        self._poller.register(self._heard.reader, select.POLLIN)
+        self._listens = True
         self._exit = _exit_descriptor(self.process.pid)
         if self._exit is not None:
             self._poller.register(self._exit, select.POLLIN)
@@ -162,10 +173,12 @@ class Child:
     def evaluate(self, start: int, stop: int, budget: float, limit: int | None) -> Reply | Death:
         """Send a batch and watch over it."""
         self.crumb[HERE] = NOWHERE
+        self.crumb[ENDING] = 0
         self._batches += 1
         self._watch.begin()
         status = text = ""
         self._output.begin()
+        self._heard.begin()
         try:
             self.channel.send_bytes(json.dumps([start, stop, budget, limit]).encode())
             while not status and not self._exited():
@@ -188,7 +201,8 @@ class Child:
         elif self.is_stuck:
             text = f"{text}; {ended}"
         logs = self._output.last_words(*((self.crumb[SINCE], position) if position >= 0 else BETWEEN))
-        return Death(position, status, (text or ended) + self.evidence, began, seconds, plain, logs)
+        steps = self._heard.last_words(position)
+        return Death(position, status, (text or ended) + self.evidence, began, seconds, plain, logs, steps)
 
     def is_worn(self) -> bool:
         """Tell whether points have left so much behind that the next batch needs another child."""
@@ -203,18 +217,33 @@ class Child:
         patience = seconds if self._exit is not None else min(seconds, 0.05)
         deadline = time.monotonic() + patience
         while True:
-            ready = [descriptor for descriptor, _ in self._poller.poll(patience * 1000)]
+            ready = self._ready(patience)
             if self._output.reader in ready and not self._output.read():
                 self._poller.unregister(self._output.reader)  # nobody holds its other end any more
+            if self._heard.reader in ready and (steps := self._heard.read()):
+                self._hear(steps)
             if self.channel.fileno() in ready:
                 break
             patience = deadline - time.monotonic()
-            if ready != [self._output.reader] or patience < 0:
+            if self._exit in ready or patience < 0:
                 return None
         try:
             return self.channel.recv_bytes()
         except EOFError as error:
             raise OSError("the channel is closed") from error
+
+    def _ready(self, patience: float) -> list[int]:
+        """Wait until there is something to read; to steps, nobody listens for a moment after some have come."""
+        pause = self._heard.again - time.monotonic()
+        if self._listens != (pause <= 0):
+            self._listens = not self._listens
+            if self._listens:
+                self._poller.register(self._heard.reader, select.POLLIN)
+            else:
+                self._poller.unregister(self._heard.reader)
+        if not self._listens:
+            patience = min(patience, pause)
+        return [descriptor for descriptor, _ in self._poller.poll(patience * 1000)]
 
     def _exited(self) -> bool:
         """Tell whether the child has ended, leaving its process id taken until `end`."""
@@ -239,6 +268,7 @@ class Child:
                 os.close(self._evidence)
                 self.channel.close()
                 self._output.close()
+                self._heard.close()
                 self._leash.close()
                 if self._exit is not None:
                     os.close(self._exit)

@@ -9,18 +9,23 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
-from swath.inside.crumb import blank
+from swath.inside.crumb import ENDING, blank, end
+from swath.inside.steps import steps_of
 from swath.messages import Load
 from swath.rates import History
 from swath.slot import Slot, cut_short
 from swath.slot.meter import Stay
-from swath.snapshot import RECENT
+from swath.snapshot import GOOD, RECENT
 
 if TYPE_CHECKING:
-    from swath.messages import Batch, Reply
+    from collections.abc import Callable
+
+    from swath.inside.steps import Said
+    from swath.messages import Batch, Reply, Step
     from swath.objective import Signature
     from swath.space.ordering import Permutation
     from swath.task import Task
@@ -30,6 +35,7 @@ class Evaluates(Protocol):
     """What a pool needs of a slot."""
 
     name: str
+    hear: Callable[[int, tuple[Step, ...]], object]
 
     def open(self) -> Signature:
         """Return how the objective may be called."""
@@ -39,6 +45,9 @@ class Evaluates(Protocol):
 
     def take_back(self, batch: Batch) -> int:
         """Begin no further point of a running batch; return the first of those."""
+
+    def prune(self, position: int) -> None:
+        """Let a position of the running batch end at its next step."""
 
     def measure(self) -> Load:
         """Tell what it takes up, and where it is."""
@@ -54,6 +63,7 @@ class Bare:
         from swath.inside.evaluate import Evaluator  # noqa: PLC0415  # only where points run in this process
 
         self.name = name
+        self.hear: Callable[[int, tuple[Step, ...]], object] = lambda *_: None
         self._crumb = blank()
         self._stay = Stay()
         self._evaluator = Evaluator(task, self._crumb)
@@ -64,6 +74,8 @@ class Bare:
 
     def evaluate(self, batch: Batch) -> Reply:
         """Evaluate a batch."""
+        self._crumb[ENDING] = 0
+        self._evaluator.recorder.sink = _Ear(partial(self.hear, batch.id))
         reply = self._evaluator.evaluate(batch.start, batch.stop, batch.budget, batch.limit)
         return replace(reply, slot=self.name)
 
@@ -71,12 +83,31 @@ class Bare:
         """Begin no further point of a running batch; return the first of those."""
         return cut_short(self._crumb, batch)
 
+    def prune(self, position: int) -> None:
+        """Let a position of the running batch end at its next step."""
+        end(self._crumb, position)
+
     def measure(self) -> Load:
         """Tell where it is; what this process takes up is not its slots' alone."""
         return Load(self.name, None, None, *self._stay.look(self._crumb))
 
     def close(self) -> None:
         """Do nothing: there is no child."""
+
+
+class _Ear:
+    """Passes steps on, one by one."""
+
+    def __init__(self, hear: Callable[[tuple[Step, ...]], object]) -> None:
+        self._hear = hear
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    def put(self, said: Said) -> None:
+        """Pass on what is a step."""
+        if steps := steps_of((said,)):
+            self._hear(steps)
 
 
 class Pool:
@@ -90,6 +121,8 @@ class Pool:
         The worker's name, for people.
     count : int
         Number of slots. Their children start at once, side by side.
+    hear : callable, optional
+        Is told, in any thread, what the points of a batch have recorded: its number and steps.
 
     Attributes
     ----------
@@ -101,7 +134,13 @@ class Pool:
         Points that were evaluated, and those of them that failed.
     """
 
-    def __init__(self, task: Task, worker: str, count: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        worker: str,
+        count: int,
+        hear: Callable[[int, tuple[Step, ...]], object] = lambda *_: None,
+    ) -> None:
         self.task = task
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
@@ -118,6 +157,7 @@ class Pool:
         self.slots: list[Evaluates] = []
         for number in range(count):
             self.slots.append(make(task, f"{worker}/{number}" if count > 1 else worker))
+            self.slots[-1].hear = hear
         self._free: SimpleQueue[Evaluates] = SimpleQueue()
         for slot in self.slots:
             self._free.put(slot)
@@ -155,7 +195,7 @@ class Pool:
 
     def _count(self, reply: Reply) -> None:
         self.done += reply.rows
-        self.failed += sum(b - a for _, ranges in reply.failed for a, b in ranges)
+        self.failed += sum(b - a for status, ranges in reply.failed if status not in GOOD for a, b in ranges)
         self._history.add(self._last, 1, reply.rows, reply.rows)
 
     @property
@@ -175,6 +215,12 @@ class Pool:
         if slot is None:
             return batch.stop, batch.stop
         return slot.take_back(batch), batch.stop
+
+    def prune(self, batch: Batch, position: int) -> None:
+        """Let a point of a running batch end at its next step; nothing happens if the batch is not running."""
+        with self._lock:  # so that its slot has not begun another batch
+            if slot := self._running.get(batch.id):
+                slot.prune(position)
 
     def idle_seconds(self) -> float:
         """Tell how long there has been nothing to evaluate, in seconds."""
