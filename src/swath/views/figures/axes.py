@@ -126,6 +126,8 @@ class Axis:
             places = list(every)[:: math.ceil(len(every) / most)]
         else:
             places = _nice(self.low, self.high, most, logarithmic=self.kind == "log")
+            if self.whole:
+                places = [place for place in places if place == round(place)]
         found = self.unit(np.array(places, dtype=float)).tolist()
         return {unit: cut(self.label(place), LABEL) for unit, place in zip(found, places, strict=True)}
 

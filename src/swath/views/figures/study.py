@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swath.snapshot import Direction
+    from swath.views.figures.traces import Curves
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -77,6 +78,8 @@ class Study:
         Of several goals, the rows that no other one beats, in the order of the first goal.
     feasible : ndarray of bool, shape (n,), optional
         Which rows keep the constraints; all, if there is none.
+    curves : Curves, optional
+        What points recorded on their way, where they did; also of points that have no row yet.
     points : ndarray of int, shape (n,)
         Index of each row's point.
     status : ndarray of int, shape (n,)
@@ -116,6 +119,7 @@ class Study:
     goals: tuple[tuple[str, int], ...] = ()
     front: Integers = field(default_factory=lambda: np.empty(0, np.int64))
     feasible: NDArray[np.bool_] | None = None
+    curves: Curves | None = None
     points: Integers
     status: Integers
     seconds: Floats

@@ -120,6 +120,34 @@ def front(
     return frame.drawn(layers, title, [("points", "dim"), ("front", ACCENT)])
 
 
+def traces(
+    axes: tuple[Axis, Axis],
+    lines: Sequence[tuple[Floats, Floats]],
+    best: tuple[Floats, Floats] | None,
+    room: Room,
+    *,
+    title: str,
+) -> list[Line]:
+    """Draw learning curves: a metric from step to step.
+
+    Parameters
+    ----------
+    axes : tuple of two Axis
+        The steps, and the metric.
+    lines : sequence of two arrays each
+        Steps, ascending, and values; NaN is left out.
+    best : tuple of two arrays, optional
+        The one that stands out.
+    room, title : Room, str
+        As for `heatmap`.
+    """
+    frame = _Frame.of(*axes, room)
+    layers = [frame.traces(lines, "dim", marks_of(room).point)] if lines else []
+    if best is not None:
+        layers.append(frame.traces([best], ACCENT, marks_of(room).mean))
+    return frame.drawn(layers, title, [("points", "dim"), ("best", ACCENT)] if lines and best else [])
+
+
 @dataclass(frozen=True, slots=True)
 class _Frame:
     """Two axes with words at them, and room for dots between."""
@@ -167,6 +195,22 @@ class _Frame:
         rows = height - 1 - self._places(self.y, ys[last[known]], height)
         for column, row, before in zip(known, rows, np.concatenate((rows[:1], rows[:-1])), strict=True):
             dots[min(row, before) : max(row, before) + 1, column] = True
+        return _Layer(dots, style, letter)
+
+    def traces(self, lines: Sequence[tuple[Floats, Floats]], style: str, letter: str) -> _Layer:
+        """Draw lines from point to point."""
+        dots = self._blank()
+        height, width = dots.shape
+        for xs, ys in lines:
+            there = np.isfinite(ys)
+            if not there.any():
+                continue
+            across = self.x.unit(xs[there].astype(float)) * (width - 1)
+            columns = np.arange(round(across[0]), round(across[-1]) + 1)
+            up = np.interp(columns, across, self.y.unit(ys[there]))
+            rows = height - 1 - np.round(up * (height - 1)).astype(np.int64)
+            for column, row, before in zip(columns, rows, np.concatenate((rows[:1], rows[:-1])), strict=True):
+                dots[min(row, before) : max(row, before) + 1, column] = True
         return _Layer(dots, style, letter)
 
     def drawn(self, layers: Sequence[_Layer], title: str, legend: Sequence[Piece]) -> list[Line]:
