@@ -113,6 +113,29 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """What proposes the points of a search.
+
+    Attributes
+    ----------
+    method : str
+        How.
+    proposed, points : int
+        Proposals so far, earlier sessions included, and how many there are to be.
+    cost : float or None
+        Seconds that a proposal took lately, what was told about results included; None before the first of this session.
+    waited : float or None
+        Share of their time in this session, from 0 to 1, for which slots had nothing to do because of it.
+    """
+
+    method: str
+    proposed: int = 0
+    points: int = 0
+    cost: float | None = None
+    waited: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A sweep at one moment.
 
@@ -167,6 +190,8 @@ class Snapshot:
         Address of a page that shows more; empty if none.
     notices : tuple of str
         What people should know about the cluster, in the order in which it happened; each is said once.
+    sampler : Sampler or None
+        What proposes the points, if they are not known beforehand.
     """
 
     name: str
@@ -196,6 +221,7 @@ class Snapshot:
     parameters: Mapping[str, object] = field(default_factory=dict)
     dashboard: str = ""
     notices: tuple[str, ...] = ()
+    sampler: Sampler | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Snapshot:
@@ -214,6 +240,8 @@ class Snapshot:
         known["slowest"] = tuple(Slow(**_known(Slow, each)) for each in values.get("slowest", ()))
         known["eta"], known["best"] = _pair(values.get("eta")), _pair(values.get("best"))
         known["notices"] = tuple(values.get("notices", ()))
+        sampler = values.get("sampler")
+        known["sampler"] = sampler and Sampler(**_known(Sampler, sampler))
         return cls(**known)
 
     @property

@@ -128,6 +128,12 @@ class Evaluator:
         self._plain = _plain_names(self.space)
         self._order = _positional(self.function, self._names)
 
+    def learn(self, points: str) -> None:
+        """Take in the points of a batch that a search has proposed; see `Batch.points`."""
+        if points:
+            assert self.space.proposals is not None  # noqa: S101
+            self.space.proposals.decode(points)
+
     def evaluate(self, start: int, stop: int, budget: float, limit: int | None = None) -> Reply:
         """Evaluate from the front of [start, stop) until the budget (seconds) or the limit (rows) is spent."""
         rows = _Rows()

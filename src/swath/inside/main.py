@@ -73,9 +73,10 @@ def live(channel_descriptor: int, memory: int, steps: int, evidence: int) -> Non
     channel.send_bytes(json.dumps(hello).encode())
     while True:
         try:
-            start, stop, budget, limit = json.loads(channel.recv_bytes())
+            start, stop, budget, limit, points = json.loads(channel.recv_bytes())
         except (EOFError, OSError):
             return
+        evaluator.learn(points)
         output.begin(start)
         channel.send_bytes(pack(evaluate(start, stop, budget, limit)))
 

@@ -46,7 +46,7 @@ from swath.progress.effort import share
 from swath.progress.tally import Tally
 from swath.progress.workers import Worker
 from swath.rates import History
-from swath.snapshot import GOOD, RECENT, Complaint, Direction, Slow, Snapshot, State, WorkerLoad
+from swath.snapshot import GOOD, RECENT, Complaint, Direction, Sampler, Slow, Snapshot, State, WorkerLoad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,6 +101,8 @@ class Progress:
 
     dashboard: str = ""
     """Address of a page that shows more; to be set when it is known."""
+    sampler: Sampler | None = None
+    """What proposes the points, as it is now; to be set before a snapshot is asked for."""
 
     def __init__(
         self,
@@ -352,6 +354,7 @@ class Progress:
             parameters=self._of_the_best(),
             dashboard=self.dashboard,
             notices=tuple(self._notices),
+            sampler=self.sampler,
         )
 
     def _totals(self, now: float) -> tuple[float, float]:

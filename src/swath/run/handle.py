@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from swath.agreement import check_arguments
@@ -18,6 +18,7 @@ from swath.loop import drive
 from swath.messages import Conclude, Crowded, Durable, Ending, Lost, Noted, Record, StopAsked, Tick, Urgency
 from swath.run.beginning import known_signature, make_task, policy_of, progress_of, tried_again
 from swath.run.journal import Journal
+from swath.run.openings import filler, make_planner
 from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
 from swath.run.report import reported
 from swath.run.viewing import Viewer
@@ -90,6 +91,7 @@ class Handle:
         past, opened = self._take_up(task, code, previous)
         again = tried_again(past, options.retry)
         todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
+        self._planner = make_planner(definition, options, store, past, again, engine)
         if todo and not opened:
             self._open(task)
         now = engine.now()
@@ -98,6 +100,7 @@ class Handle:
             done=past.done,
             policy=policy_of(definition, options, now),
             again=again,
+            opened=self._planner.opened if self._planner else None,
             now=now,
         )
         self._progress = progress_of(definition, past, again, now)
@@ -157,6 +160,8 @@ class Handle:
         """Begin; to be called once."""
         atexit.register(self._leave)
         self._page.begin()
+        if self._planner:
+            self._planner.begin()
         for work, name in ((self._work, "swath-loop"), (self._mind_requests, "swath-minder")):
             threading.Thread(target=work, name=name, daemon=True).start()
 
@@ -173,6 +178,7 @@ class Handle:
         with self._lock:
             try:
                 self._progress.dashboard = self._page.link or self._engine.dashboard
+                self._progress.sampler = self._planner.seen() if self._planner else None
                 self._seen = self._progress.snapshot(self._engine.now())
             except Exception as error:  # noqa: BLE001
                 self._journal.trouble("snapshot", error)
@@ -283,13 +289,18 @@ class Handle:
 
     def _work(self) -> None:
         try:
-            self._conclusion = drive(self._driver, self._engine, self._append, self._watch)
+            fill = filler(self._definition.space)
+            self._conclusion = drive(self._driver, self._engine, self._append, self._watch, fill)
             self._page.end()
-            if self._conclusion.ending is Ending.FATAL:
+            if self._planner and self._planner.error:
+                self.error = self._planner.error
+            elif self._conclusion.ending is Ending.FATAL:
                 self.error = ObjectiveError(self._conclusion.reason)
             elif self._conclusion.ending is Ending.LOST:
                 self.error = ClusterLostError(f"{self._conclusion.reason}; the same command goes on")
             elif self.complete:
+                if self._planner:
+                    self._store.settle(complete=True)  # it may have opened fewer positions than there are
                 self._engine.close()
                 self._store.export()
         except BaseException as error:  # noqa: BLE001  # the thread must not die in silence
@@ -300,6 +311,9 @@ class Handle:
     def _end(self) -> None:
         try:
             self._page.end()
+            if self._planner:
+                self._planner.end()
+                self._journal.note("search", **asdict(self._planner.seen()))
             self._engine.close()
         except BaseException as error:  # noqa: BLE001  # the store must be closed whatever happens
             self.error = self.error or self._told(error)
@@ -349,6 +363,8 @@ class Handle:
     def _watch(self, message: Event | Command) -> None:
         if self._broken is not None:
             raise self._broken
+        if self._planner:
+            self._planner.hear(message)
         with self._lock:
             try:
                 self._progress.feed(message)

@@ -104,7 +104,7 @@ class Slot:
         """
         self._running = batch
         try:
-            outcome = self._run(batch.start, batch.stop, batch.budget, batch.limit)
+            outcome = self._run(batch)
             reply = self._inquire(batch, outcome) if isinstance(outcome, Death) else outcome
         finally:
             self._running = None
@@ -136,10 +136,10 @@ class Slot:
             self._child.end()
         self._place.release()
 
-    def _run(self, start: int, stop: int, budget: float, limit: int | None) -> Reply | Death:
+    def _run(self, batch: Batch) -> Reply | Death:
         """Let the child evaluate; replace it if it dies or is worn."""
         self._wait_for_child()
-        outcome = self._child.evaluate(start, stop, budget, limit)
+        outcome = self._child.evaluate(batch)
         if isinstance(outcome, Death) or self._child.is_worn():
             self._replace_child()
         return outcome
@@ -176,7 +176,7 @@ class Slot:
         outcome: Reply | Death = death
         while isinstance(outcome, Death):
             if start <= outcome.position < stop:
-                replies.append(self._judge(outcome))
+                replies.append(self._judge(batch, outcome))
                 stop = outcome.position
             elif strays and stop - start == 1:
                 replies.append(self._sentence(start, outcome))
@@ -186,14 +186,14 @@ class Slot:
             strays += not start <= outcome.position < batch.stop
             if stop == start:
                 return merge(replies, self.task.goal)
-            outcome = self._run(start, stop, 4 * batch.budget, batch.limit)
+            outcome = self._run(replace(batch, start=start, stop=stop, budget=4 * batch.budget))
         return merge([*replies, outcome], self.task.goal)
 
-    def _judge(self, death: Death) -> Reply:
+    def _judge(self, batch: Batch, death: Death) -> Reply:
         """Let the suspect of a death run again, alone in a fresh child, unless its guilt is plain."""
         suspect = death.position
         if not death.plain:
-            again = self._run(suspect, suspect + 1, 0.0, None)
+            again = self._run(replace(batch, start=suspect, stop=suspect + 1, budget=0.0, limit=None))
             if isinstance(again, Reply):
                 return again
             death = again

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence
 
     from swath.inside.steps import Said
-    from swath.messages import Log, Reply, Step
+    from swath.messages import Batch, Log, Reply, Step
 
 IMPORT_TIMEOUT = 60.0
 """Seconds that importing the objective may take."""
@@ -170,7 +170,7 @@ class Child:
         self.end(hung=True)
         raise ObjectiveError(f"importing {objective} took more than {IMPORT_TIMEOUT:g} s{self.evidence}")
 
-    def evaluate(self, start: int, stop: int, budget: float, limit: int | None) -> Reply | Death:
+    def evaluate(self, batch: Batch) -> Reply | Death:
         """Send a batch and watch over it."""
         self.crumb[HERE] = NOWHERE
         self.crumb[ENDING] = 0
@@ -180,7 +180,8 @@ class Child:
         self._output.begin()
         self._heard.begin()
         try:
-            self.channel.send_bytes(json.dumps([start, stop, budget, limit]).encode())
+            offer = [batch.start, batch.stop, batch.budget, batch.limit, batch.points]
+            self.channel.send_bytes(json.dumps(offer).encode())
             while not status and not self._exited():
                 if (message := self._receive(self._watch.interval)) is not None:
                     return self._with_logs(unpack(message))
@@ -190,7 +191,7 @@ class Child:
         position = self.crumb[HERE]
         plain = {
             "timeout": not self._watch.is_disturbed(),
-            "oom": self._batches == 1 and position == start,
+            "oom": self._batches == 1 and position == batch.start,
         }.get(status, False)
         began, seconds = self._watch.begun(position)
         ended = self.end(hung=status == "timeout")

@@ -74,6 +74,7 @@ class Bare:
 
     def evaluate(self, batch: Batch) -> Reply:
         """Evaluate a batch."""
+        self._evaluator.learn(batch.points)
         self._crumb[ENDING] = 0
         self._evaluator.recorder.sink = _Ear(partial(self.hear, batch.id))
         reply = self._evaluator.evaluate(batch.start, batch.stop, batch.budget, batch.limit)

@@ -24,6 +24,7 @@ from swath.views.phrases import (
     named,
     pace,
     pruned,
+    sampling,
     setting,
     share,
     slowest,
@@ -102,16 +103,17 @@ def block(snapshot: Snapshot, width: int = 80, height: int = 24, glyphs: Glyphs 
         ),
         _Part(3, page.facts("best", _best(snapshot), cut_off=True)),
         _Part(2, page.facts("failed", _failed(snapshot))),
-        _Part(8, _complaints(snapshot, page), cut=True),
+        _Part(9, _complaints(snapshot, page), cut=True),
+        _Part(6, page.facts("search", [(sampling(snapshot), "dim")])),
         _Part(4, page.facts("load", [(text, "") for text in machines(snapshot)])),
-        _Part(9, _workers(snapshot, page, height)),
+        _Part(10, _workers(snapshot, page, height)),
         _Part(
-            6,
+            7,
             page.facts(
                 "slow", [(straggler(snapshot), palette.STATUS["timeout"]), (slowest(snapshot), "dim")]
             ),
         ),
-        _Part(7, page.facts("unused", [(idle(snapshot), "")])),
+        _Part(8, page.facts("unused", [(idle(snapshot), "")])),
         _Part(5, page.facts("page", [(plain(snapshot.dashboard), "")])),
     ]
     return _fitting(parts, height)

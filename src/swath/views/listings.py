@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 from swath.definition.composer import resolve
 from swath.snapshot import GOOD, Snapshot
 from swath.transcript import mapping_of
-from swath.views.phrases import best, complaint, effort, idle, machines, pace, setting, straggler
+from swath.views.phrases import (
+    best,
+    complaint,
+    effort,
+    idle,
+    machines,
+    pace,
+    sampling,
+    setting,
+    straggler,
+)
 from swath.views.text import NUMERIC, TEXT, count, duration, listed, plain, plural, size, table, value
 
 if TYPE_CHECKING:
@@ -198,6 +208,7 @@ def _live(run: Looked) -> list[tuple[str, str]]:
     return [
         ("pace", ", ".join([*pace(live), *effort(live)])),
         ("best", ", ".join([best(live), *setting(live.parameters)]).rstrip(", ")),
+        ("search", sampling(live)),
         ("load", ", ".join(machines(live))),
         ("slow", straggler(live)),
         ("unused", idle(live)),

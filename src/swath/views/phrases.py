@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swath.views.text import count, cut, duration, guess, listed, plain, plural, rate, size, value
+from swath.views.text import count, cut, duration, guess, listed, plain, plural, rate, size, spent, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 WIDEST = 24  # columns of a name or a value
 NAMED = 3  # workers that are named; more are counted
 IDLE = 0.05  # share of its slots' time below which a worker is unused
+NOTABLE = 0.02  # share of the slots' time that is worth a word
 SETTLED = 5.0  # seconds after which every worker should have had something
 
 
@@ -63,6 +64,19 @@ def effort(snapshot: Snapshot) -> list[str]:
     if snapshot.retried:
         said.append(f"{count(snapshot.retried)} retried")
     return said
+
+
+def sampling(snapshot: Snapshot) -> str:
+    """Say how the search goes, and what it costs; empty if the points are known."""
+    sampler = snapshot.sampler
+    if sampler is None:
+        return ""
+    said = [plain(sampler.method), f"{count(sampler.proposed)} of {count(sampler.points)} proposed"]
+    if sampler.cost is not None:
+        said.append(f"{spent(sampler.cost)} each")
+    if sampler.waited is not None and sampler.waited >= NOTABLE:
+        said.append(f"slots waited for it {100 * sampler.waited:.0f} % of the time")
+    return ", ".join(said)
 
 
 def best(snapshot: Snapshot) -> str:
