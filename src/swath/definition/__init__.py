@@ -39,7 +39,8 @@ from swath.definition.draft import (
 from swath.definition.forms import plain
 from swath.definition.places import Path as KeyPath
 from swath.definition.places import Place, Problem
-from swath.definition.schema import Shape, ValueForm, goals, schema
+from swath.definition.replicates import Until, until
+from swath.definition.schema import MODIFIERS, PRECISION, Shape, ValueForm, goals, schema
 from swath.definition.shaping import shaped
 from swath.definition.stopping import Stop, stop_of
 from swath.definition.tables import frame_columns
@@ -136,6 +137,8 @@ class Definition:
         Where the objective is looked up first, and to which a table's path is relative.
     search : Search or None
         How points are chosen, if they are not all known beforehand.
+    until : Until or None
+        Until when replicates are added.
     """
 
     name: str
@@ -153,6 +156,7 @@ class Definition:
     file: Path | None
     folder: Path
     search: Search | None = None
+    until: Until | None = None
 
     @property
     def goal(self) -> tuple[str, int] | None:
@@ -219,16 +223,17 @@ def define(
     given = plain(mapping, frame_columns)
     shape, problems = shaped(given.mapping)
     draft = Draft(shape, given.mapping, folder, [*found, *given.problems][:MOST_PROBLEMS], in_file=bool(file))
-    points = None
+    points = enough = None
     with contextlib.suppress(EnoughError):
         draft.extend(problems)
+        enough = until(draft)
         points = _space(draft)
         check_metrics(draft)
         check_stop(draft)
         check_objective(draft)
     if draft.problems or points is None:
         raise DefinitionError(_in_order(draft, marks, file))
-    return _defined(draft, points, file, given.constants)
+    return _defined(draft, points, enough, file, given.constants)
 
 
 def _space(draft: Draft) -> space.Space | None:
@@ -240,14 +245,23 @@ def _space(draft: Draft) -> space.Space | None:
         return None
     shape = draft.shape
     try:
-        made = space.Space(blocks, where=condition, derive=columns, order=shape.order, root=shape.seed)
+        made = space.Space(
+            blocks,
+            where=condition,
+            derive=columns,
+            order=shape.order,
+            root=shape.seed,
+            names=list(draft.parameters),
+        )
     except SwathError as error:
         draft.add(("parameters",), str(error))
         return None
     return made
 
 
-def _defined(draft: Draft, points: space.Space, file: str, constants: Mapping[str, object]) -> Definition:
+def _defined(
+    draft: Draft, points: space.Space, enough: Until | None, file: str, constants: Mapping[str, object]
+) -> Definition:
     shape = draft.shape
     objective = str(shape.objective)
     name = shape.name or checks.fitting_run_name(Path(file).stem if file else objective.rpartition(":")[2])
@@ -266,6 +280,7 @@ def _defined(draft: Draft, points: space.Space, file: str, constants: Mapping[st
         constants=constants,
         file=Path(file) if file else None,
         folder=draft.folder,
+        until=enough,
     )
 
 
@@ -332,9 +347,9 @@ def _sources(block: Mapping[str, Any]) -> dict[str, object]:
 
 def _form_source(form: ValueForm) -> object:
     arguments = list(form.arguments) if isinstance(form.arguments, tuple) else form.arguments
-    modifiers = {key: getattr(form, key) for key in ("when", "was") if key in form.model_fields_set}
-    if modifiers.get("when", "") is None:
-        del modifiers["when"]
+    given = [key for key in (*MODIFIERS, *PRECISION) if key in form.model_fields_set]
+    modifiers = {key: getattr(form, key) for key in given}
+    modifiers = {key: value for key, value in modifiers.items() if value is not None or key == "was"}
     if form.kind == "values" and not modifiers:
         return arguments
     return {form.kind: arguments} | modifiers

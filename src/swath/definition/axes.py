@@ -16,6 +16,7 @@ from swath import space
 from swath.definition import checks
 from swath.definition.checks import shown
 from swath.definition.draft import Block, Draft, EnoughError, Reason, parsed
+from swath.definition.replicates import is_growing, most
 from swath.definition.schema import ValueForm, range_bounds, range_length
 from swath.space import ordering
 
@@ -47,7 +48,13 @@ def blocks_of_axes(draft: Draft) -> list[list[space.Axis]]:
     if _is_too_large(draft, groups):
         return []
     rows = [_table_axis(draft)] if draft.columns else []
-    return [rows + _axes(draft, block, groups) for block in draft.blocks]
+    return [_growing_first(rows + _axes(draft, block, groups), block) for block in draft.blocks]
+
+
+def _growing_first(axes: list[space.Axis], block: Block) -> list[space.Axis]:
+    """Let replicates that are added as needed vary slowest, so that the open ones are few ranges."""
+    growing = {name for name in block.sound if is_growing(block.form(name))}
+    return sorted(axes, key=lambda axis: growing.isdisjoint(axis.names))
 
 
 def _check_counts(draft: Draft) -> None:
@@ -137,7 +144,9 @@ def _length(parameter: Any) -> int:
         return len(parameter.arguments)
     if parameter.kind == "range":
         return range_length(parameter.arguments)
-    return int(parameter.arguments if parameter.kind == "seeds" else parameter.arguments[-1])
+    if parameter.kind == "seeds":
+        return most(parameter)
+    return int(parameter.arguments[-1])
 
 
 # Axes.
@@ -260,7 +269,7 @@ def _form(parameter: Any, root: int) -> tuple[Any, ...] | None:
     if not isinstance(parameter, ValueForm) or parameter.kind in {"values", "opaque"}:
         return None
     if parameter.kind == "seeds":
-        return ("seeds", parameter.arguments, root)
+        return ("seeds", most(parameter), root)
     return (parameter.kind, *parameter.arguments)
 
 

@@ -48,12 +48,16 @@ class Form:
         Condition over earlier parameters.
     was : object
         What older rows count as having had.
+    until, max : str or None, int or None
+        Of `seeds`: when there are enough, and how many there may be.
     """
 
     kind: str
     arguments: object
     when: str | None = None
     was: object = _UNSET
+    until: str | None = None
+    max: int | None = None
 
     def mapping(self) -> dict[str, object]:
         """Return the form as a file would say it."""
@@ -62,6 +66,7 @@ class Form:
             made["when"] = self.when
         if self.was is not _UNSET:
             made["was"] = self.was
+        made |= {key: found for key in ("until", "max") if (found := getattr(self, key)) is not None}
         return made
 
 
@@ -112,12 +117,30 @@ def range(*arguments: float, when: str | None = None, was: object = _UNSET) -> F
     return Form("range", list(arguments), when, was)
 
 
-def seeds(count: int, *, when: str | None = None, was: object = _UNSET) -> Form:
+def seeds(
+    count: int,
+    *,
+    until: str | None = None,
+    max: int | None = None,  # noqa: A002 - the name in the file
+    when: str | None = None,
+    was: object = _UNSET,
+) -> Form:
     """Return ``count`` seeds in [0, 2^31), the same for every combination of the other parameters.
 
-    They follow from the definition's ``seed``; more seeds begin with the same ones. ``when`` and ``was`` are as for `values`.
+    They follow from the definition's ``seed``; more seeds begin with the same ones.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    until : str, optional
+        Add replicates, combination by combination, until this holds, such as ``"se(error) < 0.01"``.
+    max : int, optional
+        With ``until``: how many replicates a combination may have at most.
+    when, was
+        As for `values`.
     """
-    return Form("seeds", count, when, was)
+    return Form("seeds", count, when, was, until, max)
 
 
 @dataclass(frozen=True, slots=True)

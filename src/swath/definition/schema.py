@@ -53,6 +53,9 @@ FORMS: Final = ("values", "linspace", "geomspace", "logspace", "range", "seeds")
 MODIFIERS: Final = ("when", "was")
 """What may stand beside a form."""
 
+PRECISION: Final = ("until", "max")
+"""What may stand beside ``seeds`` as well."""
+
 _LIST: Final = "\0list"
 _MAPPING: Final = "\0mapping"
 _SCALAR: Final = "\0scalar"
@@ -145,7 +148,7 @@ class ValueForm(Strict):
     @property
     def kind(self) -> str:
         """The name of the form."""
-        return next(iter(type(self).model_fields.keys() - set(MODIFIERS)))
+        return next(iter(type(self).model_fields.keys() - {*MODIFIERS, *PRECISION}))
 
     @property
     def arguments(self) -> Any:
@@ -193,6 +196,11 @@ class Seeds(ValueForm):
     """Seeds of replicates."""
 
     seeds: Count = Field(description="How many; the same ones for every combination of the other parameters.")
+    until: ExpressionText | None = Field(
+        default=None,
+        description="Add replicates, combination by combination, until this holds, such as `se(error) < 0.01`.",
+    )
+    max: Count | None = Field(default=None, description="With `until`: replicates of a combination at most.")
 
 
 class OpaqueForm(ValueForm):

@@ -83,13 +83,15 @@ class Space:
         As written, the last axis fastest; or a permutation that follows from ``root``.
     root : int
         The root of all randomness.
+    names : sequence of str
+        The parameters in the order in which people see them, where that is not the order of the axes.
 
     Attributes
     ----------
     size : int
         Number of candidates; ``len`` is the same.
     names : tuple of str
-        All parameters, in order of first appearance.
+        All parameters, in order of first appearance if no other was given.
     derived : tuple of str
         The derived columns.
     proposals : Proposals or None
@@ -111,13 +113,14 @@ class Space:
         derive: Mapping[str, Expression] | None = None,
         order: Literal["grid", "shuffle"] = "grid",
         root: int = 0,
+        names: Sequence[str] = (),
     ) -> None:
         self.blocks = tuple(tuple(axes) for axes in blocks)
         self.where = where
         self.derive = dict(derive or {})
         self.order = order
         self.root = root
-        self.candidates = Candidates(self.blocks, self.derive)
+        self.candidates = Candidates(self.blocks, self.derive, names)
         if where is not None:
             self.candidates.check("`where`", where)
         self.size = self.candidates.size
@@ -366,6 +369,7 @@ class Space:
             "derive": {name: expression.text for name, expression in self.derive.items()},
             "order": self.order,
             "root": self.root,
+            "names": list(self.names),
         }
 
     @classmethod
@@ -377,6 +381,7 @@ class Space:
             derive={name: Expression(text) for name, text in spec["derive"].items()},
             order=spec["order"],
             root=spec["root"],
+            names=spec["names"],
         )
 
 

@@ -40,6 +40,8 @@ class Candidates:
         In order. A point that an earlier block contains is left out.
     derive : mapping of str to Expression
         More columns; each may read parameters and the derived columns before it.
+    names : sequence of str
+        Parameters that come first in ``names``, in this order.
 
     Attributes
     ----------
@@ -60,9 +62,12 @@ class Candidates:
         There are more than 2^63 - 1 points, or a name stands twice.
     """
 
-    def __init__(self, blocks: Sequence[Sequence[Axis]], derive: Mapping[str, Expression]) -> None:
+    def __init__(
+        self, blocks: Sequence[Sequence[Axis]], derive: Mapping[str, Expression], names: Sequence[str] = ()
+    ) -> None:
         self.derive = dict(derive)
-        self.names = tuple(dict.fromkeys(name for axes in blocks for axis in axes for name in axis.names))
+        found = (name for axes in blocks for axis in axes for name in axis.names)
+        self.names = tuple(dict.fromkeys((*names, *found)))
         self._check_derived()
         self.blocks: list[Block] = []
         self.offsets = [0]
