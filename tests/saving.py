@@ -85,6 +85,7 @@ class Session:
         code: str = "code",
         disk: Disk | None = None,
         fresh: bool = False,
+        noted: Any = lambda _: None,
     ) -> None:
         self.definition = definition
         self.durable: list[int] = []
@@ -100,6 +101,7 @@ class Session:
                 durable=self.durable.extend,
                 rejected=lambda batch, reason: self.rejected.append((batch, reason)),
                 failed=self.failed.append,
+                noted=noted,
             )
         except BaseException:
             self.store.close()

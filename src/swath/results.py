@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from swath.definition import Definition
     from swath.store.assembly import Assembly
+    from swath.store.curves import Curves
     from swath.store.entries import Damage
     from swath.store.history import Archive, Past
     from swath.store.manifest import Manifest
@@ -200,6 +201,24 @@ class _View:
         """The rows, with NaN and missing values kept apart."""
         return self.assembly.arrow
 
+    @cached_property
+    def _steps(self) -> tuple[Curves, tuple[Damage, ...]]:
+        from swath.store.curves import curves_of  # noqa: PLC0415
+
+        def read(archive: Archive) -> tuple[Curves, tuple[Damage, ...]]:
+            made = curves_of(archive)
+            return made, tuple(archive.damage.values())
+
+        found, damage = self._work(read)
+        for item in damage:
+            warnings.warn(f"{self.folder / item.file} is damaged: {item}", stacklevel=2)
+        return found, damage
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """What the points of the current definition recorded."""
+        return self._steps[0].frame()
+
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics."""
@@ -208,7 +227,7 @@ class _View:
     @property
     def damage(self) -> tuple[Damage, ...]:
         """What could not be read."""
-        return self._read[1]
+        return tuple({item.file: item for item in (*self._read[1], *self._steps[1])}.values())
 
     @cached_property
     def frame(self) -> pd.DataFrame:

@@ -51,6 +51,16 @@ class Rows(ABC):
         return self._table().arrow
 
     @property
+    def curves(self) -> pd.DataFrame:
+        """What the points of the current definition recorded on their way, a row a step, sorted by point and step.
+
+        The columns are ``point``, ``step``, ``seconds`` since the evaluation began, and the metrics, NaN where a step
+        does not have one. Where a point was evaluated again, from the beginning or from a checkpoint, the new steps count
+        from there on. Points that have not ended yet are there too. Changes to it stay in it.
+        """
+        return self._table().curves.copy(deep=False)
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics."""
         return tuple(self._table().metrics)

@@ -44,6 +44,10 @@ class Table(Protocol):
     def metrics(self) -> Sequence[str]:
         """Names of the metrics."""
 
+    @property
+    def curves(self) -> pd.DataFrame:
+        """What the points recorded, a row a step."""
+
 
 @dataclass(eq=False)
 class Part:
@@ -79,6 +83,12 @@ class Part:
     def arrow(self) -> pa.Table:
         """The same rows, with NaN and missing values kept apart."""
         return self.whole.arrow.take(self.places)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """What the points recorded, a row a step."""
+        whole = self.whole.curves
+        return whole[whole["point"].isin(self.frame.index)].reset_index(drop=True)
 
 
 def numeric(table: Table) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from swath.bulletin import Bulletin
 from swath.driver import Driver
 from swath.errors import ClusterLostError, ObjectiveError, SwathError
 from swath.loop import drive
-from swath.messages import Conclude, Crowded, Durable, Ending, Lost, Noted, Record, StopAsked, Tick, Urgency
+from swath.messages import Conclude, Crowded, Durable, Ending, Lost, Noted, StopAsked, Tick, Urgency, Write
 from swath.run.beginning import known_signature, make_task, policy_of, progress_of, tried_again
 from swath.run.journal import Journal
 from swath.run.openings import filler, make_planner
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from swath.definition import Definition
     from swath.engines import Engine
-    from swath.messages import Command, Event, Write
+    from swath.messages import Command, Event, Record
     from swath.objective import Code, Signature
     from swath.results import Results
     from swath.run.options import Options
@@ -353,9 +353,8 @@ class Handle:
         self.wait(LEAVING)
 
     def _append(self, made: Write | Record) -> None:
-        if isinstance(made, Record):
-            return  # no slot sends any yet
-        self._logbook.note(made.batch, made.reply)
+        if isinstance(made, Write):
+            self._logbook.note(made.batch, made.reply)
         self._store.append(made)
         if not self._driver.flights:
             self._store.flush()  # nothing else will come that could share the commit

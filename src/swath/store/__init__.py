@@ -21,26 +21,24 @@ import socket
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from swath.errors import CannotWriteError, DamageError, SwathError
-from swath.messages import Record, Write
 from swath.ranges import RangeSet
-from swath.store.accepting import admit, create, with_entry
-from swath.store.assembly import best_value, saved_rows
-from swath.store.commits import Commits, Item
+from swath.store.accepting import Previous, admit, create, newest, with_entry
+from swath.store.assembly import best_value, earlier_points, saved_rows
+from swath.store.commits import Commits
+from swath.store.curves import curves_of
 from swath.store.disk import Disk, publish
-from swath.store.entries import SEGMENTS, Session
+from swath.store.entries import Session
 from swath.store.exports import parquet
-from swath.store.folders import PARQUET, STOP, enter, leave_nothing, resume
+from swath.store.folders import PARQUET, STOP, enter, furnish, leave_nothing, move_aside, resume
 from swath.store.history import Archive, Past, Target, survey
+from swath.store.intake import Intake, Item
 from swath.store.lock import Lock
-from swath.store.manifest import DEFINITIONS, Manifest
-from swath.store.proposals import Proposed, proposed, tables
+from swath.store.manifest import Manifest
+from swath.store.proposals import proposed
 from swath.store.recovery import listed, sound
-from swath.store.segments import Part, RejectedError, accept
-from swath.store.steps import Intake
 from swath.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -52,28 +50,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swath.definition import Definition
+    from swath.messages import Record, Step, Write
+    from swath.space import Space
     from swath.space.values import Value
 
-
-@dataclass(frozen=True, slots=True)
-class Previous:
-    """The newest definition of a run, to be compared with the one that goes on.
-
-    Attributes
-    ----------
-    fingerprint : str
-        Of the objective's code, as it was used last.
-    receives : tuple of str
-        What the objective took.
-    rows : int
-        Saved so far, by all definitions.
-    """
-
-    name: str
-    objective: str
-    fingerprint: str
-    receives: tuple[str, ...]
-    rows: int
+__all__ = ["Previous", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +63,10 @@ class _Session:
 
     definition: Definition
     fingerprint: str
+    receives: Sequence[str]
     durable: Callable[[tuple[int, ...]], None]
-    rejected: Callable[[int, str], None]
     failed: Callable[[SwathError], None]
-    noted: Callable[[str], None]
+    intake: Intake
 
 
 class Store:
@@ -107,7 +88,6 @@ class Store:
         self._writing = threading.Lock()  # held while the folder changes, or must not
         self._failed = self._closed = False
         self._settled: bool | None = None
-        self._intake = Intake()
         self._proposed = 0
 
     @classmethod
@@ -158,10 +138,7 @@ class Store:
 
     def previous(self) -> Previous | None:
         """Return what the run's newest definition was; None for a new run."""
-        if not self.manifest.current:
-            return None
-        entry = self.manifest.definition(self.manifest.current)
-        return Previous(entry.name, entry.objective, entry.code, entry.receives, self.manifest.rows)
+        return newest(self.manifest)
 
     def begin(
         self,
@@ -201,22 +178,20 @@ class Store:
         """
         if self._session is not None:
             raise RuntimeError("begin was called before")
-        self._session = _Session(definition, fingerprint, durable, rejected, failed, noted)
+        intake = Intake(definition.space, rejected, noted)
+        self._session = _Session(definition, fingerprint, receives, durable, failed, intake)
         try:
-            past = self._begin(self._session, receives)
+            past = self._begin(self._session)
         except OSError as error:
             raise self._cannot_write(error) from error
         self._commits = Commits(self._commit, self._fail, crowded)
         return past
 
-    def _begin(self, session: _Session, receives: Sequence[str]) -> Past:
+    def _begin(self, session: _Session) -> Past:
         definition = session.definition
         if self._fresh:
             self._move()
-        for name in (DEFINITIONS, SEGMENTS):
-            if not self._disk.is_folder(self.folder / name):
-                self._disk.add_folder(self.folder / name)
-        self._disk.sync_folder(self.folder)  # whoever made them may have been killed before this
+        furnish(self.folder, self._disk)
         if not self.manifest.run:
             run = create(self._disk, self.folder, definition)
             self._writer = Writer(self._disk, self.folder, Manifest(run=run))
@@ -229,7 +204,7 @@ class Store:
             self.manifest,
             definition,
             fingerprint=session.fingerprint,
-            receives=receives,
+            receives=session.receives,
         )
         definitions = with_entry(self.manifest.definitions, entry)
         bad = (*self.manifest.damage, *writer.damaged())
@@ -237,8 +212,8 @@ class Store:
         manifest = replace(self.manifest, definitions=definitions, damage=bad, **left)
         archive = Archive(self._disk, self.folder, manifest, forgiving=True)
         archive.fill(definition.space, entry.number)
-        past = survey(archive, Target(entry.number, definition.space, definition.was, receives))
-        self._done, self._proposed = past.done.copy(), past.proposals
+        past = self._survey(session, archive, entry.number)
+        self._proposed = past.proposals
         now = datetime.now(UTC).isoformat(timespec="seconds")
         here = Session(now, sum(past.statuses.values()), os.getpid(), socket.gethostname())
         before = self.manifest.names
@@ -252,6 +227,12 @@ class Store:
         writer.set_aside(before - self.manifest.names)
         return past
 
+    def _survey(self, session: _Session, archive: Archive, number: int) -> Past:
+        definition = session.definition
+        past = survey(archive, Target(number, definition.space, definition.was, session.receives))
+        self._done = past.done.copy()
+        return past
+
     def _state(self, otherwise: str) -> str:
         """Return "complete" if the run said so, or if every position of the definition is decided."""
         assert self._session is not None  # noqa: S101  begin set it
@@ -262,13 +243,7 @@ class Store:
 
     def _move(self) -> None:
         """Put the old run aside and begin in an empty folder of the same name."""
-        taken = set(self._disk.names(self.folder.parent))
-        free = next(name for n in count(1) if (name := f"{self.folder.name}.{n}") not in taken)
-        self._disk.rename(self.folder, self.folder.with_name(free))
-        self._disk.sync_folder(
-            self.folder.parent
-        )  # before the name is taken again: nothing orders the two but this
-        self._disk.make_folder(self.folder)
+        move_aside(self.folder, self._disk)
         old, self._lock = self._lock, Lock(self.folder)
         old.release()
         self._fresh = False
@@ -316,41 +291,18 @@ class Store:
         """Make replies, steps and proposals durable and say so."""
         session = self._session
         assert session is not None  # noqa: S101  begin set it before the thread
-        space = session.definition.space
-        names = list(self.manifest.workers)
-        parts: list[Part] = []
-        for write in items:
-            if not isinstance(write, Write):
-                continue
-            if write.batch.worker not in names:
-                names.append(write.batch.worker)
-            try:
-                parts.append(accept(write, names.index(write.batch.worker), space.positions))
-            except RejectedError as error:
-                session.rejected(write.batch.id, str(error))
-        steps = self._steps(session, [item for item in items if isinstance(item, Record)])
-        rows = list(tables([item for item in items if isinstance(item, Proposed)]))
-        if not parts and not steps and not rows:
+        taken = session.intake.take(items, self.manifest.workers)
+        if not taken:
             return
-        for part in parts:
-            self._done.update(part.done)
         with self._writing:
-            told: dict[str, Any] = {"workers": tuple(names), "state": self._state("running")}
-            self._writer.commit(
-                parts, space.positions, session.fingerprint, recorded=steps, proposed=rows, **told
-            )
-        if parts:
-            session.durable(tuple(part.batch_id for part in parts))
+            for part in taken.parts:
+                self._done.update(part.done)
+            positions_of = session.definition.space.positions
+            self._writer.commit(taken, positions_of, session.fingerprint, state=self._state("running"))
+        if taken.parts:
+            session.durable(tuple(part.batch_id for part in taken.parts))
         with self._writing:
             self._writer.merge()
-
-    def _steps(self, session: _Session, records: Sequence[Record]) -> list[pa.Table]:
-        """Make tables of steps; say once that some are none."""
-        dropped = self._intake.dropped
-        made = list(self._intake.tables(records, session.definition.space.at)) if records else []
-        if self._intake.dropped and not dropped:
-            session.noted(f"steps that cannot be kept are dropped: {self._intake.reason}")
-        return made
 
     def _fail(self, error: Exception) -> None:
         """Report the error after which nothing more is written."""
@@ -383,8 +335,7 @@ class Store:
             self._commits.drain()
         try:
             with self._writing:
-                archive = Archive(self._disk, self.folder, self.manifest, forgiving=True)
-                publish(self._disk, self.folder / PARQUET, parquet(archive))
+                publish(self._disk, self.folder / PARQUET, parquet(self._archive()))
         except OSError as error:
             raise self._cannot_write(error) from error
 
@@ -398,7 +349,7 @@ class Store:
         sign : int
             1 if less is better, -1 if more is.
         """
-        return best_value(Archive(self._disk, self.folder, self.manifest, forgiving=True), metric, sign)
+        return best_value(self._archive(), metric, sign)
 
     def saved(self) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
         """Read the rows that are saved now, a segment at a time and while others are written.
@@ -410,8 +361,43 @@ class Store:
         table : pa.Table
             The rows, as in a segment.
         """
-        archive = Archive(self._disk, self.folder, self.manifest, forgiving=True)
-        return saved_rows(archive)
+        return saved_rows(self._archive())
+
+    def steps(self) -> Iterator[Step]:
+        """Read the steps that are saved now, of points of this definition, in the order in which they came.
+
+        Those that were taken back are left out.
+        """
+        with self._writing:
+            archive = self._archive()
+            made = curves_of(archive)
+        target = archive.target(archive.manifest.current)
+        return iter(()) if target is None else made.steps(target)
+
+    def earlier(self) -> Iterator[tuple[Space, NDArray[np.int64]]]:
+        """Tell which points have rows in other definitions of this run.
+
+        Yields
+        ------
+        space : Space
+            Of such a definition, the newest first; with what its search has proposed.
+        points : ndarray of int
+            Those that have a row, ascending.
+        """
+        with self._writing:
+            found = list(earlier_points(self._archive()))
+        return iter(found)
+
+    def survey(self) -> Past:
+        """Tell again what has been done for this definition; rows of others count for what was proposed meanwhile."""
+        if self._session is None or self._commits is None:
+            raise RuntimeError("the store knows its definition between begin and close")
+        self._commits.drain()
+        with self._writing:
+            return self._survey(self._session, self._archive(), self.manifest.current)
+
+    def _archive(self) -> Archive:
+        return Archive(self._disk, self.folder, self.manifest, forgiving=True)
 
     def stop_request(self) -> str | None:
         """Tell whether somebody asked for this run to stop: "drain", "now", or None."""

@@ -1,8 +1,9 @@
-"""What is written once: ``run.json``, and a file for each accepted definition."""
+"""What is written once: ``run.json``, and a file for each accepted definition; what the newest of them was."""
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,35 @@ if TYPE_CHECKING:
     from swath.definition import Definition
     from swath.store.disk import Disk
     from swath.store.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The newest definition of a run, to be compared with the one that goes on.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the objective's code, as it was used last.
+    receives : tuple of str
+        What the objective took.
+    rows : int
+        Saved so far, by all definitions.
+    """
+
+    name: str
+    objective: str
+    fingerprint: str
+    receives: tuple[str, ...]
+    rows: int
+
+
+def newest(manifest: Manifest) -> Previous | None:
+    """Tell what the newest definition was; None for a new run."""
+    if not manifest.current:
+        return None
+    entry = manifest.definition(manifest.current)
+    return Previous(entry.name, entry.objective, entry.code, entry.receives, manifest.rows)
 
 
 def create(disk: Disk, folder: Path, definition: Definition) -> str:

@@ -23,13 +23,14 @@ from swath.store.segments import OURS, array, numpy_column, strings, take, unify
 from swath.store.winners import winners
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from swath.definition import Definition
     from swath.space import Space
     from swath.space.expressions import Column
+    from swath.store.entries import SegmentEntry
     from swath.store.history import Archive, Target
 
 LAST: Final = ("status", "seconds", "attempts", "worker", "started", "failure")
@@ -121,14 +122,19 @@ def current(archive: Archive) -> Rows:
     _sure(archive, number)
     target = archive.target(number)
     assert target is not None  # noqa: S101  _sure raised otherwise
+    return _gathered(archive, target, archive.manifest.segments)
+
+
+def _gathered(archive: Archive, target: Target, entries: Iterable[SegmentEntry]) -> Rows:
+    """Gather the rows of a definition that some segments hold."""
     tables: list[pa.Table] = []
     points: list[NDArray[np.int64]] = []
-    for entry in archive.manifest.segments:
+    for entry in entries:
         table = archive.table(entry)
         if table is not None:
             indices = archive.indices(entry.definition, numpy_column(table, "point"), target)
             _add(tables, points, table, indices, indices >= 0)
-    return _rows(number, tables, points)
+    return _rows(target.number, tables, points)
 
 
 def gone(archive: Archive) -> Iterator[Rows]:
@@ -323,6 +329,15 @@ def saved_rows(archive: Archive) -> Iterator[tuple[NDArray[np.int64], pa.Table]]
         table = archive.table(entry, keep=False)
         if table is not None and table.num_rows:
             yield archive.indices(entry.definition, numpy_column(table, "point"), target), table
+
+
+def earlier_points(archive: Archive) -> Iterator[tuple[Space, NDArray[np.int64]]]:
+    """Yield the space of each definition but the current one, the newest first, and its points that have a row."""
+    for number in sorted((entry.number for entry in archive.manifest.definitions), reverse=True):
+        target = archive.target(number) if number != archive.manifest.current else None
+        if target is not None:
+            own = [entry for entry in archive.manifest.segments if entry.definition == number]
+            yield target.space, _gathered(archive, target, own).points
 
 
 def best_value(archive: Archive, metric: str, sign: int) -> tuple[float, int] | None:

@@ -15,19 +15,18 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from swath.messages import Record, Write
+from swath.messages import Write
 from swath.store.proposals import Proposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from swath.store.intake import Item
+
 PAUSE: Final = 0.5  # seconds between commits while little is waiting
 PLENTY: Final = 8 << 20  # bytes waiting that are worth a commit at once
 ROOM: Final = 64 << 20  # bytes that may wait for the disk before the sweep is held back
 STEP: Final = 64  # bytes that a step is counted for, and each of its metrics
-
-Item = Write | Record | Proposed
-"""What waits to be written."""
 
 
 class Commits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from swath.errors import CannotWriteError, DamageError, UsageError
@@ -68,6 +69,23 @@ def resume(disk: Disk, folder: Path) -> Manifest:
             "which keeps the folder beside the new one"
         )
     return Manifest()
+
+
+def move_aside(folder: Path, disk: Disk) -> None:
+    """Let a folder have the first name that is free, ``<name>.1`` or the next, and an empty one stand in its place."""
+    taken = set(disk.names(folder.parent))
+    free = next(name for n in count(1) if (name := f"{folder.name}.{n}") not in taken)
+    disk.rename(folder, folder.with_name(free))
+    disk.sync_folder(folder.parent)  # before the name is taken again: nothing orders the two but this
+    disk.make_folder(folder)
+
+
+def furnish(folder: Path, disk: Disk) -> None:
+    """Make sure that the folders are there into which a run writes."""
+    for name in (DEFINITIONS, SEGMENTS):
+        if not disk.is_folder(folder / name):
+            disk.add_folder(folder / name)
+    disk.sync_folder(folder)  # whoever made them may have been killed before this
 
 
 def leave_nothing(folder: Path, disk: Disk) -> None:

@@ -47,7 +47,7 @@ ROOM: Final = 12 << 20  # bytes of a table; a file that was merged has a third m
 BIT: Final = "little"
 
 
-class Intake:
+class Recording:
     """Takes in what one session records.
 
     Attributes

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swath.store.disk import Disk
+    from swath.store.intake import Taken
 
 
 class Writer:
@@ -93,37 +94,39 @@ class Writer:
 
     def commit(
         self,
-        parts: Sequence[Part],
+        taken: Taken,
         positions_of: Callable[[NDArray[np.int64]], NDArray[np.int64]],
         code: str,
         *,
-        recorded: Iterable[pa.Table] = (),
-        proposed: Iterable[pa.Table] = (),
-        **changes: Any,
+        state: str,
     ) -> None:
-        """Save the rows of replies, steps and proposals: when this returns they are durable.
+        """Save rows, steps and proposals: when this returns they are durable.
 
         Parameters
         ----------
-        parts : sequence of Part
-            Checked rows of the manifest's current definition.
+        taken : Taken
+            All of the manifest's current definition, and checked.
         positions_of : callable
             Turns indices of points into positions.
         code : str
             Fingerprint of the code that made the rows.
-        recorded, proposed : iterable of pa.Table
-            Steps, and proposals, of that definition.
-        **changes
-            More that changes in the manifest.
+        state : str
+            Of the run from now on.
         """
         self.check()
-        number = self.manifest.current
-        changes["proposals"] = *self.manifest.proposals, *(self._write_proposals(t, number) for t in proposed)
-        changes["steps"] = *self.manifest.steps, *(self.write_steps(t, number) for t in recorded)
-        new = tuple(self._segment(group, code) for group in groups(parts, positions_of))
-        if parts:
+        now = self.manifest
+        proposed = [self._write_proposals(table, now.current) for table in taken.proposed]
+        recorded = [self.write_steps(table, now.current) for table in taken.recorded]
+        rows = [self._segment(group, code) for group in groups(taken.parts, positions_of)]
+        if rows:
             self.remove_export()
-        self.publish(segments=(*self.manifest.segments, *new), **changes)
+        self.publish(
+            segments=(*now.segments, *rows),
+            steps=(*now.steps, *recorded),
+            proposals=(*now.proposals, *proposed),
+            workers=taken.workers,
+            state=state,
+        )
 
     def check(self) -> None:
         """Make sure that the folder is as this writer left it, before anything is written into it.
