@@ -355,10 +355,75 @@ def test_a_folder_is_the_same_for_every_attempt_and_named_by_the_content(evaluat
     assert (statuses(first), first.kept) == ({3: "pruned"}, ((3, 4),))
     assert [child.name for child in folder.iterdir()] == [made.space.content_id(3, ("x",))]
     made.recorder._crumb[ENDING] = 0  # as a slot does before every batch
+    made.recorder.sink.at = {}
     second = made.evaluate(3, 5, 30.0)
     assert [row["value"] for row in table(second)] == [2, 0]
-    assert curves(second)[3] == [(3, 3.0), (4, 3.0)]
+    assert curves(second)[3] == [(n, 3.0) for n in range(1, 5)]  # of which two are from before
     assert second.kept == ((3, 5),)
+
+
+LEARNS = """
+    import numpy, os
+    import swath
+
+    def f(x, until=9):
+        file = swath.checkpoint() / "epoch"
+        begun = int(file.read_text()) if file.exists() else 0
+        for epoch in range(begun + 1, until + 1):
+            file.write_text(str(epoch))
+            yield {"step": epoch, "loss": x + 1 / epoch, "count": epoch, "right": numpy.bool_(epoch % 2)}
+"""
+
+
+def learnt(x, *epochs):
+    return [(epoch, x + 1 / epoch, float(epoch), float(epoch % 2)) for epoch in epochs]
+
+
+def test_a_point_that_had_come_to_its_end_when_its_row_was_lost_has_its_row_and_its_steps(
+    evaluator, tmp_path
+):
+    made = evaluator(LEARNS, checkpoints=str(tmp_path / "checkpoints"))
+    first, second = made.evaluate(0, 3, 30.0), made.evaluate(1, 2, 30.0)
+    assert curves(first)[1] == curves(second)[1] == learnt(1, *range(1, 10))
+    names = ("loss", "count", "right", "status")
+    rows = [[table(reply)[place][name] for name in names] for reply, place in ((first, 1), (second, 0))]
+    assert rows[0] == rows[1] == [1 + 1 / 9, 9, True, "ok"]
+    assert type(rows[1][1]) is int
+
+
+@pytest.mark.parametrize(
+    ("epoch", "left", "told"),
+    [
+        pytest.param(4, 4, range(1, 5), id="goes on"),
+        pytest.param(2, 4, range(1, 3), id="its checkpoint is older than its steps"),
+        pytest.param(0, 4, (), id="begins anew"),
+        pytest.param(4, 2, range(1, 3), id="steps are older than its checkpoint"),
+    ],
+)
+def test_earlier_steps_are_told_up_to_where_it_goes_on(evaluator, tmp_path, epoch, left, told):
+    made = evaluator(LEARNS, [5], checkpoints=str(tmp_path / "checkpoints"))
+    Pruner(made, at={0: 4})
+    made.evaluate(0, 1, 30.0)
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    lines = (folder / ".steps").read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4
+    (folder / ".steps").write_bytes(b"".join(lines[:left]) + b'[5, 0.1, {"loss"')  # torn
+    (folder / "epoch").write_text(str(epoch))
+    made.recorder._crumb[ENDING] = 0
+    made.recorder.sink.at = {}
+    expected = learnt(5, *told, *range(epoch + 1, 10))
+    assert curves(made.evaluate(0, 1, 30.0)) == {0: expected}
+    assert curves(made.evaluate(0, 1, 30.0)) == {0: expected}  # and a third attempt hears of all
+
+
+def test_steps_that_cannot_be_written_or_read_are_no_harm(evaluator, tmp_path):
+    made = evaluator(LEARNS, [5], checkpoints=str(tmp_path / "checkpoints"))
+    made.evaluate(0, 1, 30.0)
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    (folder / ".steps").unlink()
+    (folder / ".steps").mkdir()
+    (folder / "epoch").write_text("7")
+    assert curves(made.evaluate(0, 1, 30.0)) == {0: learnt(5, 8, 9)}
 
 
 def test_folders_that_cannot_be_made_say_what_to_do(evaluator, tmp_path):

@@ -77,7 +77,8 @@ def checkpoint() -> Path:
     """Return a folder in which the point that is being evaluated may keep what it goes on from; it is there.
 
     The folder is the same for every attempt of a point, after a kill and when a point that was ended early is to go on; it is
-    in the run folder, under ``checkpoints``. Outside of a sweep it is a temporary one, removed when Python ends.
+    in the run folder, under ``checkpoints``. A file ``.steps`` in it holds what the point has recorded since it asked for the
+    folder. Outside of a sweep it is a temporary one, removed when Python ends.
 
     Raises
     ------

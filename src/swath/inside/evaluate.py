@@ -156,6 +156,7 @@ class Evaluator:
             if ended or time.perf_counter() > deadline or reached >= self.crumb[LIMIT]:
                 break
             chunk = min(chunk * 4, LARGEST_CHUNK)
+        self.recorder.finish()
         self.crumb[HERE] = AFTER
         return self._reply(start, reached, rows, began, wall)
 

@@ -11,6 +11,9 @@ falls behind, the pipe is full, and what does not fit waits here, up to `ROOM`; 
 
 An objective that is a generator is followed from yield to yield by `Follower`. What is wrong with a value that it yields is
 raised where it was yielded; when the point is to end, the generator is closed, so that its ``finally`` runs.
+
+A point that has asked for its folder may go on where an earlier attempt was ended. What that one had recorded
+(`swath.inside.trail`) is told before its own first step, or at its end if it records none.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from swath.errors import CannotWriteError
 from swath.inside.crumb import HERE, is_to_end
+from swath.inside.trail import Kept, Trail
 from swath.messages import Step
 from swath.recording import SCALAR, Pruned, checked_metrics, checked_step, temporary_folder
 
@@ -163,6 +167,7 @@ class Recorder:
         self.pruned: dict[int, Mapping[str, Any]] = {}
         self.held = 0
         self._folders: dict[int, Path] = {}
+        self._trail: Trail | None = None
         self._ends: Sequence[float] = ()
         self._position: int | None = None
         self._last = self._count = 0
@@ -184,12 +189,31 @@ class Recorder:
             raise RuntimeError(f"a point may record {MOST_STEPS:,} steps, and this is one more; record fewer")
         self._last, self._count, self.given = step, self._count + 1, given
         seconds = perf_counter() - self._ends[-1]
-        self.steps.append(Step(position, step, seconds, metrics))
-        self.held += STEP + NUMBER * len(metrics)
-        self.sink.put((position, step, seconds, metrics))
+        if self._trail:
+            self._tell_earlier(position, step)
+            self._trail.add(Kept(step, seconds, given))
+        self._tell(Step(position, step, seconds, metrics))
         if is_to_end(self._crumb, position):
             self.pruned[position] = given
             raise Pruned(f"ended early, after step {step}")
+
+    def finish(self) -> Mapping[str, Any]:
+        """Tell what only earlier attempts of the last point have recorded; return what it has recorded last."""
+        if self._position is not None and (told := self._tell_earlier(self._position, None)):
+            self.given = told[-1].given
+        return self.given
+
+    def _tell_earlier(self, position: int, step: int | None) -> Sequence[Kept]:
+        """Tell what earlier attempts have recorded before a step."""
+        told = self._trail.until(step) if self._trail and self._trail.earlier else ()
+        for kept in told:
+            self._tell(Step(position, kept.step, kept.seconds, checked_metrics(kept.given)))
+        return told
+
+    def _tell(self, step: Step) -> None:
+        self.steps.append(step)
+        self.held += STEP + NUMBER * len(step.metrics)
+        self.sink.put((step.position, step.step, step.seconds, step.metrics))
 
     def folder(self) -> Path:
         """Return the folder of the position that is being evaluated."""
@@ -215,13 +239,15 @@ class Recorder:
             ) from error
         self.kept.append(position)
         self.sink.put((position, None, 0.0, {}))
+        self._trail = Trail(folder)
         return folder
 
     def _here(self) -> int:
         """Return where the evaluation is; begin to count anew where that has changed."""
         position = self._crumb[HERE]
         if position != self._position:
-            self._position = position
+            self.finish()
+            self._position, self._trail = position, None
             self._last = self._count = 0
             self.given = {}
         return position
@@ -253,6 +279,8 @@ class Follower:
             try:
                 item = next(made) if wrong is None else made.throw(wrong)
             except StopIteration as end:
+                if end.value is None and last is None:  # an earlier attempt may have come to the end
+                    return self._recorder.finish() or None
                 return last if end.value is None else end.value
             wrong = None
             try:
