@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,8 +14,10 @@ from hypothesis import strategies as st
 from saving import SIZE, Session, study
 from swath import cli
 from swath.analysis.pareto import front
+from swath.definition.searching import Search
 from swath.errors import UsageError
 from swath.results import Results
+from swath.space.expressions import Expression
 from swath.views.figures.front import corners, fronts
 from swath.views.figures.study import Points
 from swath.views.report import report
@@ -90,6 +94,29 @@ def test_what_is_no_front(folder, by, said):
     results = saved(folder, error=[0.0] * SIZE, size=[1] * SIZE, word=["a"] * SIZE)
     with pytest.raises(UsageError, match=said):
         results.pareto(by)
+
+
+def constrained(results, *texts):
+    """Results of a search with constraints; what it chooses does not matter here."""
+    search = Search(method="tpe", points=SIZE, chosen=(), subject_to=tuple(map(Expression, texts)))
+    results._look().__dict__["definition"] = replace(results.definition, search=search)
+    return results
+
+
+def test_what_breaks_a_constraint_is_not_the_best(folder):
+    sizes = [None, *range(1, SIZE)]
+    results = saved(folder, error=list(map(float, range(SIZE))), size=sizes)
+    assert results.best().index.tolist() == [0]
+    constrained(results, "size >= 3", "a < 3")
+    assert results.best().index.tolist() == [3]
+    assert results.pareto(["error", ("size", "maximize")]).index.tolist() == list(range(3, 12))
+    assert results.history()["best"].tolist()[2:5] == pytest.approx([np.nan, 3.0, 3.0], nan_ok=True)
+    study_ = results.study
+    assert study_.points[study_.best] == 3
+    assert study_.sound.sum() == 9
+    drawn = fronts(Points(study_), (("error", 1), ("size", -1)), study_.ranked()[:1])[0].renderers
+    assert [renderer.glyph.fill_color for renderer in drawn[:3]].count(None) == 1  # hollow: 15 of them
+    assert constrained(results, "absent > 1").best().empty
 
 
 # What was found when.

@@ -33,7 +33,7 @@ class Optima(Rows):
         -------
         DataFrame
             Rows of ``frame``, the best first, equals in the order of their points. Points that failed, or have no
-            value or NaN, are left out.
+            value or NaN, are left out, and so are those that break a constraint of the search.
 
         Raises
         ------
@@ -68,8 +68,8 @@ class Optima(Rows):
         Returns
         -------
         DataFrame
-            Rows of ``frame``, the best by the first goal first, equals in the order of their points. Points that failed, or
-            lack one of the metrics, are left out.
+            Rows of ``frame``, the best by the first goal first, equals in the order of their points. Points that failed,
+            lack one of the metrics, or break a constraint of the search, are left out.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class Optima(Rows):
         DataFrame
             A row for each row of ``frame``, in the order in which the points finished, counted from 1: ``point``,
             ``finished`` (UTC: when it was started, and the seconds that it took), ``status``, the metric, and ``best``, the best
-            value of the ``ok`` points up to there (NaN before the first). Without ``best`` where the definition does not
+            value up to there of the points that `best` looks at (NaN before the first). Without ``best`` where the definition does not
             say what is better. A name that is taken gets an underscore behind it.
 
         Raises

@@ -134,8 +134,30 @@ def several(
 
 
 def eligible(table: Table) -> NDArray[np.bool_]:
-    """Tell which rows may be called the best: those of points that are ``ok``."""
+    """Tell which rows may be called the best: those of points that are ``ok`` and keep the constraints of a search."""
     found: NDArray[np.bool_] = (table.frame["status"] == "ok").to_numpy()
+    kept = feasible(table.frame, table.definition)
+    return found if kept is None else found & kept
+
+
+def feasible(frame: pd.DataFrame, definition: Definition) -> NDArray[np.bool_] | None:
+    """Tell which rows keep all constraints of a search; None where there is no constraint.
+
+    A row that lacks a value that one of them reads does not keep it.
+    """
+    if definition.search is None or not definition.search.subject_to:
+        return None
+    import numpy as np  # noqa: PLC0415  start-up, as pandas
+
+    from swath.analysis.selecting import holds  # noqa: PLC0415
+
+    kept = [
+        holds(frame, constraint.text, definition.space)
+        if constraint.names <= set(frame.columns)
+        else np.zeros(len(frame), bool)
+        for constraint in definition.search.subject_to
+    ]
+    found: NDArray[np.bool_] = np.logical_and.reduce(kept)
     return found
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swath.analysis.tables import feasible
 from swath.commands.lookup import goals_of
 from swath.errors import UsageError
 from swath.results import Results
@@ -126,7 +127,8 @@ def _front(chosen: Analysis, by: str | None, room: Room) -> list[list[Piece]]:
     """Draw the first two of several goals."""
     found, frame = chosen.pareto(goals_of(by)), chosen.frame
     names = [each if isinstance(each, str) else each[0] for each in goals_of(by) or chosen.definition.goals]
-    ok = (frame["status"] == "ok").to_numpy()
+    kept = feasible(frame, chosen.definition)
+    ok = (frame["status"] == "ok").to_numpy() & (True if kept is None else kept)
     columns = [np.where(ok, _numbers(frame[name]), np.nan) for name in names[:2]]
     more = f" of {len(names)} goals" if len(names) > 2 else ""
     title = f"Pareto front{more}: {count(len(found))} of {count(int(ok.sum()))} points; up: {plain(names[1])}"

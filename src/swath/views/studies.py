@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from swath.analysis.pareto import members
+from swath.analysis.tables import feasible
 from swath.views.figures.axes import Axis, coded
 from swath.views.figures.study import Study
 
@@ -75,7 +76,8 @@ def study(
     shown = {*varying, *space.derived, *numbers}
     known = tuple((name, sign) for name, sign in definition.goals if name in numbers)
     metric, sign = next(iter(known), (next(iter(numbers), ""), 0))
-    ok = (frame["status"] == "ok").to_numpy()
+    kept = feasible(frame, definition)
+    sound = (frame["status"] == "ok").to_numpy() & (True if kept is None else kept)
     return Study(
         name=definition.name,
         axes={name: axis for name, axis in axes.items() if name in shown},
@@ -88,7 +90,8 @@ def study(
         metric=metric,
         direction=WORDS[sign],
         goals=known,
-        front=members([sign * columns[name] for name, sign in known], ok) if len(known) > 1 else NOTHING,
+        feasible=kept,
+        front=members([sign * columns[name] for name, sign in known], sound) if len(known) > 1 else NOTHING,
         points=frame.index.to_numpy(np.int64),
         status=frame["status"].cat.codes.to_numpy().astype(np.int64),
         seconds=frame["seconds"].to_numpy(float),
