@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from bokeh.models import CategoricalColorMapper, ColumnDataSource, CustomJS, TapTool
 
-from swath.views.figures.axes import number
-from swath.views.figures.canvas import canvas, label, said, scale, ticks, tooltips
+from swath.views.figures.axes import Axis, number
+from swath.views.figures.canvas import canvas, said, scale, tooltips
 from swath.views.figures.study import STATUSES
 from swath.views.figures.traces import FEWEST, LINES, VERTICES, thinned
 from swath.views.palette import LIGHT, RUNNING, STATUS, Look
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bokeh.plotting import figure
     from numpy.typing import NDArray
 
-    from swath.views.figures.axes import Axis
     from swath.views.figures.brushing import Brush
     from swath.views.figures.study import Points, Study
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 UNFINISHED: Final = "unfinished"
 """Instead of a status: the point has no row yet."""
+EMPTY: Final = (Axis.categories("", ()),) * 2
 MANY: Final = 40
 """Lines beyond which all are fainter."""
 LOOKS: Final = {"ok": (0.75, "dot", 0), "pruned": (0.4, "x", 7), UNFINISHED: (0.9, "circle", 6)}
@@ -72,7 +72,7 @@ class Traces:
     """
 
     def __init__(self, look: Look = LIGHT, *, height: int = 320) -> None:
-        self.source = ColumnDataSource(columns_of([], [], []), name="curves")
+        self.source = ColumnDataSource(columns_of([], [], EMPTY), name="curves")
         self._best = ColumnDataSource({"x": np.empty(0), "y": np.empty(0)}, name="best")
         self.root = canvas(" ", look, height=height, x_range=(-0.02, 1.04), y_range=(-0.06, 1.06))
         factors = {**STATUS, UNFINISHED: RUNNING}
@@ -88,6 +88,8 @@ class Traces:
         )  # fmt: skip
         self.root.line("x", "y", source=self._best, line_color=look.ink, line_width=2.5)
         self.renderers = [lines, ends]
+        for axis in (self.root.xaxis[0], self.root.yaxis[0]):
+            scale(axis, EMPTY[0])
         rows = [("point", "@point"), ("", "@status"), ("last step", "@step"), ("then", "@value")]
         self.root.add_tools(tooltips(rows, renderers=[lines]))
 
@@ -109,18 +111,17 @@ class Traces:
         """
         self.root.title.text.text = title
         for axis, of in ((self.root.xaxis[0], axes[0]), (self.root.yaxis[0], axes[1])):
-            if of.varies:
-                scale(axis, of, 7)
-            else:
-                label(axis, of.name)
-                ticks(axis, {0.5: of.label(of.low)} if of.low == of.low else {})
+            found = of.ticks(7) if of.varies else {0.5: of.label(of.low)}
+            axis.axis_label.text = said(of.name)  # models stay: a new one costs a page some milliseconds
+            axis.ticker.ticks = list(found)
+            axis.major_label_overrides = dict(found)
         self.source.data = data
         shown = best is not None
         self._best.data = {"x": data["xs"][best] if shown else [], "y": data["ys"][best] if shown else []}
 
 
 def columns_of(
-    lines: Sequence[tuple[int, str, Any, Any]], rows: Sequence[int] | Integers, axes: Sequence[Axis]
+    lines: Sequence[tuple[int, str, Any, Any]], rows: Sequence[int] | Integers, axes: tuple[Axis, Axis]
 ) -> dict[str, Any]:
     """Make the columns of lines.
 
@@ -130,11 +131,10 @@ def columns_of(
         A point, its status or `UNFINISHED`, its steps and the values of the metric, at least one.
     rows : sequence of int
         The place of each among the marks of the document, -1 where it has none.
-    axes : sequence of two Axis
+    axes : tuple of two Axis
         The steps, and the metric.
     """
-    xs = [axes[0].unit(np.asarray(steps, float)).astype(np.float32) for _, _, steps, _ in lines]
-    ys = [axes[1].unit(np.asarray(values, float)).astype(np.float32) for _, _, _, values in lines]
+    xs, ys = (_units(axis, [line[2 + i] for line in lines]) for i, axis in enumerate(axes))
     looks = [LOOKS.get(status, FAILURE) for _, status, _, _ in lines]
     opaque = 1.0 if len(lines) <= MANY else 0.55
     return {
@@ -145,12 +145,20 @@ def columns_of(
         "point": [point for point, _, _, _ in lines],
         "status": [status for _, status, _, _ in lines],
         "step": [int(steps[-1]) for _, _, steps, _ in lines],
-        "value": [number(float(values[-1])) for _, _, _, values in lines],
+        "value": ["" if values[-1] is None else number(float(values[-1])) for *_, values in lines],
         "row": np.array(rows, np.int64),
         "alpha": np.array([opaque * alpha for alpha, _, _ in looks]),
         "mark": [mark for _, mark, _ in looks],
         "size": np.array([size for _, _, size in looks]),
     }
+
+
+def _units(axis: Axis, parts: Sequence[Any]) -> list[NDArray[np.float32]]:
+    """Return places on an axis of length 1, part by part."""
+    if not parts:
+        return []
+    joined = axis.unit(np.concatenate([np.asarray(part, float) for part in parts])).astype(np.float32)
+    return np.split(joined, np.cumsum([len(part) for part in parts])[:-1])
 
 
 def curves(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from swath.views.figures.axes import Axis
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -79,10 +79,7 @@ class Curves:
 
     def axes(self, metric: str) -> tuple[Axis, Axis]:
         """Return the axes of the steps and of a metric."""
-        low, high = (float(self.steps.min()), float(self.steps.max())) if len(self.steps) else (1.0, 1.0)
-        early = low > 0 and high >= LONG * low and float(np.median(self.lasts)) <= high / EARLY
-        kind: Kind = "log" if early else "linear"
-        return Axis("step", kind, (), low, high, whole=True), Axis.numeric(metric, self.values[metric])
+        return _along(self.steps, self.lasts), Axis.numeric(metric, self.values[metric])
 
     def chosen(self, first: Integers, most: int = LINES) -> Integers:
         """Choose curves to draw: all, or a sample with some of those that matter.
@@ -105,6 +102,19 @@ class Curves:
         others = np.setdiff1d(np.arange(len(self)), taken)
         drawn = np.random.default_rng(0).choice(others, min(len(others), most - len(taken)), replace=False)
         return np.sort(np.concatenate((taken, drawn)))
+
+
+def axes_of(metric: str, steps: Sequence[Any], values: Sequence[Any]) -> tuple[Axis, Axis]:
+    """Return the axes of curves that are lists, at least one, none of them empty; None is a missing value."""
+    along = _along(np.concatenate(steps), np.array([line[-1] for line in steps]))
+    return along, Axis.numeric(metric, np.concatenate([np.asarray(line, float) for line in values]))
+
+
+def _along(steps: Integers, lasts: Integers) -> Axis:
+    low, high = (float(steps.min()), float(steps.max())) if len(steps) else (1.0, 1.0)
+    early = low > 0 and high >= LONG * low and float(np.median(lasts)) <= high / EARLY
+    kind: Kind = "log" if early else "linear"
+    return Axis("step", kind, (), low, high, whole=True)
 
 
 def thinned(steps: Integers, values: Floats, most: int) -> tuple[Integers, Floats]:

@@ -18,6 +18,7 @@ from collections import Counter, deque
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from swath import messages
 from swath.cluster.clock import steady
 from swath.messages import Write
 from swath.snapshot import GOOD, WorkerLoad
@@ -45,6 +46,9 @@ WAITING = 2000
 
 HEAVY = 8 << 20
 """Bytes of rows that may wait with them; what comes on top is seen without its rows."""
+
+STEPS = 10_000
+"""Steps of points that may wait; what comes on top is not shown."""
 
 UNFETCHED = 10
 """Increments that may wait to be fetched."""
@@ -89,10 +93,11 @@ class Feed:
         self.record = Record()
         self._definition, self._snapshot, self._trouble = definition, snapshot, trouble
         self._about: dict[str, Any] = {**about, "started": steady()}
-        self._seen: deque[tuple[float, Write]] = deque()
-        self._heavy = 0
+        self._seen: deque[tuple[float, Write | messages.Record]] = deque()
+        self._heavy = self._steps_waiting = 0
         self._missed = Counter[str]()
         self._reader: Any = None  # a Reader, from the first increment on
+        self._tracer: Any = None  # a Tracer, from the first step on
         self._best: tuple[float, int] | None = None
         self._parameters: Mapping[str, Any] = {}
         self._told: dict[str, Any] = {}
@@ -108,6 +113,11 @@ class Feed:
 
     def see(self, message: Event | Command) -> None:
         """Look at what passes; in the loop's thread, so it takes next to no time."""
+        if type(message) is messages.Record:
+            if self._steps_waiting < STEPS:
+                self._steps_waiting += len(message.steps)
+                self._seen.append((steady(), message))
+            return
         if type(message) is not Write:
             return
         if len(self._seen) >= WAITING:
@@ -142,9 +152,10 @@ class Feed:
 
     def tick(self) -> None:
         """Make one increment."""
-        seen = [self._seen.popleft() for _ in range(len(self._seen))]
-        self._heavy = 0
-        increment = self._increment(seen)
+        passed = [self._seen.popleft() for _ in range(len(self._seen))]
+        self._heavy = self._steps_waiting = 0
+        increment = self._increment([(at, each) for at, each in passed if isinstance(each, Write)])
+        self._trace(increment, [each for _, each in passed])
         self.record.take(increment)
         with self._lock:
             if self._wanted:
@@ -179,7 +190,7 @@ class Feed:
 
         definition = self._definition
         parameters = varying(definition.space)
-        metric = definition.minimize or definition.maximize or ""
+        metric = self._metric
         self._reader = reader = Reader(definition.space, metric, parameters)
         about = {
             **self._about,
@@ -192,6 +203,23 @@ class Feed:
         if self._earlier is not None:
             self.record.take({"now": steady(), **reader.saved(self._earlier(), self._again)})
         return about
+
+    def _trace(self, increment: dict[str, Any], passed: Sequence[Write | messages.Record]) -> None:
+        """Tell what points recorded on their way."""
+        if self._tracer is None:
+            if all(isinstance(each, Write) for each in passed):
+                return
+            from swath.views.live.tracing import Tracer  # noqa: PLC0415  # few sweeps have steps
+
+            self._tracer = Tracer(self._definition.space, self._metric)
+        increment.update(self._tracer.read(passed))
+        if self._tracer.metric != self.record.about.get("traced", ""):
+            increment.setdefault("about", {})["traced"] = self._tracer.metric
+
+    @property
+    def _metric(self) -> str:
+        """The metric that matters: the goal, or the first of several."""
+        return next((name for name, _ in self._definition.goals), "")
 
     def _best_parameters(self, snapshot: Snapshot) -> Mapping[str, Any]:
         if snapshot.best is not None and snapshot.best != self._best:

@@ -22,11 +22,13 @@ from bokeh.models import CustomJS
 from distributed.dashboard.components.scheduler import env
 
 from swath.views.figures.best import Best
+from swath.views.figures.curves import UNFINISHED, Traces, columns_of, titled
 from swath.views.figures.failures import Failures
 from swath.views.figures.grid import Grid
 from swath.views.figures.header import Header
 from swath.views.figures.load import CHOSEN, LINES, Load
 from swath.views.figures.timeline import MOST, Timeline
+from swath.views.figures.traces import axes_of
 from swath.views.figures.workers import Workers, colours
 from swath.views.palette import GAP, LIGHT, css
 
@@ -43,7 +45,10 @@ EVERY = 1000
 SELDOM = 3
 """Updates of which one brings the heat map up to date."""
 
-PANELS = ("header", "workers", "load", "timeline", "failures", "values")
+TURN = 2
+"""Which of them brings learning curves up to date: one in which no heat map is drawn."""
+
+PANELS = ("header", "workers", "load", "timeline", "failures", "values", "curves")
 """Pages of one part of the whole each, for JupyterLab's extension."""
 
 FRAME = """{% extends "simple.html" %}
@@ -87,8 +92,11 @@ class View:
         self.failures = Failures() if "failures" in panels else None
         self.grid = Grid(self._choose_axes) if "values" in panels else None
         self.best = Best() if "values" in panels else None
+        self.curves = Traces() if "curves" in panels else None
+        if self.curves is not None:
+            self.curves.root.visible = False
         self._broken = False
-        self._version, self._turn = -1, 0
+        self._version, self._turn, self._curves = -1, 0, 0
         self._state: tuple[Any, ...] = ()
         self._slots: tuple[int, set[str]] = (-1, set())
 
@@ -99,6 +107,7 @@ class View:
         pairs = [(self.timeline, self.failures), (self.grid, self.best)]
         shown = [[part.root for part in pair if part is not None] for pair in pairs]
         parts += [row(*pair, sizing_mode="stretch_width", spacing=GAP) for pair in shown if pair]
+        parts += [self.curves.root] if self.curves is not None else []
         return column(*parts, sizing_mode="stretch_width", spacing=GAP)
 
     def update(self) -> None:
@@ -130,6 +139,8 @@ class View:
             cells = self._turn % SELDOM == 1 or record.snapshot.over
             if self.grid is not None and self.best is not None:
                 self._draw_values(self.grid, self.best, cells=cells)
+            if self._turn % SELDOM == TURN or self._turn == 1 or record.snapshot.over:
+                self._draw_curves()
             if not cells or self._turn == 1 or record.snapshot.over:
                 self._draw_machines()
 
@@ -154,6 +165,27 @@ class View:
             grid.update(rows, metric, way, max(len(rows), round(record.sound.seen + record.failed.seen)))
         best.root.visible = bool(way)
         best.update(record.steps, about.get("started", 0.0), record.now, metric, way)
+
+    def _draw_curves(self) -> None:
+        """Draw what points record on their way, where they do."""
+        record = self._record
+        if self.curves is None or record.curves.version == self._curves:
+            return
+        self._curves = record.curves.version
+        lines = [
+            (point, curve.status or UNFINISHED, curve.steps, curve.values)
+            for point, curve in record.curves.lines.items()
+            if curve.steps
+        ]
+        self.curves.root.visible = bool(lines)
+        if not lines:
+            return
+        metric = record.about.get("traced", "")
+        best = record.curves.best(record.sign)
+        shown = next((i for i, (point, *_) in enumerate(lines) if point == best), None)
+        axes = axes_of(metric, [steps for _, _, steps, _ in lines], [values for *_, values in lines])
+        title = titled(metric, len(lines), record.curves.seen, record.curves.stopped)
+        self.curves.update(title, axes, columns_of(lines, [-1] * len(lines), axes), shown)
 
     def _choose_axes(self) -> None:
         """Draw the heat map with other axes, at once."""

@@ -8,10 +8,11 @@ same state. `Record.whole` is the increment from nothing to here, for a schedule
 
 Whoever opens the page sees what came before. What grows is kept like this: loads in a ring that is thinned out when it
 is full, so that it always spans the whole sweep; batches in a ring of the latest; points in a uniform sample (reservoir
-sampling: Vitter, 1985, algorithm R), of those that failed and of the others apart. Each tells a viewer what is new since
+sampling: Vitter, 1985, algorithm R), of those that failed and of the others apart; learning curves in a sample
+(`swath.views.live.curves`). Each tells a viewer what is new since
 the viewer's *cursor*, so that two viewers do not take from each other.
 
-This module needs the standard library alone, because its text runs where nothing else of ours is installed.
+This module and that one need the standard library alone, because its text runs where nothing else of ours is installed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from math import nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swath.snapshot import Snapshot
+from swath.views.live.curves import Curves
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -210,6 +212,8 @@ class Record:
         Changes when points came.
     steps : list of (float, float, int)
         When the best value became what, at which point.
+    curves : Curves
+        Learning curves, where points record what they do.
     now : float
         Seconds since 1970 of the newest increment, by the driver's clock, which does not jump.
     heard : float
@@ -232,6 +236,7 @@ class Record:
         self.sound, self.failed = Sample(POINTS, 1), Sample(FAILED, 2)
         self.version = 0
         self.steps: list[tuple[float, float, int]] = []
+        self.curves = Curves()
         self.now = self.heard = 0.0
 
     @property
@@ -262,6 +267,9 @@ class Record:
                 if points := increment.get(kind):
                     sample.add([tuple(row) for row in points["rows"]], points["weight"])
                     self.version += 1
+            if "lines" in increment:
+                self.curves = Curves.rebuilt(increment["lines"])
+            self.curves.take(increment, self.sign)
             self.steps.extend((time, value, point) for time, value, point in increment.get("steps", ()))
             del self.steps[1 : len(self.steps) - STEPS]  # the first tells where it began
 
@@ -279,7 +287,13 @@ class Record:
                 "sound": _points(self.sound),
                 "failed": _points(self.failed),
                 "steps": [list(step) for step in self.steps],
+                "lines": self.curves.whole(),
             }
+
+    @property
+    def sign(self) -> int:
+        """1 where less of the metric is better, or nothing is known; -1 where more is."""
+        return -1 if self.snapshot.direction == "maximize" else 1
 
     @property
     def slot_count(self) -> int:

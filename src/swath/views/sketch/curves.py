@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BRAILLE: Final = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 TICKS: Final = 3
+FEW: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +272,12 @@ def _scale(axis: Axis, steps: int) -> list[str]:
         places = np.exp(math.log(axis.low) + parts * (math.log(axis.high) - math.log(axis.low)))
     else:
         places = axis.low + parts * (axis.high - axis.low)
-    return [number(place, whole=axis.whole) for place in places.tolist()]
+    few = (
+        axis.whole and axis.high - axis.low < FEW
+    )  # then what is between two of them must not be called one of them
+    return [
+        "" if few and place != round(place) else number(place, whole=axis.whole) for place in places.tolist()
+    ]
 
 
 def _category(axis: Axis, part: float) -> str:
