@@ -97,14 +97,23 @@ class Results(Analysis):
 
     @property
     def total(self) -> int:
-        """Points of the definition, as far as is known: without those that ``where`` is known to leave out."""
-        view = self._look()
-        return view.definition.space.size - view.past.excluded
+        """Points of the definition, as far as is known: without those that ``where`` is known to leave out.
+
+        Where replicates are added until precise, as many as every combination begins with, or as have a row.
+        """
+        return self._look().total
+
+    @property
+    def excluded(self) -> int:
+        """How many points ``where`` is known to leave out."""
+        return self._look().past.excluded
 
     @property
     def complete(self) -> bool:
-        """Whether every point has a row."""
+        """Whether every point has a row; or, of points that are opened as a run goes on, every one that is needed."""
         view = self._look()
+        if view.definition.search or view.definition.until:
+            return view.manifest.state == "complete"
         return len(view.past.done) == view.definition.space.size
 
     def __len__(self) -> int:
@@ -175,6 +184,15 @@ class _View:
 
         found: Past = self._work(look)
         return found
+
+    @cached_property
+    def total(self) -> int:
+        """Points of the definition, as far as is known; see `Results.total`."""
+        until, size = self.definition.until, self.definition.space.size
+        if until is None:
+            return size - self.past.excluded
+        rows = sum(self.past.statuses.values())
+        return max(rows, size // until.most * until.first - self.past.excluded)
 
     @cached_property
     def _read(self) -> tuple[Assembly, tuple[Damage, ...]]:
@@ -256,12 +274,12 @@ class _View:
         """What figures draw."""
         from swath.views.studies import study  # noqa: PLC0415  Bokeh
 
-        space, past = self.definition.space, self.past
+        past = self.past
         return study(
             self.frame,
             self.definition,
             self.metrics,
-            total=space.size - past.excluded,
+            total=self.total,
             excluded=past.excluded,
             folder=self.folder,
         )

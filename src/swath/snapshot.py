@@ -135,6 +135,30 @@ class Sampler:
     waited: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Replicates:
+    """Replicates that are added until averages are precise.
+
+    Attributes
+    ----------
+    until : str
+        What must hold of every combination of the other parameters.
+    most : int
+        Replicates of a combination at most.
+    combinations : int
+        How many there are; those included that ``where`` leaves out.
+    precise, imprecise : int
+        Combinations for which it holds; and those for which it does not, although they have all the replicates that
+        they may have, or none that ended well.
+    """
+
+    until: str
+    most: int = 0
+    combinations: int = 0
+    precise: int = 0
+    imprecise: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A sweep at one moment.
@@ -192,6 +216,8 @@ class Snapshot:
         What people should know about the cluster, in the order in which it happened; each is said once.
     sampler : Sampler or None
         What proposes the points, if they are not known beforehand.
+    replicates : Replicates or None
+        How precise the combinations are, if replicates are added until they are.
     """
 
     name: str
@@ -222,6 +248,7 @@ class Snapshot:
     dashboard: str = ""
     notices: tuple[str, ...] = ()
     sampler: Sampler | None = None
+    replicates: Replicates | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Snapshot:
@@ -242,6 +269,8 @@ class Snapshot:
         known["notices"] = tuple(values.get("notices", ()))
         sampler = values.get("sampler")
         known["sampler"] = sampler and Sampler(**_known(Sampler, sampler))
+        replicates = values.get("replicates")
+        known["replicates"] = replicates and Replicates(**_known(Replicates, replicates))
         return cls(**known)
 
     @property

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class Preview(TypedDict):
-    """A definition as ``swath check`` shows it; ``points`` is an estimate unless ``exact``."""
+    """A definition as ``swath check`` shows it; ``points`` is an estimate unless ``exact``.
+
+    ``until`` replicates are precise enough, there are ``least`` points or more.
+    """
 
     name: str
     objective: str
@@ -30,6 +33,8 @@ class Preview(TypedDict):
     candidates: int
     product: list[list[int]]
     where: str
+    until: str
+    least: int
     optimise: dict[str, str]
     axes: list[Side]
     first: list[Place]
@@ -49,7 +54,7 @@ def preview(definition: Definition, out: Path) -> Preview:
     """
     find_objective(definition)
     try_out(definition)
-    space = definition.space
+    space, until = definition.space, definition.until
     try:
         points, exact = space.count()
         first, last = ends(space)
@@ -68,6 +73,8 @@ def preview(definition: Definition, out: Path) -> Preview:
         candidates=space.size,
         product=product(space),
         where=space.where.text if space.where else "",
+        until=until.condition.text if until else "",
+        least=points // until.most * until.first if until else points,
         optimise=definition.directions,
         axes=sides(space),
         first=first,

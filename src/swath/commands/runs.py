@@ -184,7 +184,7 @@ def look(folder: Path) -> Looked:
         writer=str(writer or ""),
         total=results.total,
         done=len(results),
-        excluded=results.definition.space.size - results.total,
+        excluded=results.excluded,
         statuses=results.statuses,
         updated=manifest.updated,
         sessions=len(manifest.sessions),

@@ -34,6 +34,7 @@ from swath.messages import (
     Lost,
     Measured,
     Noted,
+    Opened,
     Promote,
     Returned,
     StopAsked,
@@ -46,7 +47,18 @@ from swath.progress.effort import share
 from swath.progress.tally import Tally
 from swath.progress.workers import Worker
 from swath.rates import History
-from swath.snapshot import GOOD, RECENT, Complaint, Direction, Sampler, Slow, Snapshot, State, WorkerLoad
+from swath.snapshot import (
+    GOOD,
+    RECENT,
+    Complaint,
+    Direction,
+    Replicates,
+    Sampler,
+    Slow,
+    Snapshot,
+    State,
+    WorkerLoad,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,6 +105,8 @@ class Progress:
         Best value of earlier sessions, and its point.
     cores : int
         That a slot may use.
+    growing : bool
+        Whether ``total`` grows with the positions that are opened.
     points : callable
         Takes positions, gives the indices of their points.
     parameters : callable
@@ -101,8 +115,8 @@ class Progress:
 
     dashboard: str = ""
     """Address of a page that shows more; to be set when it is known."""
-    sampler: Sampler | None = None
-    """What proposes the points, as it is now; to be set before a snapshot is asked for."""
+    plan: Sampler | Replicates | None = None
+    """What opens points, as it is now; to be set before a snapshot is asked for."""
 
     def __init__(
         self,
@@ -117,6 +131,7 @@ class Progress:
         direction: Direction = "",
         best: tuple[float, int] | None = None,
         cores: int = 1,
+        growing: bool = False,
         points: Callable[[Sequence[int]], Sequence[int]] = list,
         parameters: Callable[[int], Mapping[str, object]] = lambda _: {},
     ) -> None:
@@ -129,6 +144,7 @@ class Progress:
         self._state: State = "starting"
         self._reason = ""
         self._ended: float | None = None
+        self._growing = growing
         self._workers: dict[str, Worker] = {}
         self._held: dict[int, tuple[str, int]] = {}  # batch id -> worker, first position
         self._writing: dict[int, _Written] = {}  # by batch
@@ -152,6 +168,7 @@ class Progress:
             Lost: self._lost,
             Write: self._wrote,
             Durable: self._settled,
+            Opened: self._opened,
             Promote: self._promoted,
             StopAsked: self._stopping,
             Exclude: self._excluded_worker,
@@ -199,6 +216,10 @@ class Progress:
                 written = self._writing.pop(batch_id)
                 self._save(written.tally)
                 self._complaints.add(written.said)
+
+    def _opened(self, event: Opened) -> None:
+        if self._growing:
+            self._total += sum(stop - start for start, stop in event.ranges)
 
     def _concluded(self, command: Conclude) -> None:
         complete = command.ending is Ending.COMPLETE
@@ -354,7 +375,8 @@ class Progress:
             parameters=self._of_the_best(),
             dashboard=self.dashboard,
             notices=tuple(self._notices),
-            sampler=self.sampler,
+            sampler=self.plan if isinstance(self.plan, Sampler) else None,
+            replicates=self.plan if isinstance(self.plan, Replicates) else None,
         )
 
     def _totals(self, now: float) -> tuple[float, float]:

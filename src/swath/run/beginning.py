@@ -142,8 +142,14 @@ def policy_of(definition: Definition, options: Options, now: float) -> Policy:
     )
 
 
-def progress_of(definition: Definition, past: Past, again: Mapping[int, RangeSet], now: float) -> Progress:
-    """Begin the progress where earlier sessions left it."""
+def progress_of(
+    definition: Definition,
+    past: Past,
+    again: Mapping[int, RangeSet],
+    now: float,
+    opened: int | None = None,
+) -> Progress:
+    """Begin the progress where earlier sessions left it; ``opened`` positions count, if there are to be more."""
     statuses = dict(past.statuses)
     for positions in again.values():
         for status, attempts in past.failed.items():
@@ -153,8 +159,9 @@ def progress_of(definition: Definition, past: Past, again: Mapping[int, RangeSet
     space = definition.space
     return Progress(
         definition.name,
-        space.size,
+        space.size if opened is None else opened,
         now=now,
+        growing=opened is not None,
         done=len(past.done) - sum(map(len, again.values())),
         excluded=past.excluded,
         statuses={status: count for status, count in statuses.items() if count > 0},

@@ -90,8 +90,9 @@ class Handle:
         task = make_task(definition, code)
         past, opened = self._take_up(task, code, previous)
         again = tried_again(past, options.retry)
-        todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
         self._planner = make_planner(definition, options, store, past, again, engine)
+        todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
+        todo = self._planner.todo if self._planner else todo
         if todo and not opened:
             self._open(task)
         now = engine.now()
@@ -103,7 +104,8 @@ class Handle:
             opened=self._planner.opened if self._planner else None,
             now=now,
         )
-        self._progress = progress_of(definition, past, again, now)
+        total = len(self._planner.opened) if self._planner and definition.until else None
+        self._progress = progress_of(definition, past, again, now, total)
         self._seen = self._progress.snapshot(now)
         self._failed_before = self._seen.failed
         self._journal = Journal(self.folder, self._naming)
@@ -178,7 +180,7 @@ class Handle:
         with self._lock:
             try:
                 self._progress.dashboard = self._page.link or self._engine.dashboard
-                self._progress.sampler = self._planner.seen() if self._planner else None
+                self._progress.plan = self._planner.seen() if self._planner else None
                 self._seen = self._progress.snapshot(self._engine.now())
             except Exception as error:  # noqa: BLE001
                 self._journal.trouble("snapshot", error)
@@ -313,7 +315,7 @@ class Handle:
             self._page.end()
             if self._planner:
                 self._planner.end()
-                self._journal.note("search", **asdict(self._planner.seen()))
+                self._journal.note("plan", **asdict(self._planner.seen()))
             self._engine.close()
         except BaseException as error:  # noqa: BLE001  # the store must be closed whatever happens
             self.error = self.error or self._told(error)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from swath.messages import Batch
     from swath.ranges import RangeSet
     from swath.run.options import Options
+    from swath.run.replicating import Replicating
     from swath.run.searching import Searching
     from swath.search import Proposer
     from swath.space import Space
@@ -33,21 +34,36 @@ def make_planner(
 ) -> Planner | None:
     """Make who opens positions, unless all are known; what takes and raises what `swath.run.prepare` does."""
     book = definition.space.proposals
-    if book is None or book.known == book.points:
+    done = past.done.copy()
+    for positions in again.values():
+        done.difference_update(positions)
+    plan: Searching | Replicating
+    if definition.until:
+        plan = _replicating(definition, store, done)
+        todo = len(plan.pending)
+    elif book is not None and book.known < book.points:
+        plan = _searching(definition, options, store, past, done)
+        todo = definition.space.size - len(done)
+    else:
         return None
-    plan = _searching(definition, options, store, past, again)
-    return Planner(plan, opened=plan.opened, pending=len(plan.pending), post=engine.post, now=engine.now)
+    return Planner(
+        plan, opened=plan.opened, pending=len(plan.pending), todo=todo, post=engine.post, now=engine.now
+    )
+
+
+def _replicating(definition: Definition, store: Store, done: RangeSet) -> Replicating:
+    from swath.run.replicating import Replicating  # noqa: PLC0415  # as below
+
+    assert definition.until is not None  # noqa: S101  # for the type checker
+    return Replicating(definition.space, definition.until, saved=store.saved(), done=done)
 
 
 def _searching(
-    definition: Definition, options: Options, store: Store, past: Past, again: Mapping[int, RangeSet]
+    definition: Definition, options: Options, store: Store, past: Past, done: RangeSet
 ) -> Searching:
     from swath.run.searching import Searching  # noqa: PLC0415  # ordinary sweeps need none of it
 
     assert definition.search is not None  # noqa: S101  # the space has a book
-    done = past.done.copy()
-    for positions in again.values():
-        done.difference_update(positions)
     search = definition.search
     return Searching(
         definition.space,

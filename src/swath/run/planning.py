@@ -18,14 +18,14 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from swath.errors import SwathError
-from swath.messages import Joined, Left, Opened, Promote, StopAsked, Urgency, Write
+from swath.messages import Durable, Joined, Left, Lost, Opened, Promote, StopAsked, Urgency, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swath.messages import Command, Event, Ranges
     from swath.ranges import RangeSet
-    from swath.snapshot import Sampler
+    from swath.snapshot import Replicates, Sampler
 
 LEAVING = 2.0
 """Seconds for which the end of a sweep waits for a plan that is thinking."""
@@ -46,7 +46,7 @@ class Plan(Protocol):
     def record(self) -> None:
         """Have made durable what must be so before any row of what has opened; called in the loop's thread."""
 
-    def seen(self, waited: float | None) -> Sampler:
+    def seen(self, waited: float | None) -> Sampler | Replicates:
         """Say how it goes, from any thread; ``waited`` is the share of time for which slots waited for it."""
 
 
@@ -105,6 +105,8 @@ class Planner:
         Positions that are open when the sweep begins.
     pending : int
         How many of them have no row.
+    todo : int
+        How many positions have no row, as far as that is known: those included that are opened later.
     post : callable
         Takes events for the loop.
     now : callable
@@ -112,7 +114,7 @@ class Planner:
 
     Attributes
     ----------
-    opened : RangeSet
+    opened, todo
         As given.
     error : SwathError or None
         Why the plan could not go on.
@@ -124,10 +126,11 @@ class Planner:
         *,
         opened: RangeSet,
         pending: int,
+        todo: int,
         post: Callable[[Event], None],
         now: Callable[[], float],
     ) -> None:
-        self.opened = opened
+        self.opened, self.todo = opened, todo
         self.error: SwathError | None = None
         self._plan, self._post, self._now = plan, post, now
         self._waiting = Waiting(pending)
@@ -142,13 +145,13 @@ class Planner:
 
     def hear(self, message: Event | Command) -> None:
         """Take in what the loop was told, or does, in its thread; returns at once."""
-        if isinstance(message, Joined | Left | Write | Promote | Opened):
+        if isinstance(message, Joined | Left | Write | Lost | Durable | Promote | Opened):
             self._waiting.take(message, self._now())
             self._heard.put(message)
             if isinstance(message, Opened):
                 self._plan.record()
 
-    def seen(self) -> Sampler:
+    def seen(self) -> Sampler | Replicates:
         """Say how it goes."""
         return self._plan.seen(self._waiting.share)
 
@@ -162,7 +165,7 @@ class Planner:
     def _work(self) -> None:
         try:
             self._plan.begin()
-            while self._listen() and not self._open():
+            while not self._open() and self._listen():
                 pass
         except Exception as error:  # noqa: BLE001  # whoever waits for proposals must hear of it
             self.error = error if isinstance(error, SwathError) else _told(error)

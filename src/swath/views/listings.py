@@ -59,7 +59,8 @@ def preview(report: Preview) -> str:
     facts = [
         ("name", plain(report["name"])),
         ("objective", plain(report["objective"])),
-        ("points", f"{about}{count(report['points'])}{_product(report)}"),
+        ("points", f"{about}{_least(report)}{count(report['points'])}{_product(report)}"),
+        ("until", plain(report["until"])),
         ("where", plain(report["where"])),
         *((plain(metric), plain(direction)) for direction, metric in report["optimise"].items()),
         ("results", plain(report["folder"]) + _there(report)),
@@ -67,6 +68,10 @@ def preview(report: Preview) -> str:
     return "\n\n".join(
         "\n".join(part) for part in (_facts(facts), _axes(report["axes"]), _points(report)) if part
     )
+
+
+def _least(report: Preview) -> str:
+    return f"{count(report['least'])} to " if report["least"] < report["points"] else ""
 
 
 def _product(report: Preview) -> str:

@@ -12,7 +12,7 @@ from swath.views.text import count, cut, duration, guess, listed, plain, plural,
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from swath.snapshot import Complaint, Snapshot, WorkerLoad
+    from swath.snapshot import Complaint, Replicates, Snapshot, WorkerLoad
 
 WIDEST = 24  # columns of a name or a value
 NAMED = 3  # workers that are named; more are counted
@@ -70,12 +70,24 @@ def sampling(snapshot: Snapshot) -> str:
     """Say how the search goes, and what it costs; empty if the points are known."""
     sampler = snapshot.sampler
     if sampler is None:
-        return ""
+        return _replicating(snapshot.replicates)
     said = [plain(sampler.method), f"{count(sampler.proposed)} of {count(sampler.points)} proposed"]
     if sampler.cost is not None:
         said.append(f"{spent(sampler.cost)} each")
     if sampler.waited is not None and sampler.waited >= NOTABLE:
         said.append(f"slots waited for it {100 * sampler.waited:.0f} % of the time")
+    return ", ".join(said)
+
+
+def _replicating(replicates: Replicates | None) -> str:
+    if replicates is None:
+        return ""
+    said = [
+        plain(replicates.until),
+        f"{count(replicates.precise)} of {count(replicates.combinations)} combinations",
+    ]
+    if replicates.imprecise:
+        said.append(f"{count(replicates.imprecise)} not, at {count(replicates.most)} replicates")
     return ", ".join(said)
 
 
