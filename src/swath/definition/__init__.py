@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from swath import space
 from swath.definition import checks
 from swath.definition.axes import blocks_of_axes
+from swath.definition.choosing import check_known, check_search, search_of
 from swath.definition.composer import MOST_PROBLEMS
 from swath.definition.documents import located
 from swath.definition.draft import (
@@ -41,6 +42,7 @@ from swath.definition.places import Path as KeyPath
 from swath.definition.places import Place, Problem
 from swath.definition.replicates import Until, until
 from swath.definition.schema import MODIFIERS, PRECISION, Shape, ValueForm, goals, schema
+from swath.definition.searching import Search
 from swath.definition.shaping import shaped
 from swath.definition.stopping import Stop, stop_of
 from swath.definition.tables import frame_columns
@@ -50,9 +52,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from swath.definition.documents import Marks
-    from swath.definition.searching import Search
 
-__all__ = ["Cluster", "Definition", "Point", "Stop", "define", "schema"]
+__all__ = ["Cluster", "Definition", "Point", "Search", "Stop", "define", "schema"]
 
 _MOST_POINTS: Final = 2**63 - 1  # an index is an int64
 
@@ -115,6 +116,8 @@ class Definition:
         Its points.
     goals : tuple of (str, int)
         The metrics that are optimised, each with 1 if it should be small and -1 if it should be large.
+    search : Search or None
+        How points are chosen, if they are not all known beforehand.
     stop : Stop or None
         Which points end before their end.
     seed : int
@@ -135,8 +138,6 @@ class Definition:
         Where it was read from.
     folder : Path
         Where the objective is looked up first, and to which a table's path is relative.
-    search : Search or None
-        How points are chosen, if they are not all known beforehand.
     until : Until or None
         Until when replicates are added.
     """
@@ -145,6 +146,7 @@ class Definition:
     objective: str
     space: space.Space
     goals: tuple[tuple[str, int], ...]
+    search: Search | None
     stop: Stop | None
     seed: int
     point: Point
@@ -155,7 +157,6 @@ class Definition:
     constants: Mapping[str, object]
     file: Path | None
     folder: Path
-    search: Search | None = None
     until: Until | None = None
 
     @property
@@ -229,8 +230,11 @@ def define(
         enough = until(draft)
         points = _space(draft)
         check_metrics(draft)
+        check_search(draft)
         check_stop(draft)
         check_objective(draft)
+        if points is not None:
+            check_known(draft, points)
     if draft.problems or points is None:
         raise DefinitionError(_in_order(draft, marks, file))
     return _defined(draft, points, enough, file, given.constants)
@@ -270,6 +274,7 @@ def _defined(
         objective=objective,
         space=points,
         goals=goals(shape),
+        search=search_of(draft),
         stop=stop_of(shape.stop, goals(shape), shape.seed),
         seed=shape.seed,
         point=Point(**dict(shape.point)),
@@ -331,6 +336,7 @@ def _source(shape: Shape, name: str, columns: Mapping[str, list[object]]) -> dic
     made |= {"parameters": blocks} if blocks else {}
     made |= {"zip": [list(group) for group in shape.zip]} if shape.zip else {}
     made |= kept
+    made |= {"search": shape.search.given()} if shape.search else {}
     made |= {"stop": shape.stop.model_dump(exclude_none=True)} if shape.stop else {}
     made |= {"seed": shape.seed}
     for key, inner in (("point", shape.point), ("cluster", shape.cluster)):

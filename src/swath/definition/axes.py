@@ -15,6 +15,7 @@ import numpy as np
 from swath import space
 from swath.definition import checks
 from swath.definition.checks import shown
+from swath.definition.choosing import search_axes
 from swath.definition.draft import Block, Draft, EnoughError, Reason, parsed
 from swath.definition.replicates import is_growing, most
 from swath.definition.schema import ValueForm, range_bounds, range_length
@@ -111,7 +112,9 @@ def _groups(draft: Draft) -> dict[str, int]:
 
 def _is_too_large(draft: Draft, groups: Mapping[str, int]) -> bool:
     """Note that there are more points than an index can count; conditions are left to the space itself."""
-    if any(form and form.when for block in draft.blocks for form in map(block.form, block.sound)):
+    if draft.shape.search or any(
+        form and form.when for block in draft.blocks for form in map(block.form, block.sound)
+    ):
         return False
     total = sum(_size(draft, block, groups) for block in draft.blocks)
     if total > _MOST_POINTS:
@@ -171,7 +174,7 @@ def _axes(draft: Draft, block: Block, groups: Mapping[str, int]) -> list[space.A
         earlier += names
         if all(name in block.sound for name in names):
             axes.append(_axis(draft, block, names, when))
-    return [axis for axis in axes if axis]
+    return search_axes(draft, block, [axis for axis in axes if axis])
 
 
 def _together(block: Block, groups: Mapping[str, int]) -> list[list[str]]:

@@ -314,6 +314,14 @@ def _check_item(item: object, path: tuple[str | int, ...]) -> None:
             _check_item(inner, (*path, key))
 
 
+def mapping_of_values(value: object, path: tuple[str | int, ...]) -> None:
+    """Make sure that this is a mapping of names to values."""
+    if not isinstance(value, dict) or not value:
+        raise Wrong(f"must be a mapping of parameters to values, got {shown(value)}", path=path)
+    for name, item in value.items():
+        _check_item(item, (*path, name))
+
+
 def unknown_name(name: str, known: Collection[str]) -> str:
     """Return the way out for a name that nothing provides."""
     return suggestion(name, known) or (f"there are: {', '.join(list(known)[:8])}" if known else "")

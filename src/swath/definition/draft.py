@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from swath.definition.domains import Chosen
+
 Reason = tuple[str, str]
 """Why a name is out of an expression's reach, and the way out."""
 
@@ -73,6 +75,8 @@ class Draft:
         Whether it was read from a file that a person wrote.
     was : dict of str to value
         What rows that lack a parameter count as having had.
+    chosen : list of Chosen
+        What a search chooses.
     columns : dict of str to list
         The table.
     blocks : list of Block
@@ -87,6 +91,7 @@ class Draft:
     problems: list[Problem]
     in_file: bool = False
     was: dict[str, object] = field(default_factory=dict)
+    chosen: list[Chosen] = field(default_factory=list)
     columns: dict[str, list[object]] = field(init=False)
     blocks: list[Block] = field(init=False)
     parameters: dict[str, None] = field(init=False)

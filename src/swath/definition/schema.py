@@ -33,6 +33,7 @@ from swath.definition.leaves import (
     quantity,
     whole,
 )
+from swath.definition.searching import SearchShape  # noqa: TC001  # pydantic reads annotations
 from swath.definition.stopping import StopShape  # noqa: TC001  # pydantic reads annotations
 
 if TYPE_CHECKING:
@@ -327,6 +328,9 @@ class Shape(Strict):
     maximize: Metrics | None = Field(
         default=None,
         description="The metric that should be large; a list, or minimize beside it: several goals.",
+    )
+    search: SearchShape | None = Field(
+        default=None, description="Choose points by what is known of earlier ones; lists are choices then."
     )
     stop: StopShape | None = Field(default=None, description="Which points end before their end.")
     seed: Annotated[int, whole(0, 2**64 - 1)] = Field(default=0, description="The root of all randomness.")

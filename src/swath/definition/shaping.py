@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from swath.definition.checks import Wrong, shown, suggestion
 from swath.definition.places import Path, Problem
 from swath.definition.schema import FORMS, MODIFIERS, TAKEN, ClusterShape, PointShape, Shape, misfit
+from swath.definition.searching import SearchShape
 from swath.definition.stopping import StopShape
 
 if TYPE_CHECKING:
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 _ABOVE: Final[Path] = ("\0above",)
 """Stands for: the mistake is of what holds the value, because an argument is missing."""
 
-_DIVISIBLE: Final = ("parameters", "derive", "point", "cluster", "stop")
+_DIVISIBLE: Final = ("parameters", "derive", "point", "cluster", "stop", "search")
 """Keys whose entries do not depend on each other's shape."""
 
 _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
     "point": PointShape,
     "cluster": ClusterShape,
+    "search": SearchShape,
     "stop": StopShape,
 }
 
@@ -130,6 +132,7 @@ _LOOKS: Final[Mapping[str, str]] = {
     "point": "write `point: {timeout: 60s}`",
     "cluster": "write `cluster: {workers: 4}`",
     "stop": "write `stop: {method: asha}`",
+    "search": "write `search: {method: tpe, points: 200}`",
 }
 """How the keys look that hold more than one value."""
 
@@ -142,9 +145,11 @@ def _missing_argument(path: Path, value: object) -> Wrong:
 def _unknown_key(path: Path) -> Wrong:
     known = _keys_beside(path)
     if len(path) == 1:
-        place = next((top for top in ("point", "cluster") if path[0] in _SHAPES[top].model_fields), None)
+        place = next((top for top in _SHAPES if path[0] in _SHAPES[top].model_fields), None)
         if place:
             return Wrong("unknown key", f"it belongs under `{place}:`")
+    elif path[0] in _SHAPES and path[-1] in Shape.model_fields:
+        return Wrong("unknown key", f"it belongs beside `{path[0]}:`, not under it")
     return Wrong("unknown key", suggestion(str(path[-1]), known) or f"there are: {', '.join(known)}")
 
 
@@ -152,7 +157,8 @@ def _keys_beside(path: Path) -> list[str]:
     if len(path) == 1:
         return list(Shape.model_fields)
     if path[0] in _SHAPES:
-        return list(_SHAPES[str(path[0])].model_fields)
+        fields = _SHAPES[str(path[0])].model_fields
+        return [field.alias or name for name, field in fields.items()]
     return [*FORMS, *MODIFIERS]
 
 

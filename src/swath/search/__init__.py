@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from swath.definition.checks import Wrong, shown
+from swath.definition.choosing import conditions_of, constants_of
 from swath.errors import ExpressionError, UsageError
-from swath.search.conditions import Conditions
 from swath.search.study import Study
 from swath.space.values import canonical
 
@@ -103,8 +103,8 @@ class Proposer:
         self._search = definition.search
         self._goals = definition.goals
         self._root = definition.seed
-        self._constants = _constants(definition)
-        self._conditions = Conditions(self._constants, definition.space.derive, definition.space.where)
+        self._constants = constants_of(definition.space, self._search.chosen)
+        self._conditions = conditions_of(definition.space, self._search.chosen)
         self._study = Study(self._search, [sign for _, sign in self._goals], self._root)
         self._known = iter(self._search.known)
         self._trials: dict[int, Trial] = {}  # those that are open
@@ -323,18 +323,6 @@ class Proposer:
             return
         for nth in range(each.domain.size or 0):
             yield from self._rows_from(place + 1, {**row, each.name: each.domain.value(each.domain.nth(nth))})
-
-
-def _constants(definition: Definition) -> dict[str, Value]:
-    """Return the parameters that are the same for every proposal."""
-    axes = (axis for block in definition.space.blocks for axis in block if len(axis) == 1)
-    chosen = {each.name for each in definition.search.chosen} if definition.search else set()
-    return {
-        name: values[0]
-        for axis in axes
-        for name, values in zip(axis.names, axis.values, strict=True)
-        if name not in chosen
-    }
 
 
 def _number(name: str, metrics: Mapping[str, Any]) -> float:
