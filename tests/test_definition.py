@@ -70,7 +70,7 @@ trails: 5
         "digits.yaml:7:1: error: order: must be 'grid' or 'shuffle', got 'shufle'; did you mean 'shuffle'?",
         (
             "digits.yaml:8:1: error: trails: unknown key; there are: name, objective, parameters, table, zip, where, derive, "
-            "order, minimize, maximize, stop, seed, point, cluster, isolation"
+            "order, minimize, maximize, search, stop, seed, point, cluster, isolation"
         ),
     ]
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from swath import space
 from swath.definition import checks
 from swath.definition.checks import Wrong
-from swath.definition.domains import Chosen, Interval, Listed
+from swath.definition.domains import Bell, Between, Chosen, Listed, Steps
 from swath.definition.places import Problem
-from swath.definition.searching import STARTUP, Search, problems_of
 from swath.definition.schema import goals
+from swath.definition.searching import STARTUP, Search, problems_of
 from swath.errors import ExpressionError
 from swath.space import grammar
 from swath.space.conditions import Conditions
@@ -46,7 +46,7 @@ def search_axes(draft: Draft, block: Block, axes: Sequence[space.Axis]) -> list[
         One for each of them that is sound, with all its values.
     """
     shape = draft.shape.search
-    if shape is None or shape.points is None:
+    if shape is None or shape.points is None or len(draft.blocks) > 1:
         return list(axes)
     made: list[space.Axis | None] = []
     for axis in axes:
@@ -63,7 +63,11 @@ def search_axes(draft: Draft, block: Block, axes: Sequence[space.Axis]) -> list[
             draft.chosen.append(Chosen(axis.names[0], _domain(axis), axis.when))
     if not draft.chosen:
         if not draft.has_below(block.path):
-            draft.add(block.path, "there is nothing to choose: every parameter has one value", "give one of them several")
+            draft.add(
+                block.path,
+                "there is nothing to choose: every parameter has one value",
+                "give one of them several",
+            )
         return list(axes)
     return [axis or _proposed(draft.chosen, shape.points) for axis in made]
 
@@ -87,7 +91,9 @@ def _kind(domain: Domain) -> str:
     match domain:
         case Listed():
             return column(domain.values).dtype.name
-        case Interval(whole=True):
+        case Steps():
+            return "int64" if isinstance(domain.value(0), int) else "float64"
+        case Between(step=int()) | Bell(step=int()):
             return "int64"
     return "float64"
 
@@ -100,7 +106,7 @@ def check_search(draft: Draft) -> None:
     shape, given = draft.shape.search, draft.given
     if shape is None:
         return
-    if not (draft.has_below(("minimize",)) or draft.has_below(("maximize",))):
+    if not any(draft.has_below(path) for path in (("minimize",), ("maximize",), ("search", "method"))):
         draft.extend(problems_of(shape, [metric for metric, _ in goals(draft.shape)]))
     for key, way in _APART.items():
         if given.get(key) is not None:
@@ -109,7 +115,11 @@ def check_search(draft: Draft) -> None:
         draft.add(("order",), "points of a search run as they are proposed", "leave it out")
     if len(draft.blocks) > 1:
         text = f"a search takes one mapping of parameters, got {len(draft.blocks)}"
-        draft.add(("parameters",), text, "join them, with conditions: `depth: {values: [2, 4], when: model == 'tree'}`")
+        draft.add(
+            ("parameters",),
+            text,
+            "join them, with conditions: `depth: {values: [2, 4], when: model == 'tree'}`",
+        )
     _check_replicates(draft)
     _check_bounds(draft)
     if shape.method == "cma-es" and draft.chosen and not draft.has_below(("parameters",)):
@@ -178,7 +188,9 @@ def _check_bounds(draft: Draft) -> None:
 
 
 def _check_numbers(draft: Draft) -> None:
-    numbers = [each for each in draft.chosen if not (isinstance(each.domain, Listed) and not each.domain.ordered)]
+    numbers = [
+        each for each in draft.chosen if not (isinstance(each.domain, Listed) and not each.domain.ordered)
+    ]
     free = [each.name for each in numbers if each.when is None and each.domain.size != 1]
     if len(free) < 2:
         text = f"cma-es chooses two or more numbers together, got {', '.join(free) or 'none'}"
@@ -188,7 +200,7 @@ def _check_numbers(draft: Draft) -> None:
 def check_known(draft: Draft, points: space.Space) -> None:
     """Refuse points to try first that the search itself could not have proposed."""
     shape = draft.shape.search
-    if shape is None or not shape.known:
+    if shape is None or not shape.known or not draft.chosen:
         return
     conditions = conditions_of(points, draft.chosen)
     seen: dict[str, int] = {}
@@ -229,10 +241,10 @@ def conditions_of(points: space.Space, chosen: Sequence[Chosen]) -> Conditions:
 def constants_of(points: space.Space, chosen: Sequence[Chosen]) -> dict[str, Value]:
     """Return the parameters that are the same for every proposal."""
     names = {each.name for each in chosen}
-    axes = [axis for block in points.blocks for axis in block if len(axis) == 1 and not names & set(axis.names)]
-    return {
-        name: values[0] for axis in axes for name, values in zip(axis.names, axis.values, strict=True)
-    }
+    axes = [
+        axis for block in points.blocks for axis in block if len(axis) == 1 and not names & set(axis.names)
+    ]
+    return {name: values[0] for axis in axes for name, values in zip(axis.names, axis.values, strict=True)}
 
 
 def search_of(draft: Draft) -> Search | None:
@@ -241,7 +253,9 @@ def search_of(draft: Draft) -> Search | None:
     if shape is None or shape.points is None:
         return None
     bounds = tuple(map(Expression, dict.fromkeys(shape.subject_to or ())))
-    read = sorted({name for bound in bounds for name in bound.names} - {*draft.parameters, *draft.shape.derive})
+    read = sorted(
+        {name for bound in bounds for name in bound.names} - {*draft.parameters, *draft.shape.derive}
+    )
     return Search(
         method=shape.method,
         points=shape.points,

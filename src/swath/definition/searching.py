@@ -23,35 +23,34 @@ if TYPE_CHECKING:
     from swath.space.expressions import Expression
     from swath.space.values import Value
 
-METHODS: Final = ("tpe", "gp", "cma-es", "nsga-ii", "random")
-"""The methods; ``random`` needs no results, so it is a design like those of ``sample``."""
+METHODS: Final = ("tpe", "gp", "cma-es", "nsga-ii")
+"""The methods."""
 
 TAKES: Final[Mapping[str, Sequence[str]]] = {
     "tpe": ("startup", "subject_to", "known", "from"),
     "gp": ("startup", "subject_to", "known", "from"),
     "cma-es": ("startup", "population", "known", "from"),
     "nsga-ii": ("population", "subject_to", "known", "from"),
-    "random": (),
 }
 """What each method takes besides ``points``."""
 
-STARTUP: Final[Mapping[str, int]] = {"tpe": 10, "gp": 10, "cma-es": 1, "nsga-ii": 0, "random": 0}
+STARTUP: Final[Mapping[str, int]] = {"tpe": 10, "gp": 10, "cma-es": 1, "nsga-ii": 0}
 """Points that are drawn at random first, as Optuna has it."""
 
 POPULATION: Final = 50
 """Points of a generation of ``nsga-ii``, as Optuna has it."""
 
 MOST_POINTS: Final = 10**7
-"""Far more than any method but ``random`` has time for."""
+"""Far more than any method has time for."""
 
 _Count = Annotated[int, whole(1, MOST_POINTS)]
 
 
 def _bounds(value: object) -> list[str]:
-    bounds = value if isinstance(value, list) else [value]
-    for i, text in enumerate(bounds):
+    bounds = []
+    for i, text in enumerate(value if isinstance(value, list) else [value]):
         try:
-            expression(text)
+            bounds.append(expression(text))
         except Wrong as wrong:
             hint = "write a condition over metrics such as `latency < 0.1`"
             raise Wrong(wrong.text, hint, (i,) if isinstance(value, list) else ()) from None
@@ -70,7 +69,7 @@ class SearchShape(Strict):
     """Points are chosen by what is known of earlier ones."""
 
     method: Annotated[str, choice(*METHODS)] = Field(
-        default="tpe", description="How: tpe (the default), gp, cma-es, nsga-ii or random."
+        default="tpe", description="How: tpe (the default), gp, cma-es or nsga-ii."
     )
     points: _Count | None = Field(
         default=None, description="How many points are evaluated in all, replicates not counted."
@@ -149,13 +148,15 @@ class Search:
 def problems_of(shape: SearchShape, goals: Sequence[str]) -> Iterator[Problem]:
     """Say what is wrong with the key, all of it at once, although every setting on its own is right."""
     if shape.points is None:
-        yield Problem(("search", "points"), "is missing", "write how many points are evaluated: `points: 200`")
+        yield Problem(
+            ("search", "points"), "is missing", "write how many points are evaluated: `points: 200`"
+        )
     yield from _foreign(shape)
     if shape.points is not None:
         yield from _too_few(shape, shape.points)
-    if not goals and shape.method != "random":
-        hint = "add `minimize: metric` or `maximize: metric`"
-        yield Problem(("search",), f"nothing says which points are good, so {shape.method} cannot look for them", hint)
+    if not goals:
+        hint = "write `minimize: metric` or `maximize: metric`"
+        yield Problem(("minimize",), f"is missing, so {shape.method} cannot tell which points are good", hint)
     if len(goals) > 1 and shape.method == "cma-es":
         text = f"cma-es has one goal, got {len(goals)}: {', '.join(goals)}"
         yield Problem(("search", "method"), text, "use nsga-ii, tpe or gp, or leave out goals")
@@ -163,7 +164,7 @@ def problems_of(shape: SearchShape, goals: Sequence[str]) -> Iterator[Problem]:
 
 def _foreign(shape: SearchShape) -> Iterator[Problem]:
     takes = TAKES[shape.method]
-    for key in shape.given().keys() - {"method", "points", *takes}:
+    for key in sorted(shape.given().keys() - {"method", "points", *takes}):
         hint = f"it takes {', '.join(('points', *takes))}"
         yield Problem(("search", key), f"{shape.method} has no such setting", hint)
 

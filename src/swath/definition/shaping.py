@@ -148,8 +148,10 @@ def _unknown_key(path: Path) -> Wrong:
         place = next((top for top in _SHAPES if path[0] in _SHAPES[top].model_fields), None)
         if place:
             return Wrong("unknown key", f"it belongs under `{place}:`")
-    elif path[0] in _SHAPES and path[-1] in Shape.model_fields:
-        return Wrong("unknown key", f"it belongs beside `{path[0]}:`, not under it")
+    elif path[0] in _SHAPES and not suggestion(str(path[-1]), known):
+        top = "" if path[-1] in Shape.model_fields else suggestion(str(path[-1]), Shape.model_fields)
+        if top or path[-1] in Shape.model_fields:
+            return Wrong("unknown key", f"{top} it belongs beside `{path[0]}:`, not under it".strip())
     return Wrong("unknown key", suggestion(str(path[-1]), known) or f"there are: {', '.join(known)}")
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from swath.definition.checks import Wrong, shown
 from swath.definition.choosing import conditions_of, constants_of
 from swath.errors import ExpressionError, UsageError
-from swath.search.study import Study
+from swath.search.study import Study, demand
 from swath.space.values import canonical
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Row = dict[str, Value]
 
-__all__ = ["Outcome", "Proposer"]
+__all__ = ["Outcome", "Proposer", "demand"]
 
 ASKED: Final = 16
 """How often the method is asked for one proposal: where a tenth of what it says counts, five of six times that is enough."""
@@ -107,7 +107,7 @@ class Proposer:
         self._conditions = conditions_of(definition.space, self._search.chosen)
         self._study = Study(self._search, [sign for _, sign in self._goals], self._root)
         self._known = iter(self._search.known)
-        self._trials: dict[int, Trial] = {}  # those that are open
+        self._trials: dict[int, Trial | None] = {}  # of open proposals; None: not in the study yet
         self._rows: list[Row] = []
         self._seen: set[str] = set()
         self._all = self._every_row()
@@ -153,6 +153,9 @@ class Proposer:
                 self._add(*found)
         return self._rows[first:]
 
+    # Methods with generations place a trial by the results before it, so what they adopt is put before them with its result.
+    # They do not look at trials without one.
+
     def adopt(self, rows: Iterable[Mapping[str, Value]]) -> None:
         """Take rows as the next proposals: those of a run that is taken up again, or of an earlier definition of it.
 
@@ -167,13 +170,15 @@ class Proposer:
             A row is not of this space.
         """
         for row in rows:
-            try:
-                trial = self._study.adopt(self.proposed, row)
-            except Wrong as wrong:
-                raise UsageError(
-                    f"{canonical(row)} cannot be a proposal of this search: {wrong.text}"
-                ) from None
-            self._add(trial, dict(row))
+            self._check(row)
+            self._add(None if self._study.generational else self._study.adopt(self.proposed, row), dict(row))
+
+    def _check(self, row: Mapping[str, Value]) -> None:
+        try:
+            self._study.codes(row)
+        except Wrong as wrong:
+            text = f"{canonical(row)} cannot be a proposal of this search: {wrong.text}"
+            raise UsageError(text) from None
 
     def fitting(self, point: Mapping[str, Value]) -> Row | None:
         """Return what of a point this search would have proposed.
@@ -225,10 +230,11 @@ class Proposer:
         """
         trial = self._trials.pop(number, None)
         row = self._rows[number]
-        return self._tell(self._study.adopt(number, row) if trial is None else trial, row, outcome)
+        return self._tell(trial or self._study.adopt(number, row), row, outcome)
 
     def learn(self, row: Mapping[str, Value], outcome: Outcome) -> str:
         """Tell of a point that is no proposal of this search; see `adopt` for the row and `tell` for the rest."""
+        self._check(row)
         return self._tell(self._study.adopt(self.proposed, row), row, outcome)
 
     def _tell(self, trial: Trial, row: Mapping[str, Value], outcome: Outcome) -> str:
@@ -256,7 +262,7 @@ class Proposer:
 
     # Finding the next row.
 
-    def _add(self, trial: Trial, row: Row) -> None:
+    def _add(self, trial: Trial | None, row: Row) -> None:
         self._trials[self.proposed] = trial
         self._rows.append(row)
         self._seen.add(canonical(row))

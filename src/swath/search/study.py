@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import warnings
 from hashlib import blake2b
-from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from swath.definition.domains import Bell, Interval, Listed
+from swath.definition.domains import Bell, Between, Listed, Steps
+from swath.definition.searching import POPULATION
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ NEEDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 
 
 def demand(method: str) -> None:
-    """Make sure that what a method needs is installed.
+    """Make sure, in a millisecond, that what a method needs is installed.
 
     Raises
     ------
@@ -54,18 +55,10 @@ def demand(method: str) -> None:
         It is not; the text says what to install.
     """
     for package, extra in NEEDS[method]:
-        try:
-            import_module(package)
-        except ModuleNotFoundError as error:
-            if error.name != package:
-                raise
+        if find_spec(package) is None:
             raise UsageError(
                 f"search.method: {method} needs {package}, which is not installed: pip install 'swath[{extra}]'"
-            ) from error
-
-
-POPULATION: Final = 50
-"""Points of a generation of ``nsga-ii``, as Optuna has it."""
+            )
 
 
 class Study:
@@ -80,6 +73,11 @@ class Study:
     root : int
         The root of all randomness.
 
+    Attributes
+    ----------
+    generational : bool
+        Whether the method goes by generations of trials with a result.
+
     Raises
     ------
     UsageError
@@ -92,7 +90,7 @@ class Study:
 
         self._chosen = search.chosen
         self._root = root
-        self._generational = search.method in {"cma-es", "nsga-ii"}
+        self.generational = search.method in {"cma-es", "nsga-ii"}
         self._distributions = {each.name: _distribution(each.domain) for each in search.chosen}
         self._complete, self._failed = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL
         self._pruned = optuna.trial.TrialState.PRUNED
@@ -142,6 +140,10 @@ class Study:
                 )
         return trial, row
 
+    def codes(self, row: Mapping[str, Any]) -> dict[str, Code]:
+        """Return a row as the method knows it. Raises `Wrong` if a value is outside its domain."""
+        return {each.name: each.domain.code(row[each.name]) for each in self._chosen if each.name in row}
+
     def adopt(self, number: int, row: Mapping[str, Any]) -> Trial:
         """Take in a proposal that somebody else made; it counts as running until it is told.
 
@@ -150,11 +152,11 @@ class Study:
         Wrong
             A value is outside its domain.
         """
-        codes = {each.name: each.domain.code(row[each.name]) for each in self._chosen if each.name in row}
+        codes = self.codes(row)
         self._seed(number, 0)
         self._study.enqueue_trial(codes)
         trial = self._study.ask()
-        if self._generational:  # a look at what the method would propose places the trial in a generation
+        if self.generational:  # a look at what the method would propose places the trial in a generation
             _ = trial.relative_params
         for name in codes:
             _suggested(trial, name, self._distributions[name])
@@ -217,16 +219,12 @@ def _distribution(domain: Domain) -> BaseDistribution:
     from optuna import distributions  # noqa: PLC0415  # imported by now
 
     match domain:
-        case Listed(ordered=True):
-            return distributions.IntDistribution(0, domain.size - 1)
-        case Listed():
+        case Listed(ordered=False):
             return distributions.CategoricalDistribution(range(domain.size))
-        case Interval(whole=True):
-            return distributions.IntDistribution(
-                int(domain.low), int(domain.high), domain.log, int(domain.step or 1)
-            )
-        case Interval():
-            return distributions.FloatDistribution(domain.low, domain.high, domain.log, domain.step)
+        case Listed() | Steps():
+            return distributions.IntDistribution(0, domain.size - 1)
+        case Between():
+            return distributions.FloatDistribution(domain.low, domain.high, log=domain.log)
         case Bell():
             return distributions.FloatDistribution(0.0, 1.0)
 
