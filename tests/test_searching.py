@@ -37,7 +37,7 @@ def test_what_is_chosen_is_one_axis_and_seeds_are_replicates():
         ("loss", "latency"),
     )
     assert [axis.names for axis in space.blocks[0]] == [("x", "y", "model", "depth"), ("k",), ("seed",)]
-    assert (space.size, space.names) == (60, ("x", "y", "model", "depth", "k", "seed"))
+    assert (space.size, space.names) == (60, ("x", "y", "model", "k", "depth", "seed"))
     space.proposals.put(
         0, [{"x": 0.5, "y": 2, "model": "svm"}, {"x": 0.1, "y": 1, "model": "forest", "depth": 3}]
     )
@@ -198,6 +198,10 @@ BESIDE = [
     (
         {"search": {"method": "cma-es"}, "parameters": {"x": {"range": [9]}, "z": [1, 2]}},
         "search.method: cma-es chooses two or more numbers together, got x; use tpe, which also chooses from lists and under conditions",
+    ),
+    (
+        {"parameters": PARAMETERS | {"seed": {"seeds": 3, "until": "se(loss) < 0.1", "max": 9}}},
+        "parameters.seed: a search has as many replicates of every point; leave out `until`",
     ),
     ({"search": 200}, "search: must be a mapping, got 200; write `search: {method: tpe, points: 200}`"),
     ({"points": 200}, "points: unknown key; it belongs under `search:`"),

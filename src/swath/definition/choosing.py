@@ -15,6 +15,7 @@ from swath.definition import checks
 from swath.definition.checks import Wrong
 from swath.definition.domains import Bell, Between, Chosen, Listed, Steps
 from swath.definition.places import Problem
+from swath.definition.replicates import is_growing
 from swath.definition.schema import goals
 from swath.definition.searching import STARTUP, Search, problems_of
 from swath.errors import ExpressionError
@@ -54,6 +55,9 @@ def search_axes(draft: Draft, block: Block, axes: Sequence[space.Axis]) -> list[
             if axis.when is not None:
                 path = (*block.path, axis.names[0], "when")
                 draft.add(path, "seeds of a search are replicates of every point", "leave the condition out")
+            if is_growing(block.form(axis.names[0])):
+                path = (*block.path, axis.names[0])
+                draft.add(path, "a search has as many replicates of every point", "leave out `until`")
             made.append(axis)
         elif len(axis) == 1 and axis.when is None:
             made.append(axis)
