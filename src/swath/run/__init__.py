@@ -21,6 +21,7 @@ from swath.definition.trial import try_out
 from swath.preflight import check_folders
 from swath.run.beginning import check_code, choose_engine, make_task
 from swath.run.handle import Handle
+from swath.run.openings import check_search
 from swath.run.options import Options, Outcome
 from swath.store import Store
 
@@ -59,6 +60,7 @@ def prepare(definition: Definition, options: Options | None = None, *, code: Cod
     check_folders()
     code = find_objective(definition, code)
     try_out(definition)
+    check_search(definition)
     engine = choose_engine(definition, options)
     new = not options.out.exists()
     store = Store.open(options.out / definition.name, fresh=options.fresh)

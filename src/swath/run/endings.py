@@ -48,7 +48,7 @@ class Endings:
             gathered = self._gathered.setdefault(number, {})
             gathered[replicate] = outcome
             if len(gathered) == self._replicates:
-                yield number, _together([gathered[place] for place in range(self._replicates)])
+                yield number, together([gathered[place] for place in range(self._replicates)])
 
     def known(self, index: int) -> bool:
         """Tell whether a point has come."""
@@ -56,8 +56,8 @@ class Endings:
         return replicate in self._gathered.get(number, ())
 
 
-def _together(outcomes: Sequence[Outcome]) -> Outcome:
-    """Put the replicates of a proposal together."""
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """Put what became of the replicates of a point together."""
     if len(outcomes) == 1:
         return outcomes[0]
     for status in ("ok", "pruned"):

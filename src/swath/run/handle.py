@@ -18,7 +18,7 @@ from swath.loop import drive
 from swath.messages import Conclude, Crowded, Durable, Ending, Lost, Noted, StopAsked, Tick, Urgency, Write
 from swath.run.beginning import known_signature, make_task, policy_of, progress_of, tried_again
 from swath.run.journal import Journal
-from swath.run.openings import filler, make_planner
+from swath.run.openings import filler, make_planner, take_over
 from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
 from swath.run.report import reported
 from swath.run.viewing import Viewer
@@ -142,6 +142,7 @@ class Handle:
             noted=lambda text: engine.post(Noted(engine.now(), text)),
         )
         self._naming = Naming(store.manifest.current, definition.space, receives)
+        past = take_over(definition, store, past)
         self._logbook = Logbook(self.folder, self._naming)
         return past, opened
 

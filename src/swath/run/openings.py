@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from swath.definition import Definition
-    from swath.definition.searching import Search
     from swath.engines import Engine
     from swath.messages import Batch
     from swath.ranges import RangeSet
@@ -68,7 +67,7 @@ def _searching(
     return Searching(
         definition.space,
         method=search.method,
-        metrics=_learned(definition, search),
+        metrics=search.metrics,
         make=lambda: _proposer(definition),
         saved=store.saved,
         propose=store.propose,
@@ -79,20 +78,62 @@ def _searching(
     )
 
 
-def _learned(definition: Definition, search: Search) -> list[str]:
-    """Name the metrics that an optimiser learns from."""
-    space = definition.space
-    read = {name for bound in search.subject_to for name in bound.names}
-    return [
-        *dict(definition.goals),
-        *sorted(read.difference(space.names, space.derived, dict(definition.goals))),
-    ]
-
-
 def _proposer(definition: Definition) -> Proposer:
+    """Make the optimiser, and let it learn from another run."""
     from swath.search import Proposer  # noqa: PLC0415  # in the thread that waits for it: a second of imports
 
-    return Proposer(definition)
+    made = Proposer(definition)
+    if definition.search is not None and definition.search.earlier is not None:
+        from swath.run.adopting import finished  # noqa: PLC0415  # few searches do
+
+        for row, outcome in finished(definition.search.earlier, definition, made):
+            made.learn(row, outcome)
+    return made
+
+
+def check_search(definition: Definition) -> None:
+    """Make sure that a search can be begun.
+
+    Raises
+    ------
+    UsageError
+        Something that its method needs is not installed, or the run is not there from which it is to learn.
+    """
+    search = definition.search
+    if search is None:
+        return
+    from swath.run.adopting import check_earlier  # noqa: PLC0415
+    from swath.search.study import demand  # noqa: PLC0415
+
+    demand(search.method)
+    if search.earlier is not None:
+        check_earlier(search.earlier)
+
+
+def take_over(definition: Definition, store: Store, past: Past) -> Past:
+    """Make what earlier definitions of the run evaluated the first proposals of a search that has none yet.
+
+    Parameters
+    ----------
+    past : Past
+        What has been done for the definition without that.
+
+    Returns
+    -------
+    Past
+        What has been done with it.
+    """
+    book = definition.space.proposals
+    earlier = list(store.earlier()) if book is not None and not book.known else []
+    if book is None or not earlier:
+        return past
+    from swath.run.adopting import adopted  # noqa: PLC0415  # an unchanged definition needs none of it
+    from swath.search import Proposer  # noqa: PLC0415
+
+    rows = adopted(earlier, definition, Proposer(definition))
+    book.put(0, rows)
+    store.propose(0, rows)
+    return store.survey()
 
 
 def filler(space: Space) -> Callable[[Batch], Batch]:
