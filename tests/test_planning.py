@@ -57,6 +57,7 @@ def plan_of(space, proposer, *, done=None, saved=(), **keywords):
         metrics=["y"],
         make=lambda: proposer,
         saved=lambda: saved,
+        steps=list,
         propose=lambda first, rows: stored.extend(rows) if first == len(stored) else pytest.fail("a gap"),
         stored=0,
         done=done or RangeSet(),

@@ -70,6 +70,7 @@ def _searching(
         metrics=search.metrics,
         make=lambda: _proposer(definition),
         saved=store.saved,
+        steps=store.steps,
         propose=store.propose,
         stored=past.proposals,
         done=done,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swath.messages import Joined, Left, Promote, Write
+from swath.messages import STATUSES, Joined, Left, Promote, Write
 from swath.ranges import RangeSet
 from swath.run.asking import proposals_to_ask
 from swath.run.endings import EXCLUDED, Endings, read
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from swath.messages import Command, Event, Ranges
+    from swath.messages import Command, Event, Ranges, Step
     from swath.search import Proposer
     from swath.space import Space
     from swath.space.values import Value
@@ -61,6 +61,8 @@ class Searching:
         Makes the optimiser, which takes a second to import.
     saved : callable
         Reads the rows of earlier sessions, in the order of arrival.
+    steps : callable
+        Reads what these points have recorded.
     propose : callable
         Makes proposals durable: the number of the first, and the rows.
     stored : int
@@ -81,6 +83,7 @@ class Searching:
         metrics: Sequence[str],
         make: Callable[[], Proposer],
         saved: Callable[[], Saved],
+        steps: Callable[[], Iterable[Step]],
         propose: Callable[[int, Sequence[Mapping[str, Value]]], None],
         stored: int,
         done: RangeSet,
@@ -90,7 +93,7 @@ class Searching:
         assert space.proposals is not None  # noqa: S101
         self._space, self._book = space, space.proposals
         self._method, self._metrics = method, tuple(metrics)
-        self._make, self._saved, self._done = make, saved, done
+        self._make, self._saved, self._steps, self._done = make, saved, steps, done
         self._propose, self._stored = propose, stored
         self._startup, self._limit = startup, limit
         self._replicates = space.size // self._book.points
@@ -202,12 +205,14 @@ class Searching:
     def _ends(self, write: Write, table: pa.Table) -> Iterable[tuple[int, Outcome]]:
         """Give what became of points, those included that ``where`` left out."""
         points = numpy_column(table, "point").tolist()
-        steps = {step.position: step.step for step in write.reply.steps}
-        last = dict(
-            zip(self._space.at(np.array(list(steps), np.int64)).tolist(), steps.values(), strict=True)
-        )
-        yield from read(points, table, self._metrics, last)
+        yield from read(points, table, self._metrics, self._last(write.reply.steps))
         yield from self._excluded(write.accepted, set(points))
+
+    def _last(self, steps: Iterable[Step]) -> dict[int, int]:
+        """Return the last step of points, by index."""
+        last = {step.position: step.step for step in steps}
+        points = self._space.at(np.array(list(last), np.int64)).tolist()
+        return dict(zip(points, last.values(), strict=True))
 
     def _excluded(self, decided: RangeSet, points: set[int]) -> Iterable[tuple[int, Outcome]]:
         """Give the decided points that have no row."""
@@ -226,11 +231,16 @@ class Searching:
         known = np.flatnonzero(points >= 0)
         known = known[self._done.contains_array(self._space.positions(points[known]))]
         winning = np.zeros(len(points), np.bool_)
+        statuses = np.concatenate(
+            [np.empty(0, np.uint8), *(numpy_column(table, "status") for _, table in parts)]
+        )
         winning[winners(points[known], attempts[known]).array(known)] = True
+        pruned = (statuses[winning] == STATUSES.index("pruned")).any()
+        last = self._last(self._steps()) if pruned else {}
         start = 0
         for indices, table in parts:
             mask = winning[start : start + len(indices)].tolist()
-            rows = read(indices.tolist(), table, self._metrics, {})
+            rows = read(indices.tolist(), table, self._metrics, last)
             yield from (row for row, counts in zip(rows, mask, strict=True) if counts)
             start += len(indices)
         opened = RangeSet(self._ranges(0, self._opened))
