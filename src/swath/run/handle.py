@@ -81,7 +81,8 @@ class Handle:
         self.error: SwathError | None = None
         self.shown_in = ""
         self._definition, self._engine, self._store = definition, engine, store
-        self._ended = threading.Event()
+        self._ending, self._ended = threading.Event(), threading.Event()
+        self._minder = threading.Thread(target=self._mind_requests, name="swath-minder", daemon=True)
         self._lock = threading.Lock()
         self._viewers: list[Viewer] = []
         self._waiting: list[Callable[[], object]] = []
@@ -165,8 +166,8 @@ class Handle:
         self._page.begin()
         if self._planner:
             self._planner.begin()
-        for work, name in ((self._work, "swath-loop"), (self._mind_requests, "swath-minder")):
-            threading.Thread(target=work, name=name, daemon=True).start()
+        threading.Thread(target=self._work, name="swath-loop", daemon=True).start()
+        self._minder.start()
 
     def _open(self, task: Task) -> Signature:
         signature = self._engine.open(task)
@@ -312,6 +313,8 @@ class Handle:
             self._end()
 
     def _end(self) -> None:
+        self._ending.set()
+        self._minder.join(LEAVING)  # an interpreter that ends while Arrow is at work in another thread aborts
         try:
             self._page.end()
             if self._planner:
@@ -393,7 +396,7 @@ class Handle:
     def _mind_requests(self) -> None:
         self._recall_best()
         asked = ""
-        while not self._ended.wait(STOP_POLL):
+        while not self._ending.wait(STOP_POLL):
             self._bulletin.offer(lambda: self.snapshot)
             request = self._store.stop_request()
             if request and request != asked:
