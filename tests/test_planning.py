@@ -296,7 +296,7 @@ class Slow:
 
 def started(plan):
     events = []
-    planner = Planner(plan, opened=RangeSet(), pending=0, post=events.append, now=lambda: 1.0)
+    planner = Planner(plan, opened=RangeSet(), pending=0, todo=1, post=events.append, now=lambda: 1.0)
     planner.begin()
     planner.hear(Joined(0.0, "w", 1))
     plan.thinking.wait(60)
