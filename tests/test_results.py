@@ -513,7 +513,7 @@ def test_a_run_of_a_newer_format_is_named(folder):
     for name in ("manifest.json", "manifest.json.1"):
         (folder / name).write_bytes(sealed({"format": 7}))
     with pytest.raises(
-        DamageError, match="has format 7, this swath reads format 1; use the swath that wrote it"
+        DamageError, match="has format 7, this swath reads formats up to 2; use the swath that wrote it"
     ):
         Results(folder)
 
