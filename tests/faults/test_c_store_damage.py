@@ -106,9 +106,13 @@ WAYS = (flip, flip, flip, flip, cut, cut, lengthen, blot)
 
 
 def spoil(
-    disk: SimDisk, name: str, change: Callable[[bytes, random.Random], bytes], dice: random.Random
+    disk: SimDisk,
+    name: str,
+    change: Callable[[bytes, random.Random], bytes],
+    dice: random.Random,
+    folder: Path = FOLDER,
 ) -> bool:
-    file = disk._file(FOLDER / name)
+    file = disk._file(folder / name)
     sound, file.data = file.data, change(file.data, dice)
     return file.data != sound
 

@@ -41,7 +41,7 @@ class Damage:
     rows : int
         How many rows are missing because of it; 0 where that is not known.
     what : str
-        What is missing instead of rows: "steps", "proposals".
+        What they are instead: "steps", "proposals".
     """
 
     file: str
@@ -50,7 +50,9 @@ class Damage:
     what: str = "rows"
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.text}" + (f"; {self.rows:,} {self.what} are missing" if self.rows else "")
+        missing = f"; {self.rows:,} {self.what} are missing" if self.rows else ""
+        more = ", and with them the rows of these and of all that follow" if self.what == "proposals" else ""
+        return f"{self.file}: {self.text}{missing}{more}"
 
 
 @dataclass(frozen=True, slots=True)

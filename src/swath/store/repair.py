@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from swath.errors import CannotWriteError, DamageError, UsageError
 from swath.store.disk import Disk, publish
-from swath.store.entries import LARGEST, MANIFEST, Damage, StepsEntry
+from swath.store.entries import LARGEST, MANIFEST, Damage, ProposalsEntry, SegmentEntry, StepsEntry
 from swath.store.folders import enter, resume
 from swath.store.history import Archive
 from swath.store.manifest import (
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+FATES: Final = {
+    SegmentEntry.what: "its points will run again",
+    StepsEntry.what: "its points keep their rows",
+    ProposalsEntry.what: "new points will be proposed",
+}
 TRIES: Final = 5  # more looks at a run that is being written to and shows damage each time
 
 
@@ -177,9 +182,7 @@ def _fate(item: Damage, aside: list[str]) -> str:
         return "written anew"
     if item.file.startswith("segments"):
         kept = f"kept as {name}.damaged, " if name in aside else ""
-        return kept + (
-            "its points keep their rows" if item.what == StepsEntry.what else "its points will run again"
-        )
+        return kept + FATES[item.what]
     return "running the definition that it held mends it"
 
 
