@@ -13,7 +13,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
-from swath.inside.crumb import ENDING, blank, end
+from swath.inside.crumb import ENDING, HERE, LIMIT, blank, end
 from swath.inside.steps import steps_of
 from swath.messages import Load
 from swath.rates import History
@@ -93,7 +93,9 @@ class Bare:
         return Load(self.name, None, None, *self._stay.look(self._crumb))
 
     def close(self) -> None:
-        """Do nothing: there is no child."""
+        """Begin nothing more, and let what runs end at its next step; there is no child to be killed."""
+        self._crumb[LIMIT] = 0
+        end(self._crumb, self._crumb[HERE])
 
 
 class _Ear:
