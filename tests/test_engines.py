@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import sys
+import threading
+import time
+from dataclasses import replace
 from itertools import count
 
 import psutil
@@ -16,11 +19,25 @@ from swath.engines.dask import Dask
 from swath.engines.inline import Inline
 from swath.engines.simulated import Plan, Simulated
 from swath.errors import ObjectiveError
-from swath.messages import Batch, Finished, Joined, Returned, StopAsked, Urgency
+from swath.messages import Batch, Finished, Joined, Returned, Stepped, StopAsked, Urgency
 from swath.objective import locate
 from swath.run import make_task
 
 POINTS = 1000
+
+TRAIN = """
+import time
+import swath
+
+def train(x):
+    swath.record(loss=3)
+    swath.record(loss=2)
+    for epoch in range(12000 if x % 2 == 0 else 1):  # a minute
+        time.sleep(0.005)
+        swath.record(loss=1 / (epoch + 1))
+    return {"loss": 0.0}
+"""
+"""A module whose function records steps: for even points until it is ended, for others three."""
 NUMBERS = count()
 
 
@@ -38,9 +55,9 @@ class Case:
         definition = define(mapping, folder=self.folder)
         return make_task(definition, locate(definition.objective, self.folder))
 
-    def opens(self, function):
+    def opens(self, function, text=HOLD, **more):
         """Open the engine; return the first worker that joined."""
-        self.signature = self.engine.open(self.task(function))
+        self.signature = self.engine.open(replace(self.task(function, text), **more))
         self.joined = self.finds(Joined)
         return self.joined
 
@@ -189,6 +206,52 @@ def test_a_recall_after_the_end_gives_nothing_back(case):
     if case.real:
         returned = case.finds(Returned, batch)
         assert returned.start == returned.stop
+
+
+def test_steps_come_while_a_point_runs_and_it_can_be_ended(case, capsys):
+    case.opens("train", TRAIN, stepped="loss")
+    (batch,) = case.submit((0, 2))
+    steps = []
+    while len(steps) < 3:
+        event = case.finds(Stepped, batch)
+        steps += event.steps
+    assert [(step.position, step.step) for step in steps] == [(0, n + 1) for n in range(len(steps))]
+    case.engine.prune(replace(batch, id=next(NUMBERS)), 0)  # another batch
+    case.engine.prune(batch, 1)  # a point that is not running
+    case.finds(Stepped, batch)
+    began = time.perf_counter()
+    case.engine.prune(batch, 0)
+    reply = case.finds(Finished, batch).reply
+    with capsys.disabled():
+        print(f" [{1000 * (time.perf_counter() - began):.1f} ms from the word to the reply]", end="")
+    assert reply.failed == (("pruned", ((0, 1),)),)
+    assert reply.done == ((0, 2),)
+    told = {x: [step.step for step in reply.steps if step.position == x] for x in (0, 1)}
+    assert told == {0: [*range(1, len(told[0]) + 1)], 1: [1, 2, 3]}  # all of them again
+    assert len(told[0]) < 6000
+    case.engine.prune(batch, 1)  # too late
+    (again,) = case.submit((1, 2))
+    assert case.finds(Finished, again).reply.failed == ()
+
+
+def test_steps_come_also_where_nothing_is_decided_by_them(case):
+    if not isinstance(case.engine, Dask):
+        pytest.skip("in the loop's thread nobody listens meanwhile")
+    case.opens("train", TRAIN)
+    (batch,) = case.submit((0, 1))
+    case.finds(Stepped, batch)
+    case.engine.prune(batch, 0)
+    assert case.finds(Finished, batch).reply.failed == (("pruned", ((0, 1),)),)
+
+
+def test_closing_ends_a_point_that_records(case):
+    before = family()
+    case.opens("train", TRAIN, stepped="loss")
+    (batch,) = case.submit((0, 1))
+    case.finds(Stepped, batch)
+    case.engine.close()
+    until(lambda: family() <= before)
+    assert not [thread for thread in threading.enumerate() if thread.name == "swath-points"]
 
 
 def test_what_is_posted_comes_out_of_wait(case):

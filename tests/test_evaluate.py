@@ -13,7 +13,8 @@ import pytest
 
 from swath.errors import ObjectiveError
 from swath.inside.crumb import AFTER, HERE, LIMIT
-from swath.inside.evaluate import MOST_FRAMES, MOST_TEXT, Evaluator, describe
+from swath.inside.evaluate import Evaluator
+from swath.inside.tracebacks import MOST_FRAMES, MOST_TEXT, describe
 from swath.messages import LONGEST_COMPLAINT, MOST_COMPLAINTS, Reply, merge
 from swath.slot import cut_short
 from swath.space import Axis, Opaque, Space

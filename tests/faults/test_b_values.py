@@ -19,9 +19,10 @@ import pytest
 import swath
 from swath.errors import ObjectiveError
 from swath.inside import evaluate as loop
-from swath.inside.evaluate import MOST_FRAMES, MOST_TEXT, Evaluator
+from swath.inside.evaluate import Evaluator
 from swath.inside.kinds import hold
 from swath.inside.metrics import MOST_BYTES, MOST_METRICS
+from swath.inside.tracebacks import MOST_FRAMES, MOST_TEXT
 from swath.slot import Slot
 from swath.task import pack, unpack
 from tasks import batch, done, statuses, table, task, written

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 OURS = "swath"
 """The name of every metric of ours begins with this."""
 
+STEPS = "swath_steps"
+"""How many steps points have recorded, by run; not plain either."""
+
 
 def metrics_of(pools: Pools) -> dict[str, Callable[[Any], Any]]:
     """Return the metrics of a worker, by name; ``pools`` tells what pools it has, by run."""
@@ -44,7 +47,7 @@ def metrics_of(pools: Pools) -> dict[str, Callable[[Any], Any]]:
         "swath_memory_mb": lambda found: _sum([load.memory for load in _loads(found)], 1e-6, None),
     }
     told = {name: partial(_tell, pools, column) for name, column in columns.items()}
-    return {**told, OURS: partial(_tell_all, pools)}
+    return {**told, OURS: partial(_tell_all, pools), STEPS: partial(_tell_steps, pools)}
 
 
 def _tell(pools: Pools, column: Callable[[list[Pool]], object], worker: object) -> object:
@@ -58,6 +61,18 @@ def _tell_all(pools: Pools, worker: object) -> dict[str, list[list[object]]]:
         run: [[load.slot, load.cpu, load.memory, load.position, load.age] for load in pool.loads]
         for run, pool in pools().items()
     }
+
+
+def _tell_steps(pools: Pools, worker: object) -> dict[str, int]:
+    del worker
+    return {run: pool.steps for run, pool in pools().items() if pool.steps}
+
+
+def has_steps(metrics: Mapping[str, Any], run: str) -> bool:
+    """Tell from a worker's metrics whether points of a run have recorded any step there."""
+    with contextlib.suppress(AttributeError, TypeError):  # somebody else's metric of that name
+        return bool(metrics.get(STEPS, {}).get(run))
+    return False
 
 
 def loads_in(metrics: Mapping[str, Any], run: str) -> tuple[Load, ...]:

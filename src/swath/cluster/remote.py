@@ -32,7 +32,8 @@ from swath.cluster import calls
 from swath.cluster.background import Background
 from swath.cluster.clock import keep_steady
 from swath.cluster.greeting import Answer, Greeter
-from swath.cluster.heartbeat import loads_in
+from swath.cluster.heartbeat import has_steps, loads_in
+from swath.cluster.mailbox import Listener
 from swath.errors import ClusterLostError, ObjectiveError, SwathError, UsageError
 from swath.messages import Joined, Left, Measured, Noted
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from swath.engines import Page
-    from swath.messages import Batch, Event
+    from swath.messages import Batch, Event, Step
     from swath.objective import Signature
     from swath.task import Task
 
@@ -83,6 +84,8 @@ class Member:
         When the scheduler last heard of it, by the scheduler's clock: only a change of it means something.
     heard : float
         When we saw that change, in seconds of our monotonic clock.
+    is_asked : bool
+        Whether we listen to what its points record.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Member:
     state: Literal["greeted", "joined", "excluded", "away"] = "greeted"
     reason: str = ""
     guilty: bool = False
+    is_asked: bool = False
 
 
 class Remote:
@@ -108,6 +112,8 @@ class Remote:
         A name for this start of it that no other has.
     post : callable
         Takes `Joined`, `Left` and `Noted`.
+    hear : callable
+        Is told what points have recorded: a batch's number and steps.
     release : callable
         Is told of a worker whose answers will not come any more.
 
@@ -126,11 +132,13 @@ class Remote:
         run: str,
         *,
         post: Callable[[Event], None],
+        hear: Callable[[int, tuple[Step, ...]], None],
         release: Callable[[str], None],
     ) -> None:
-        self._isolated, self._run = task.isolated, run
+        self._isolated, self._run, self._stepwise = task.isolated, run, bool(task.stepped)
         self._greeter = Greeter(task, run)
         self._post, self._release = post, release
+        self._listener = Listener(self._ask_for_steps, hear)
         self.members: dict[str, Member] = {}
         self._unanswered: dict[str, int] = {}  # greetings, by address
         self._changed = time.monotonic()
@@ -309,6 +317,8 @@ class Remote:
         status = info["status"]
         if info["last_seen"] != member.seen and status == "running":
             member.seen, member.heard = info["last_seen"], now
+            if member.state == "joined" and has_steps(info["metrics"], self._run):
+                self._attend(member)
             if member.state == "joined" and (loads := loads_in(info["metrics"], self._run)):
                 self._post(Measured(now, member.name, loads))
         silent = now - member.heard > SILENT and self._isolated  # else the objective may hold its loop
@@ -320,6 +330,19 @@ class Remote:
             self._post(Left(now, member.name, reason))  # its answers may still come: they are duplicates then
         elif member.state == "away" and status == "running" and not silent:
             self._greet(member)
+
+    def _attend(self, member: Member) -> None:
+        """Listen to what a worker's points record, from now on."""
+        if not member.is_asked:
+            member.is_asked = True
+            self.spawn(self._listener.follow(member.address, lambda: self._is_there(member)))
+
+    def _is_there(self, member: Member) -> bool:
+        member.is_asked = self.members.get(member.name) is member and member.state == "joined"
+        return member.is_asked
+
+    async def _ask_for_steps(self, address: str, arrived: int, patience: float) -> str:
+        return await calls.ask(self.client, "listen", address, self._run, arrived, patience)
 
     def _drop(self, member: Member, reason: str = "") -> None:
         """Forget a worker that is gone."""
@@ -377,6 +400,8 @@ class Remote:
             member.state = "joined"
             self._hello = self._hello or answer.signature
             self._post(Joined(time.monotonic(), member.name, member.slots, answer.host, answer.memory))
+            if self._stepwise:
+                self._attend(member)
             self._first.set()
 
     def _give_up(self) -> None:

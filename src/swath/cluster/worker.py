@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from swath.cluster.handshake import memory_of, shortfall
 from swath.cluster.heartbeat import OURS, metrics_of
+from swath.cluster.mailbox import Mailbox
 from swath.errors import ObjectiveError
 from swath.messages import Batch
 from swath.slot.pool import Pool
@@ -47,6 +48,9 @@ Known = tuple[str, str]
 POOLS: dict[Known, Pool] = {}
 """The pools of this process."""
 
+BOXES: dict[Known, Mailbox] = {}
+"""What the points of these have recorded, on its way to the driver."""
+
 PIECES: dict[Known, list[bytes]] = {}
 """What has come of tasks that come in pieces."""
 
@@ -62,7 +66,10 @@ def serve(worker: Worker, run: str, fields: str) -> bytes:
         pool = POOLS.get((run, worker.address))
         if pool is None:
             return UNKNOWN
-        reply = pool.evaluate(Batch(**json.loads(fields)))
+        batch = Batch(**json.loads(fields))
+        reply = pool.evaluate(batch)
+        if box := BOXES.get((run, worker.address)):
+            box.end(batch.id)
     except BaseException as error:  # noqa: BLE001  # nothing may cross Dask but bytes
         return LOST + f"{type(error).__name__}: {error}".encode(errors="replace")
     return BACK if reply is None else pack(reply)
@@ -87,7 +94,8 @@ async def greet(worker: Worker, run: str, task: bytes, name: str, slots: int) ->
             if lacking := shortfall(decoded):
                 return json.dumps({"error": lacking})
             await asyncio.to_thread(decoded.code.verify)
-            admit(worker, run, await asyncio.to_thread(Pool, decoded, name, slots))
+            box = BOXES[known] = Mailbox()
+            admit(worker, run, await asyncio.to_thread(Pool, decoded, name, slots, box.hear))
             threading.Thread(target=_mind, args=(worker, *known), daemon=True).start()
         signature = await asyncio.to_thread(POOLS[known].open)
     except BaseException as error:  # noqa: BLE001  # nothing may cross Dask but text
@@ -116,6 +124,12 @@ def recall(worker: Worker, run: str, fields: str) -> str:
     return json.dumps(pool.recall(batch) if pool else (batch.stop, batch.stop))
 
 
+async def listen(worker: Worker, run: str, arrived: int, patience: float) -> str:
+    """Give what points have recorded once there is something, at the latest after ``patience`` seconds."""
+    box = BOXES.get((run, worker.address))
+    return await box.take(arrived, patience) if box else ""
+
+
 def prune(worker: Worker, run: str, fields: str, position: int) -> str:
     """Let a point of a running batch end at its next step."""
     if pool := POOLS.get((run, worker.address)):
@@ -131,6 +145,7 @@ def forget(worker: Worker, run: str) -> None:
 
 def _forget(known: Known, worker: Worker | None = None) -> None:
     pool = POOLS.pop(known, None)
+    BOXES.pop(known, None)
     if pool is not None:
         pool.close()
     if worker is not None and known[1] not in {address for _, address in POOLS}:

@@ -89,7 +89,9 @@ class Dask:
                 self.post(Joined(self.now(), name, 1, host, memory))
             embedded.follow(self.post)
             return signature
-        self._cluster = remote = Remote(self._where, task, self._run, post=self.post, release=self._release)
+        self._cluster = remote = Remote(
+            self._where, task, self._run, post=self.post, hear=self._inbox.hear, release=self._release
+        )
         self.dashboard = remote.client.dashboard_link or ""
         return remote.open(self._patience)
 

@@ -31,11 +31,12 @@ import pyarrow as pa
 
 from swath.errors import ExpressionError, ObjectiveError
 from swath.inside.crumb import AFTER, EVERYTHING, HERE, LIMIT, NOWHERE
-from swath.inside.kinds import name_of
+from swath.inside.demands import Demands
 from swath.inside.metrics import MISSING, MOST_METRICS, PLAIN, TooManyError, settle, to_columns
 from swath.inside.own import own
 from swath.inside.rows import COLUMNS, encode, first_lines, shared_line
 from swath.inside.steps import Follower, Recorder, is_stepwise
+from swath.inside.tracebacks import describe
 from swath.messages import STATUSES, Reply
 from swath.objective import signature_of
 from swath.ranges import RangeSet
@@ -63,12 +64,6 @@ MOST_HELD = 64 * 2**20
 
 ENTRY = 128
 """About how many bytes a plain value in a mapping takes."""
-
-MOST_FRAMES, MOST_TEXT = 20, 8_192
-"""Frames and characters of a traceback that are kept."""
-
-OURS = (__file__, Follower.__call__.__code__.co_filename)
-"""Files whose frames at the beginning of a traceback tell nothing."""
 
 
 @dataclass(slots=True)
@@ -103,6 +98,8 @@ class Evaluator:
         Asked at the same time whether that shall be after every point, because points print.
     recorder : Recorder
         Takes what points record.
+    demands : Demands
+        What points must return and record.
 
     Raises
     ------
@@ -125,6 +122,7 @@ class Evaluator:
         self._taken = {*self.space.names, *self.space.derived, *COLUMNS}
         self._names = self.signature.receives((*self.space.names, *self.space.derived))
         self._met: set[str] = set()
+        self.demands = Demands(task.stepped, task.wanted)
         self._plain = _plain_names(self.space)
         self._order = _positional(self.function, self._names)
 
@@ -275,6 +273,8 @@ class Evaluator:
         for row, (status, _) in rows.failures.items():
             statuses[row] = STATUSES.index(status)
         statuses[list(rows.pruned)] = STATUSES.index("pruned")
+        if fatal := self.demands.unmet(positions, statuses == 0, fields, self.recorder):
+            return Reply((), 0, seconds=time.perf_counter() - began, fatal=fatal)
         seconds = _joined(rows.seconds, np.float64)
         slowest = int(seconds.argmax())
         payload = encode(indices, statuses, seconds, started, rows.failures, fields)
@@ -341,23 +341,6 @@ class Evaluator:
     def _fresh(self, value: Any) -> Any:
         """Give every point its own copy of what it could change, and the constants their real values."""
         return own(self._constants.get(value.digest, value) if isinstance(value, Opaque) else value)
-
-
-def describe(error: BaseException) -> str:
-    """Put an exception into words: its first line, then the last frames; never raises."""
-    import traceback  # noqa: PLC0415  # a slot without failures does not need it
-
-    try:
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename in OURS:
-            trace = trace.tb_next
-        shown = traceback.TracebackException.from_exception(error.with_traceback(trace), limit=-MOST_FRAMES)
-        summary = next(line for line in shown.format_exception_only() if not line.startswith("  "))
-        text = f"{summary.splitlines()[0][:500]}\n{''.join(shown.format())}"
-    except BaseException:  # noqa: BLE001  # an exception may break everything that looks at it
-        text = f"{name_of(type(error))}: (its text cannot be shown)"
-    text = text.encode(errors="backslashreplace").decode()
-    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT // 2] + "\n[...]\n" + text[-MOST_TEXT // 2 :]
 
 
 def _load(task: Task) -> Callable[..., object]:

@@ -148,6 +148,8 @@ class Recorder:
         Of the batch, in the order in which they came.
     kept : list of int
         Positions that have asked for their folder.
+    resumed : set of int
+        Those of them that have found something in it.
     pruned : dict of int to mapping
         Positions that were told to end, and what they had recorded last.
     held : int
@@ -164,6 +166,7 @@ class Recorder:
         """Prepare for a batch."""
         self.steps: list[Step] = []
         self.kept: list[int] = []
+        self.resumed: set[int] = set()
         self.pruned: dict[int, Mapping[str, Any]] = {}
         self.held = 0
         self._folders: dict[int, Path] = {}
@@ -232,6 +235,8 @@ class Recorder:
             return temporary_folder()
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                self.resumed.add(position)
         except OSError as error:
             raise CannotWriteError(
                 f"no folder for checkpoints at {folder}: {error.strerror}; workers on other machines "

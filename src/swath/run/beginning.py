@@ -16,6 +16,7 @@ from swath.errors import CodeChangedError, UsageError
 from swath.preflight import check_files
 from swath.progress import Progress
 from swath.ranges import RangeSet
+from swath.store.folders import CHECKPOINTS
 from swath.task import Task
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from swath.store.history import Past
 
 
-def make_task(definition: Definition, code: Code) -> Task:
-    """Put together what slots need to know."""
+def make_task(definition: Definition, code: Code, folder: Path | None = None) -> Task:
+    """Put together what slots need to know; points may keep checkpoints in the run folder, if there is one."""
     constants: dict[str, bytes] = {}
     if definition.constants:
         import cloudpickle  # noqa: PLC0415  # few sweeps have constants that only Python can hold
@@ -49,7 +50,20 @@ def make_task(definition: Definition, code: Code) -> Task:
         fresh=definition.point.fresh,
         folder=str(Path.cwd()),
         goal=definition.goal,
+        stepped=definition.stop.metric if definition.stop else "",
+        wanted=_wanted(definition),
+        checkpoints=str(folder.resolve() / CHECKPOINTS) if folder else "",
     )
+
+
+def _wanted(definition: Definition) -> tuple[str, ...]:
+    """Name the metrics that a search learns from."""
+    if definition.search is None:
+        return ()
+    space = definition.space
+    read = {name for expression in definition.search.subject_to for name in expression.names}
+    metrics = read.difference(space.names, space.derived)
+    return tuple(sorted(metrics.union(name for name, _ in definition.goals)))
 
 
 def choose_engine(definition: Definition, options: Options) -> Engine:

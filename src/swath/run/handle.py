@@ -88,7 +88,7 @@ class Handle:
         self._waiting: list[Callable[[], object]] = []
         self._broken: SwathError | None = None
         self._conclusion = Conclude(Ending.ASKED)  # until it is known better
-        task = make_task(definition, code)
+        task = make_task(definition, code, self.folder)
         past, opened = self._take_up(task, code, previous)
         again = tried_again(past, options.retry)
         self._planner = make_planner(definition, options, store, past, again, engine)

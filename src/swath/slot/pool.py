@@ -135,6 +135,8 @@ class Pool:
         Of the points at which they were then, the index of the one that ran for longest, and for how many seconds.
     done, failed : int
         Points that were evaluated, and those of them that failed.
+    steps : int
+        Steps that were heard of, about.
     """
 
     def __init__(
@@ -154,13 +156,14 @@ class Pool:
         self.loads: tuple[Load, ...] = ()
         self.at: tuple[int, float] | None = None
         self._order: Permutation | None = None
-        self.done = self.failed = 0
+        self.done = self.failed = self.steps = 0
+        self._hear = hear
         self._history = History(self._last, span=RECENT, gap=1.0)
         make = Slot if task.isolated else Bare
         self.slots: list[Evaluates] = []
         for number in range(count):
             self.slots.append(make(task, f"{worker}/{number}" if count > 1 else worker))
-            self.slots[-1].hear = hear
+            self.slots[-1].hear = self._pass_on
         self._free: SimpleQueue[Evaluates] = SimpleQueue()
         for slot in self.slots:
             self._free.put(slot)
@@ -195,6 +198,10 @@ class Pool:
             return reply
         finally:
             self._free.put(slot)
+
+    def _pass_on(self, batch_id: int, steps: tuple[Step, ...]) -> None:
+        self.steps += len(steps)
+        self._hear(batch_id, steps)
 
     def _count(self, reply: Reply) -> None:
         self.done += reply.rows

@@ -26,8 +26,23 @@ if TYPE_CHECKING:
 PARQUET: Final = "results.parquet"
 STOP: Final = "stop"
 STATUS: Final = "status.json"
+CHECKPOINTS: Final = "checkpoints"
+"""Folders that points keep, by content id: theirs alone, never read nor removed. It may be a link to a larger disk."""
 OURS: Final = frozenset(
-    {LOCK, RUN, MANIFEST, BEFORE, DEFINITIONS, SEGMENTS, PARQUET, STOP, STATUS, "events.jsonl", "logs"}
+    {
+        LOCK,
+        RUN,
+        MANIFEST,
+        BEFORE,
+        DEFINITIONS,
+        SEGMENTS,
+        PARQUET,
+        STOP,
+        STATUS,
+        CHECKPOINTS,
+        "events.jsonl",
+        "logs",
+    }
 )
 
 
