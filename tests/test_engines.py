@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import sys
 import threading
-import time
 from dataclasses import replace
 from itertools import count
 
@@ -57,6 +56,8 @@ class Case:
 
     def opens(self, function, text=HOLD, **more):
         """Open the engine; return the first worker that joined."""
+        if not self.real and "stepped" in more:
+            self.engine = Simulated(Plan(seed=0, workers=1, steps=20))
         self.signature = self.engine.open(replace(self.task(function, text), **more))
         self.joined = self.finds(Joined)
         return self.joined
@@ -208,7 +209,7 @@ def test_a_recall_after_the_end_gives_nothing_back(case):
         assert returned.start == returned.stop
 
 
-def test_steps_come_while_a_point_runs_and_it_can_be_ended(case, capsys):
+def test_steps_come_while_a_point_runs_and_it_can_be_ended(case):
     case.opens("train", TRAIN, stepped="loss")
     (batch,) = case.submit((0, 2))
     steps = []
@@ -219,16 +220,14 @@ def test_steps_come_while_a_point_runs_and_it_can_be_ended(case, capsys):
     case.engine.prune(replace(batch, id=next(NUMBERS)), 0)  # another batch
     case.engine.prune(batch, 1)  # a point that is not running
     case.finds(Stepped, batch)
-    began = time.perf_counter()
     case.engine.prune(batch, 0)
     reply = case.finds(Finished, batch).reply
-    with capsys.disabled():
-        print(f" [{1000 * (time.perf_counter() - began):.1f} ms from the word to the reply]", end="")
     assert reply.failed == (("pruned", ((0, 1),)),)
     assert reply.done == ((0, 2),)
     told = {x: [step.step for step in reply.steps if step.position == x] for x in (0, 1)}
-    assert told == {0: [*range(1, len(told[0]) + 1)], 1: [1, 2, 3]}  # all of them again
-    assert len(told[0]) < 6000
+    assert told[0] == [*range(1, len(told[0]) + 1)]  # all of them again
+    assert told[1] == ([1, 2, 3] if case.real else [*range(1, 21)])
+    assert len(told[0]) < (6000 if case.real else 20)
     case.engine.prune(batch, 1)  # too late
     (again,) = case.submit((1, 2))
     assert case.finds(Finished, again).reply.failed == ()

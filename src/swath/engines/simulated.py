@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from swath.engines.plans import Plan
 from swath.messages import (
-    STATUSES,
     Batch,
     Event,
     Finished,
@@ -27,16 +27,19 @@ from swath.messages import (
     Measured,
     Reply,
     Returned,
+    Step,
+    Stepped,
     StopAsked,
-    Urgency,
 )
 from swath.objective import Signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from swath.engines import Page
     from swath.task import Task
+
+__all__ = ["NONSENSE", "Plan", "Simulated"]
 
 MINUTE = 60.0
 
@@ -47,74 +50,19 @@ GRACE = 1e-9
 """Seconds; a recall that comes at the very end of a point finds the next one begun."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is to happen; all chances are per batch, all times in seconds.
-
-    Attributes
-    ----------
-    seed : int
-        Decides every chance.
-    workers : int
-        They join within the first second, each with one to three slots.
-    duration : float
-        Median of a point's duration; durations are log-normal with shape ``spread``.
-    spread : float
-        Shape of the durations; 0 makes them equal.
-    failing, excluded : float
-        Chance that an attempt fails, or that a position is excluded.
-    alike : bool
-        Whether all failures say the same.
-    deaths : float
-        Rate of worker deaths per second; a dead worker is replaced after up to a second.
-    preempted : float
-        Part of the workers that is taken away at every full minute; each is replaced after up to five seconds.
-    blackout : float or None
-        When all workers leave at once; new ones come within a minute and a half.
-    flapping : int
-        Workers that leave and join again, under the same name, every 0.3 s.
-    sick : int
-        How many of the first workers answer nonsense, half of the time.
-    lost, twice, late : float
-        Chance that an answer is lost, comes twice, or comes up to ten seconds late.
-    suspended : float
-        Rate per second at which the driver itself is stopped, for up to an hour.
-    stops : tuple of (float, Urgency, float or None)
-        When somebody asks to stop, how, and with what grace.
-    calm : float
-        From when on no misfortune happens any more.
-    measured : float
-        Chance that somebody looks at a worker when a batch of its ends.
-    """
-
-    seed: int
-    workers: int = 2
-    duration: float = 0.1
-    spread: float = 1.0
-    failing: float = 0.0
-    excluded: float = 0.0
-    alike: bool = False
-    deaths: float = 0.0
-    preempted: float = 0.0
-    blackout: float | None = None
-    flapping: int = 0
-    sick: int = 0
-    lost: float = 0.0
-    twice: float = 0.0
-    late: float = 0.0
-    suspended: float = 0.0
-    stops: tuple[tuple[float, Urgency, float | None], ...] = ()
-    calm: float = float("inf")
-    measured: float = 0.1
-
-
 @dataclass(slots=True)
 class _Work:
-    """A batch on a simulated worker; ``begun`` is None while it waits for a slot."""
+    """A batch on a simulated worker; ``begun`` is None while it waits for a slot.
+
+    ``before`` is the step after which points go on that do not begin anew, ``ended`` the last one of those that were told
+    to end.
+    """
 
     batch: Batch
     stop: int
     begun: float | None = None
+    before: dict[int, int] = field(default_factory=dict)
+    ended: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -169,6 +117,9 @@ class Simulated:
         self._sick: set[str] = set()
         self._replaced_within = 1.0
         self._looks = Random(f"{plan.seed} looks")  # of its own: whoever looks changes nothing
+        self._ways = Random(f"{plan.seed} steps")
+        self._heard: dict[int, float] = {}  # when the last step of a batch is heard of
+        self._kept: dict[int, int] = {}  # the last step of which there is a checkpoint, by position
 
     def open(self, task: Task | None = None) -> Signature:  # noqa: ARG002  # nothing is evaluated
         """Let the workers join."""
@@ -216,8 +167,18 @@ class Simulated:
             self._schedule_end(work)
 
     def prune(self, batch: Batch, position: int) -> None:
-        """Do nothing: simulated points record no steps."""
-        del batch, position
+        """Let a point of a running batch end at its next step."""
+        host = self._hosts.get(batch.worker)
+        work = next((work for work in host.works if work.batch.id == batch.id), None) if host else None
+        if work is None or work.begun is None or self._reached(work) != position:
+            return
+        coming = (
+            step for time, place, step, _ in self._steps(work) if place == position and time > self._now
+        )
+        if position not in work.ended and (last := next(coming, 0)):
+            work.ended[position] = last
+            self.log.append(f"{self._now:.3f} position {position} ends at step {last}")
+            self._schedule_end(work)
 
     def wait(self, timeout: float | None) -> list[Event]:
         """Move the clock to the next event, or by ``timeout``."""
@@ -314,45 +275,95 @@ class Simulated:
         for work in host.works[: host.slots]:
             if work.begun is None:
                 work.begun = self._now
+                work.before = {
+                    position: self._kept[position]
+                    for position in range(work.batch.start, work.stop)
+                    if position in self._kept
+                }
                 self._schedule_end(work, name)
 
     # Points.
 
     def _length(self, position: int, attempt: int) -> float:
-        chance = Random(f"{self.plan.seed} {position} {attempt} length")
-        return self.plan.duration * chance.lognormvariate(0.0, self.plan.spread)
+        return self.plan.length(position, attempt)
 
     def excluded(self, position: int) -> bool:
         """Tell whether ``where`` excludes a position."""
-        return Random(f"{self.plan.seed} {position} where").random() < self.plan.excluded
+        return self.plan.excluded_at(position)
 
     def status(self, position: int, attempt: int) -> str:
-        """Tell how an attempt ends."""
-        chance = Random(f"{self.plan.seed} {position} {attempt} status")
-        return chance.choice(STATUSES[1:5]) if chance.random() < self.plan.failing else "ok"
+        """Tell how an attempt ends that nobody ends early."""
+        return self.plan.status(position, attempt)
 
     def _walk(self, work: _Work) -> list[tuple[int, float]]:
         """Positions that a batch will decide, with the time at which each is decided."""
         assert work.begun is not None  # noqa: S101
-        time, rows, steps = work.begun, 0, []
+        time, rows, decided = work.begun, 0, []
         for position in range(work.batch.start, work.stop):
             if not self.excluded(position):
-                time += self._length(position, work.batch.attempt)
+                time += self._length(position, work.batch.attempt) * self._part(work, position)
                 rows += 1
-            steps.append((position, time))
+            decided.append((position, time))
             if time - work.begun > work.batch.budget or rows == work.batch.limit:
                 break
-        return steps
+        return decided
+
+    def _part(self, work: _Work, position: int) -> float:
+        """Return which part of a point a batch has to evaluate, and will."""
+        total = self.plan.steps
+        if not total:
+            return 1.0
+        return (work.ended.get(position, total) - work.before.get(position, 0)) / total
+
+    def _steps(self, work: _Work) -> Iterator[tuple[float, int, int, float]]:
+        """Give the steps that the points of a batch record: time, position, number, and seconds since the point began."""
+        assert work.begun is not None  # noqa: S101
+        begun = work.begun
+        for position, time in self._walk(work) if self.plan.steps else ():
+            first, last = work.before.get(position, 0), work.ended.get(position, self.plan.steps)
+            for step in range(first + 1, last + 1) if not self.excluded(position) else ():
+                since = (time - begun) * (step - first) / (last - first)
+                yield begun + since, position, step, since
+            begun = time
+
+    def _step(self, position: int, step: int, since: float) -> Step:
+        return Step(position, step, since, {self.plan.metric: self.plan.value(position, step)})
 
     def _reached(self, work: _Work) -> int:
         """Return the position that is being evaluated now."""
-        steps = self._walk(work)
-        return next((position for position, time in steps if time > self._now - GRACE), steps[-1][0])
+        decided = self._walk(work)
+        return next((position for position, time in decided if time > self._now - GRACE), decided[-1][0])
 
     def _schedule_end(self, work: _Work, name: str | None = None) -> None:
         serial = self._serials[work.batch.id] = next(self._serial)
         ends = max(self._now, self._walk(work)[-1][1])
         self._at(ends, _Ready(name or work.batch.worker, work.batch.id, serial))
+        self._schedule_step(work.batch.id, serial, self._steps(work))
+
+    def _schedule_step(
+        self, batch_id: int, serial: int, coming: Iterator[tuple[float, int, int, float]]
+    ) -> None:
+        for time, *step in coming:
+            if time > self._now:
+                self._turn(time, partial(self._tell, batch_id, serial, step, coming))
+                return
+
+    def _tell(
+        self, batch_id: int, serial: int, step: list[Any], coming: Iterator[tuple[float, int, int, float]]
+    ) -> None:
+        """Let a step be heard of, after those before it, unless the batch has gone another way or the message is lost."""
+        plan, chance = self.plan, self._ways
+        if self._serials.get(batch_id) != serial:
+            return
+        lost, twice, late = (
+            self._now < plan.calm and chance.random() < each
+            for each in (plan.steps_lost, plan.steps_twice, plan.steps_late)
+        )
+        when = self._now + chance.uniform(0.001, 0.02) + (chance.uniform(0, 10) if late else 0.0)
+        when = self._heard[batch_id] = max(when, self._heard.get(batch_id, 0.0))
+        for _ in range(0 if lost else 1 + twice):
+            self._at(when, Stepped(when, batch_id, (self._step(*step),)))
+        self._schedule_step(batch_id, serial, coming)
 
     def _answer(self, ready: _Ready) -> None:
         host = self._hosts.get(ready.worker)
@@ -400,12 +411,13 @@ class Simulated:
         )
 
     def _reply(self, work: _Work) -> Reply:
-        steps = self._walk(work)
-        stop = steps[-1][0] + 1
-        rows = [position for position, _ in steps if not self.excluded(position)]
+        decided = self._walk(work)
+        stop = decided[-1][0] + 1
+        rows = [position for position, _ in decided if not self.excluded(position)]
         failed: dict[str, list[tuple[int, int]]] = {}
         for position in rows:
-            status = self.status(position, work.batch.attempt)
+            pruned = position in work.ended
+            status = "pruned" if pruned else self.status(position, work.batch.attempt)
             if status != "ok":
                 failed.setdefault(status, []).append((position, position + 1))
         assert work.begun is not None  # noqa: S101
@@ -413,10 +425,18 @@ class Simulated:
             done=((work.batch.start, stop),),
             rows=len(rows),
             failed=tuple((status, tuple(ranges)) for status, ranges in failed.items()),
-            seconds=steps[-1][1] - work.begun,
+            seconds=decided[-1][1] - work.begun,
             slot=work.batch.worker,
-            complaint="alike" if self.plan.alike and failed else "",
+            complaint="alike" if self.plan.alike and failed.keys() - {"pruned"} else "",
+            steps=tuple(self._step(position, step, since) for _, position, step, since in self._steps(work)),
+            kept=self._keep(work, rows) if self.plan.keeping else (),
         )
+
+    def _keep(self, work: _Work, rows: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Remember how far the points of a batch have come; return them as ranges."""
+        for position in rows:
+            self._kept[position] = work.ended.get(position, self.plan.steps)
+        return tuple((position, position + 1) for position in rows)
 
     # The agenda.
 
