@@ -9,7 +9,8 @@ from swath.messages import Batch, Durable, Finished, Joined, Promote, Prune, Rep
 from swath.progress import Progress
 from swath.ranges import RangeSet
 from swath.run import journal
-from swath.run.journal import Journal, decisions_of
+from swath.run.journal import Journal
+from swath.store.decisions import decisions_of
 from swath.store.logbook import Naming
 from swath.views.block import block
 from swath.views.phrases import pieces

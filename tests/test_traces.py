@@ -9,13 +9,20 @@ import numpy as np
 import pytest
 from bokeh.core.validation.check import check_integrity
 from bokeh.document import Document
+from bokeh.plotting import figure
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saving import study
-from swath.messages import Batch, Record, Reply, Step, Write
+from saving import SIZE, Session, study
+from swath import cli
+from swath.errors import UsageError
+from swath.messages import Batch, Prune, Record, Reply, Step, Write
 from swath.ranges import RangeSet
+from swath.results import Results
+from swath.run.journal import Journal
 from swath.snapshot import Snapshot
+from swath.store.logbook import Naming
 from swath.views.figures.axes import Axis
 from swath.views.figures.brushing import Brush
 from swath.views.figures.curves import curves
@@ -26,9 +33,14 @@ from swath.views.live.feed import Feed
 from swath.views.live.page import PANELS, View
 from swath.views.live.record import Record as Known
 from swath.views.live.tracing import Tracer
+from swath.views.report import report
 from swath.views.sketch.curves import traces
 from swath.views.sketch.paper import Room
+from swath.views.ui.board import Board
+from swath.views.ui.choice import Map
 from test_live import ABOUT, HOSTILE, increment
+
+pytestmark = pytest.mark.usefixtures("at_once")
 
 # Figures.
 
@@ -233,3 +245,125 @@ def test_the_feed_hears_of_steps():
         feed.see(recorded(0, *((1, n, 1.0) for n in range(100))))
     assert feed._steps_waiting <= 10_100
     feed.tick()
+
+
+# What a run tells of its curves, and of what was stopped.
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A run whose points recorded a loss: the point i took i + 1 steps; 2 and 3 were stopped, 5 has no row yet."""
+    with Session(tmp_path / "study", study(minimize=HOSTILE)) as session:
+        for position in range(6):
+            steps = [Step(position, n, n / 4, {HOSTILE: position + 1 / n}) for n in range(1, position + 2)]
+            session.store.append(Record(batch(position, position + 1), tuple(steps)))
+        last = [position + 1 / (position + 1) for position in range(5)]
+        statuses = ["ok", "ok", "pruned", "pruned", "ok"]
+        session.save(0, 5, statuses=statuses, **{HOSTILE: last})
+        naming = Naming(1, session.definition.space, session.definition.space.names)
+        journal = Journal(tmp_path / "study", naming)
+        for position, reason in (
+            (2, "first"),
+            (3, "\x1b[2J worse than half of 4"),
+            (2, "worse than half of 3"),
+        ):
+            journal.take(Prune(batch(position, position + 1), position, reason))
+        journal.close()
+    return Results(tmp_path / "study")
+
+
+def test_what_was_stopped_and_why(trained):
+    found = trained.stopped
+    assert list(found.columns) == ["a", "b", "seed", HOSTILE, "step", "seconds", "reason"]
+    assert found.index.tolist() == [2, 3]
+    assert found["step"].tolist() == [3, 4]
+    assert found["reason"].tolist() == ["worse than half of 3", "\x1b[2J worse than half of 4"]
+    assert trained.where("point > 2").stopped.index.tolist() == [3]
+    assert trained.where(status="ok").stopped.empty
+    (trained.folder / "events.jsonl").unlink()
+    assert trained.stopped["reason"].tolist() == ["", ""]
+
+
+def test_the_study_of_a_run_has_its_curves(trained):
+    study_ = trained.study
+    assert study_.curves.owners.tolist() == [0, 1, 2, 3, 4, 5]
+    assert study_.points[study_.best] == 0  # 1: those that were stopped do not count
+    assert trained.where("point > 3").study.curves.owners.tolist() == [4]
+    made = trained.plot.curves()
+    assert made.select_one({"name": "curves"}).data["status"] == [
+        "ok",
+        "ok",
+        "pruned",
+        "pruned",
+        "ok",
+        "unfinished",
+    ]
+    with pytest.raises(UsageError, match="there is no metric that was recorded named 'los'"):
+        trained.plot.curves("los")
+    page = report(study_)
+    assert "step by step" in page
+    assert HOSTILE not in page
+    assert (
+        sum(
+            "step by step" in str(model.title.text.text)
+            for model in _figures(Board(study_, {}, "", Map()).models)
+        )
+        == 1
+    )
+
+
+def _figures(models):
+    return [found for model in models for found in model.select({"type": figure})]
+
+
+def test_no_steps_no_curves(tmp_path):
+    with Session(tmp_path / "study", study()) as session:
+        session.save(0, SIZE)
+    results = Results(tmp_path / "study")
+    assert results.study.curves is None
+    assert results.stopped.empty
+    assert "step by step" not in report(results.study)
+    with pytest.raises(UsageError, match="no point of study has recorded a step"):
+        results.plot.curves()
+    ask("results", results.folder, "--plot", "curves", code=2)
+    assert ask("results", results.folder, "--curves", "--format", "csv") == "point,step,seconds\n"
+
+
+def ask(*words, code=0):
+    answer = CliRunner().invoke(cli.sweep, [str(word) for word in words])
+    assert answer.exit_code == code, answer.output
+    return answer.output
+
+
+def test_the_command_prints_curves_and_what_was_stopped(trained):
+    folder = trained.folder
+    lines = ask("results", folder, "--curves", "--format", "csv").splitlines()
+    assert (lines[0].split(",")[:3], len(lines)) == (["point", "step", "seconds"], 22)
+    own = json.loads(ask("results", folder, "--curves", "4", "--format", "json"))
+    assert [(row["point"], row["step"]) for row in own] == [(4, n) for n in range(1, 6)]
+    assert (
+        len(ask("results", folder, "--curves", "--where", "point < 2", "--format", "csv").splitlines()) == 4
+    )
+    assert "--curves cannot be combined with --best" in ask(
+        "results", folder, "--curves", "1", "--best", 2, code=2
+    )
+    stopped = ask("results", folder, "--stopped")
+    assert "worse than half of 3" in stopped
+    assert "\x1b" not in stopped
+    drawn = ask("results", folder, "--plot", "curves")
+    assert ", step by step: 6 points" in drawn
+    assert "\x1b[2J" not in drawn
+    assert "cannot be combined with --stopped" in ask("results", folder, "--plot", "--stopped", code=2)
+
+
+def test_a_point_shows_its_curve_and_why_it_was_stopped(trained):
+    shown = ask("show", trained.folder, "3")
+    assert ", 4 steps, at last 3.25" in shown
+    assert "worse than half of 4" in shown
+    assert "\x1b" not in shown
+    assert "at step 1: 2, 2: 1.5" in ask("show", trained.folder, "1")
+    told = json.loads(ask("show", trained.folder, "3", "--json"))
+    assert told["curve"]["step"] == [1, 2, 3, 4]
+    assert told["curve"][HOSTILE][-1] == 3.25
+    none = json.loads(ask("show", trained.folder, "20", "--json"))
+    assert none["curve"] == {"step": [], "seconds": []}

@@ -238,6 +238,18 @@ class _View:
         return self._steps[0].frame()
 
     @property
+    def reasons(self) -> dict[str, str]:
+        """Why points ended early, by content id; read again each time, for nothing says that the journal has changed."""
+        from swath.store.decisions import reasons  # noqa: PLC0415
+
+        return reasons(self.folder)
+
+    @property
+    def receives(self) -> frozenset[str]:
+        """What the objective receives."""
+        return frozenset(self.manifest.definition(self.manifest.current).receives)
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics."""
         return tuple(self.assembly.metrics)
@@ -282,4 +294,5 @@ class _View:
             total=self.total,
             excluded=past.excluded,
             folder=self.folder,
+            curves=self.curves,
         )

@@ -56,7 +56,14 @@ class Analysis(Optima):
         from swath.views.studies import study  # noqa: PLC0415  Bokeh
 
         table = self._table()
-        return study(table.frame, table.definition, table.metrics, total=len(table.frame), excluded=0)
+        return study(
+            table.frame,
+            table.definition,
+            table.metrics,
+            total=len(table.frame),
+            excluded=0,
+            curves=table.curves,
+        )
 
     @property
     def plot(self) -> Plots:

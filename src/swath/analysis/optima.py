@@ -1,4 +1,4 @@
-"""What a search is run for: the best points, those that no other one beats, and how they were found."""
+"""What a search is run for: the best points, those that no other one beats, how they were found, and what was given up."""
 
 from __future__ import annotations
 
@@ -86,6 +86,18 @@ class Optima(Rows):
         table = self._table()
         wanted = several(by, table.definition.goals, (*numeric(table), "seconds"))
         return pareto(table.frame, wanted, eligible(table))
+
+    @property
+    def stopped(self) -> pd.DataFrame:
+        """One row a point that was ended early (status ``pruned``), in the order of the points.
+
+        The index is ``point``; the columns are the parameters, the metrics as they were last, the ``step`` after which it
+        ended, its ``seconds``, and the ``reason``, as the run noted it: empty where its journal (``events.jsonl``) does not
+        tell. A name that is taken gets an underscore behind it.
+        """
+        from swath.analysis.stopping import stopped  # noqa: PLC0415
+
+        return stopped(self._table())
 
     def history(self, by: str | None = None) -> pd.DataFrame:
         """Return what the points gave, one after the other as they finished, and the best so far.

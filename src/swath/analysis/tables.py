@@ -10,7 +10,7 @@ from swath.analysis.names import demand, enumerated
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
@@ -48,6 +48,14 @@ class Table(Protocol):
     def curves(self) -> pd.DataFrame:
         """What the points recorded, a row a step."""
 
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why points ended early, by content id, as far as that was noted."""
+
+    @property
+    def receives(self) -> Collection[str]:
+        """What the objective receives, so that it is part of a point's content."""
+
 
 @dataclass(eq=False)
 class Part:
@@ -83,6 +91,16 @@ class Part:
     def arrow(self) -> pa.Table:
         """The same rows, with NaN and missing values kept apart."""
         return self.whole.arrow.take(self.places)
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why points ended early, by content id, as far as that was noted."""
+        return self.whole.reasons
+
+    @property
+    def receives(self) -> Collection[str]:
+        """What the objective receives, so that it is part of a point's content."""
+        return self.whole.receives
 
     @cached_property
     def curves(self) -> pd.DataFrame:

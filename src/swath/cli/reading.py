@@ -58,9 +58,13 @@ def show(name: str, point: tuple[str, ...], out: Path, as_json: bool) -> None:
     """
     from swath.commands import lookup, runs
     from swath.views import listings
+    from swath.views.ansi import speaks
 
     found = lookup.show(runs.find(name, out), point)
-    show_text(listings.as_json(found) if as_json else listings.show(found))
+    if as_json:
+        show_text(listings.as_json(found))
+    else:
+        show_text(listings.show(found, unicode=speaks(sys.stdout, listings.BRAILLE)))
 
 
 @click.command()
@@ -91,15 +95,32 @@ def show(name: str, point: tuple[str, ...], out: Path, as_json: bool) -> None:
 @click.option(
     "--failures", is_flag=True, help="The points that failed, and how often, by value and by worker."
 )
+@click.option("--stopped", is_flag=True, help="The points that were ended early, and why.")
+@click.option(
+    "--curves",
+    is_flag=False,
+    flag_value="all",
+    metavar="[POINT]",
+    help="What points recorded step by step, or one of them.",
+)
 @click.option(
     "--plot",
     is_flag=False,
     flag_value="auto",
     metavar="[NAME[,NAME]]",
-    help="A picture of a metric over one or two parameters, or 'history', or 'pareto'; default: whatever says most.",
+    help="A picture of a metric over one or two parameters, or 'history', 'curves' or 'pareto'; default: whatever says most.",
 )
 @OUT
-def results(name: str, out: Path, form: str, failures: bool, plot: str | None, **choice: Any) -> None:
+def results(
+    name: str,
+    out: Path,
+    form: str,
+    plot: str | None,
+    failures: bool,
+    stopped: bool,
+    curves: str | None,
+    **choice: Any,
+) -> None:
     """Print the rows of RUN, or draw them."""
     from swath.commands import lookup, runs
     from swath.views import export
@@ -108,7 +129,14 @@ def results(name: str, out: Path, form: str, failures: bool, plot: str | None, *
     if plot is not None:
         from swath.commands.picture import draw
 
-        draw(folder, plot, sys.stdout, form=form, failures=failures, **choice)
+        others: dict[str, Any] = {"failures": failures, "stopped": stopped, "curves": curves}
+        draw(folder, plot, sys.stdout, form=form, **others, **choice)
+    elif curves is not None:
+        found = lookup.curves(folder, curves, failures=failures, stopped=stopped, **choice)
+        export.write(found, form, sys.stdout)
+    elif stopped:
+        found = lookup.stopped(folder, failures=failures, **choice)
+        export.write(found, form, sys.stdout, ("reason", "step"))
     elif failures:
         export.write_failures(lookup.failures(folder, **choice), form, sys.stdout)
     else:

@@ -15,8 +15,8 @@ from swath.commands import again
 from swath.definition.documents import parse
 from swath.errors import UsageError
 from swath.results import Results
-from swath.run.journal import decisions_of
 from swath.space import canonical
+from swath.store.decisions import decisions_of
 from swath.store.disk import Disk
 from swath.store.logbook import logs_of
 from swath.store.manifest import read_manifest
@@ -30,18 +30,22 @@ if TYPE_CHECKING:
 
     from swath.analysis import Analysis
     from swath.analysis.failing import Failures
-    from swath.run.journal import Decision
     from swath.space import Space
     from swath.space.expressions import Column
+    from swath.store.decisions import Decision
     from swath.store.logbook import Line
 
+EVERY = "all"
 SHORTEST = 4  # digits of a content id; fewer name too many points
 MOST = 1_000_000  # points whose content ids are computed to find one, about 10 s
 OUTCOME = ("status", "seconds", "attempts", "worker", "started", "failure")
 
 
 class Shown(TypedDict):
-    """One point and what became of it; ``status`` is empty if it has no row."""
+    """One point and what became of it; ``status`` is empty if it has no row.
+
+    ``curve`` is what it recorded: ``step``, ``seconds`` and metrics, the one that is optimised first; empty if nothing.
+    """
 
     point: int
     content_id: str
@@ -54,6 +58,7 @@ class Shown(TypedDict):
     attempts: int | None
     worker: str | None
     started: str | None
+    curve: dict[str, list[Any]]
     decisions: list[Decision]
     logs: list[Line]
     again: str
@@ -122,6 +127,50 @@ def vital(folder: Path, by: str | None = None) -> tuple[str, ...]:
     return (by or definition.minimize or definition.maximize or "", *definition.space.names)
 
 
+def curves(folder: Path, word: str, *, where: str | None, **others: object) -> pd.DataFrame:
+    """Return what points recorded on their way: of all of them, of the rows that satisfy ``where``, or of one point.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    word : str
+        `EVERY`, or what names a point, as for `show`.
+    where : str or None
+        An expression on the columns of the frame.
+    **others
+        Other wishes, with which this does not go.
+
+    Raises
+    ------
+    UsageError
+        There is no such point, or several; or something else is wished for at the same time.
+    ExpressionError
+        ``where`` cannot be evaluated.
+    """
+    _alone("curves", others)
+    results = Results(folder)
+    found = (results if where is None else results.where(where)).curves
+    if word != EVERY:
+        manifest = read_manifest(Disk(), folder)
+        receives = frozenset(manifest.definition(manifest.current).receives)
+        found = found[found["point"] == _find(results.definition.space, results.frame, [word], receives)]
+    return found.set_index("point")
+
+
+def stopped(folder: Path, *, where: str | None, **others: object) -> pd.DataFrame:
+    """Return the points that were ended early, of the rows that satisfy ``where``; raises as `failures`."""
+    _alone("stopped", others)
+    results = Results(folder)
+    return (results if where is None else results.where(where)).stopped
+
+
+def _alone(option: str, others: Mapping[str, object]) -> None:
+    if wish := next((name for name, given in others.items() if given), None):
+        wish = {"every": "all"}.get(wish, wish)
+        raise UsageError(f"--{option} cannot be combined with --{wish.replace('_', '-')}; leave one out")
+
+
 def failures(folder: Path, *, where: str | None, **others: object) -> Failures:
     """Return the rows of points that failed, with the rates of failure, both of the rows that satisfy ``where``.
 
@@ -132,8 +181,7 @@ def failures(folder: Path, *, where: str | None, **others: object) -> Failures:
     ExpressionError
         ``where`` cannot be evaluated.
     """
-    if wish := next((name for name, given in others.items() if given), None):
-        raise UsageError(f"--failures cannot be combined with --{wish.replace('_', '-')}; leave one out")
+    _alone("failures", others)
     results = Results(folder)
     return results.failures if where is None else results.where(where).failures
 
@@ -242,10 +290,21 @@ def shown(results: Results, words: Sequence[str]) -> Shown:
         attempts=int(row["attempts"]) if row else None,
         worker=str(row["worker"]) if row else None,
         started=row["started"].isoformat() if row else None,
+        curve=_curve(results, point),
         decisions=decisions_of(folder, content_id),
         logs=logs_of(folder, content_id, position, manifest.current),
         again=again.command(results.definition, point),
     )
+
+
+def _curve(results: Results, point: int) -> dict[str, list[Any]]:
+    """Return what a point recorded on its way, in columns; NaN is None."""
+    every = results.curves
+    own = every[every["point"] == point].drop(columns="point")
+    names = [str(name) for name in own.columns[own.notna().any()]]
+    goals = [name for name, _ in results.definition.goals if name in names]
+    order = dict.fromkeys((*names[:2], *goals, *names))
+    return {name: [None if _missing(item) else item for item in own[name].tolist()] for name in order}
 
 
 def derived_values(space: Space, point: int) -> dict[str, Any]:

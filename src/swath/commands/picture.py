@@ -18,8 +18,10 @@ from swath.errors import UsageError
 from swath.results import Results
 from swath.views.ansi import pen, size_of, speaks
 from swath.views.figures.axes import Axis, coded
+from swath.views.recorded import recorded
 from swath.views.sketch.curves import front, history, slices
 from swath.views.sketch.heatmap import heatmap
+from swath.views.sketch.learning import every
 from swath.views.sketch.paper import UNICODE, Room
 from swath.views.text import count, plain
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 ROWS = 30  # lines of a picture; a higher one would be too large for the eye
-HISTORY, PARETO = "history", "pareto"
+HISTORY, CURVES, PARETO = "history", "curves", "pareto"
 
 
 def draw(
@@ -85,7 +87,7 @@ def picture(
     folder : Path
         The run folder.
     wish : str
-        ``auto``; ``history``; ``pareto``; a parameter; or two of them with a comma between.
+        ``auto``; ``history``; ``curves``; ``pareto``; a parameter; or two of them with a comma between.
     room : Room
         Where to draw.
     by : str, optional
@@ -102,6 +104,8 @@ def picture(
     chosen = results if where is None else results.where(where)
     if wish == PARETO:
         return _front(chosen, by, room)
+    if wish == CURVES:
+        return _curves(chosen, by, room)
     frame, definition = chosen.frame, results.definition
     metric = _metric(frame, results.metrics, by or definition.minimize or definition.maximize)
     direction = _direction(definition, metric)
@@ -135,6 +139,19 @@ def _front(chosen: Analysis, by: str | None, room: Room) -> list[list[Piece]]:
     axes = Axis.numeric(names[0], columns[0]), Axis.numeric(names[1], columns[1])
     on = frame.index.isin(found.index)
     return front(axes, (columns[0], columns[1]), on, room, title=title)
+
+
+def _curves(chosen: Analysis, by: str | None, room: Room) -> list[list[Piece]]:
+    """Draw what points recorded step by step, the best ones among them."""
+    found, definition = recorded(chosen.curves), chosen.definition
+    if found is None:
+        raise UsageError(f"no point of {chosen.name} has recorded a step, so there are no curves")
+    if by is not None and by not in found.metrics:
+        there = ", ".join(found.metrics)
+        raise UsageError(f"there is no metric named {by!r} that was recorded, there is {there}")
+    goal = definition.goal[0] if definition.goal and definition.goal[0] in chosen.metrics else ""
+    first = chosen.best(ROWS).index.tolist() if goal else []
+    return every(found, by or found.metric(goal), first, room)
 
 
 def _metric(frame: pd.DataFrame, metrics: Sequence[str], name: str | None) -> str:
@@ -172,7 +189,7 @@ def _asked(wish: str, definition: Definition) -> list[str]:
     for name in names:
         if name not in known:
             raise UsageError(
-                f"--plot {wish}: there is no parameter {name!r}, there is {', '.join(known)}; or history, pareto"
+                f"--plot {wish}: there is no parameter {name!r}, there is {', '.join(known)}; or history, curves, pareto"
             )
     if len(names) > 2 or len(set(names)) < len(names):
         raise UsageError(f"--plot {wish}: name one parameter, or two different ones")

@@ -23,7 +23,22 @@ from swath.messages import STATUSES
 from swath.run import make_task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from swath.definition import Definition
+    from swath.messages import Step
+
+
+def _curve(steps: Sequence[Step]) -> dict[str, list[Any]]:
+    """Return what was recorded, in columns."""
+    if not steps:
+        return {}
+    names = dict.fromkeys(name for step in steps for name in step.metrics)
+    made: dict[str, list[Any]] = {
+        "step": [step.step for step in steps],
+        "seconds": [step.seconds for step in steps],
+    }
+    return made | {name: [step.metrics.get(name) for step in steps] for name in names}
 
 
 def evaluate(definition: Definition, point: int) -> Shown:
@@ -67,6 +82,7 @@ def evaluate(definition: Definition, point: int) -> Shown:
         attempts=None,
         worker=None,
         started=row["started"].astimezone(UTC).isoformat(),
+        curve=_curve(reply.steps),
         decisions=[],
         logs=[],
         again="",

@@ -17,7 +17,7 @@ from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from swath.messages import (
     Conclude,
@@ -31,14 +31,13 @@ from swath.messages import (
     StopAsked,
     Write,
 )
+from swath.store.decisions import DECIDED, NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from swath.messages import Command, Event
     from swath.store.logbook import Naming
-
-NAME = "events.jsonl"
 
 OFTEN = 1000
 """Lines a session about each of the things that may happen with every batch."""
@@ -49,22 +48,11 @@ MOST = 1 << 20
 DECISIONS = 32 << 20
 """Bytes that a session may add about points that ended early, and that are kept of earlier ones."""
 
-DECIDED = ("prune", "promote")
-"""Events that are about one point."""
-
 LONGEST = 500
 """Characters of a text; the whole of it is elsewhere."""
 
 KILLERS = ("crash", "timeout", "oom")
 """Statuses of points that cost a child its life."""
-
-
-class Decision(TypedDict):
-    """Why a point ended early, or went on after all."""
-
-    time: str
-    event: str
-    reason: str
 
 
 class Journal:
@@ -179,25 +167,6 @@ class Journal:
             with suppress(OSError):
                 os.close(self._file)
             self._file = -1
-
-
-def decisions_of(folder: Path, content_id: str) -> list[Decision]:
-    """Return why a point ended early, or went on after all, in that order, as far as the journal can be read."""
-    mark = json.dumps(content_id).encode()
-    with suppress(OSError), (folder / NAME).open("rb") as file:
-        read = [_decision(line, content_id) for line in file if mark in line]
-        return [decision for decision in read if decision is not None]
-    return []
-
-
-def _decision(line: bytes, content_id: str) -> Decision | None:
-    with suppress(ValueError):
-        read = json.loads(line)
-        if isinstance(read, dict) and read.get("event") in DECIDED and read.get("id") == content_id:
-            return Decision(
-                time=str(read.get("time")), event=str(read["event"]), reason=str(read.get("reason"))
-            )
-    return None
 
 
 def _cut(path: Path) -> None:

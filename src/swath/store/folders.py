@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from swath.errors import CannotWriteError, DamageError, UsageError
+from swath.store.decisions import NAME as JOURNAL
 from swath.store.entries import MANIFEST, SEGMENT_NAME, SEGMENTS
 from swath.store.lock import NAME as LOCK
 from swath.store.lock import Lock
@@ -40,7 +41,7 @@ OURS: Final = frozenset(
         STOP,
         STATUS,
         CHECKPOINTS,
-        "events.jsonl",
+        JOURNAL,
         "logs",
     }
 )

@@ -33,8 +33,12 @@ if TYPE_CHECKING:
     from swath.commands.preview import Preview
     from swath.commands.runs import Listed, Looked
     from swath.commands.verify import Verified
-    from swath.run.journal import Decision
+    from swath.store.decisions import Decision
     from swath.store.logbook import Line
+
+
+BRAILLE = "\u28ff\u2502\u2514\u2500\u2022\u2501"
+"""What sketches are made of."""
 
 
 def as_json(content: Any) -> str:
@@ -225,8 +229,16 @@ def _live(run: Looked) -> list[tuple[str, str]]:
     ]
 
 
-def show(point: Shown) -> str:
-    """Show one point: its parameters, what became of it, what it has printed, and how to run it again."""
+def show(point: Shown, *, unicode: bool = False) -> str:
+    """Show one point: its parameters, what became of it, what it has recorded and printed, and how to run it again.
+
+    Parameters
+    ----------
+    point : Shown
+        The point.
+    unicode : bool
+        Whether a sketch may have more than ASCII.
+    """
     facts = [
         ("point", str(point["point"])),
         ("content id", point["content_id"]),
@@ -245,9 +257,24 @@ def show(point: Shown) -> str:
     ]
     if point["failure"]:
         parts.append(["failure", *_indented(point["failure"])])
+    parts.append(_curve(point["curve"], unicode=unicode))
     parts.append(_decisions(point["decisions"]))
     parts += [[_head(log), *_indented(log["text"])] for log in point["logs"]]
     return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _curve(recorded: Mapping[str, Sequence[Any]], *, unicode: bool) -> list[str]:
+    """Sketch the first metric that a point recorded, from step to step."""
+    steps = recorded.get("step", ())
+    metric = next((name for name in recorded if name not in ("step", "seconds")), "")
+    if not metric:
+        return []
+    from swath.views.sketch.learning import learning  # noqa: PLC0415  numpy; few points have steps
+
+    return [
+        "steps",
+        *(f"  {line}".rstrip() for line in learning(metric, steps, recorded[metric], unicode=unicode)),
+    ]
 
 
 def _decisions(made: Sequence[Decision]) -> list[str]:

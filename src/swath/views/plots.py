@@ -14,7 +14,7 @@ from swath.analysis.names import demand, enumerated
 from swath.analysis.pareto import members
 from swath.analysis.tables import several
 from swath.errors import UsageError
-from swath.views.figures import bars, front, heatmap, overview, parallel, slices
+from swath.views.figures import bars, curves, front, heatmap, overview, parallel, slices
 from swath.views.figures.brushing import Brush
 from swath.views.figures.counting import STATISTICS, Statistic
 from swath.views.figures.study import Points, Study
@@ -204,6 +204,30 @@ class Plots:
         made = front.fronts(Points(study), goals, found, look=look, height=height)
         text = f"{study.name}: {' against '.join(name for name, _ in goals)}, and the Pareto front"
         return shown(_rows(made) if len(made) > 1 else made[0], text, look)
+
+    def curves(self, metric: str | None = None, *, dark: bool = False, height: int = 420) -> figure:
+        """Draw what points recorded step by step, a line for each; at most 200 of them, the best ones among these.
+
+        The best point stands out; those that were stopped early are faint and end in a cross.
+
+        Parameters
+        ----------
+        metric : str, optional
+            What was recorded. Default: the one that the definition optimises, or the first.
+
+        Raises
+        ------
+        UsageError
+            No point has recorded anything, or not this.
+        """
+        study, look = self._rows.study, _look(dark=dark)
+        if study.curves is None:
+            raise UsageError(f"no point of {study.name} has recorded a step, so there are no curves")
+        if metric is not None:
+            demand(metric, list(study.curves.metrics), "metric that was recorded")
+        points = Points(study)
+        made = curves.curves(points, metric=metric or "", look=look, brush=Brush(points, look), height=height)
+        return shown(made, f"{study.name}: learning curves", look)
 
     def importance(
         self, metric: str | None = None, method: str = "rank", *, dark: bool = False, height: int = 0

@@ -12,6 +12,7 @@ from swath.analysis.pareto import members
 from swath.analysis.tables import feasible
 from swath.views.figures.axes import Axis, coded
 from swath.views.figures.study import Study
+from swath.views.recorded import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +44,7 @@ def study(
     total: int,
     excluded: int,
     folder: Path | None = None,
+    curves: pd.DataFrame | None = None,
 ) -> Study:
     """Describe a run to figures.
 
@@ -58,6 +60,8 @@ def study(
         Points, and how many others ``where`` is known to have left out.
     folder : Path
         The run's, for command lines.
+    curves : DataFrame, optional
+        As `swath.results.Results.curves`.
     """
     space = definition.space
     axes: dict[str, Axis] = {}
@@ -91,6 +95,7 @@ def study(
         direction=WORDS[sign],
         goals=known,
         feasible=kept,
+        curves=None if curves is None else recorded(curves),
         front=members([sign * columns[name] for name, sign in known], sound) if len(known) > 1 else NOTHING,
         points=frame.index.to_numpy(np.int64),
         status=frame["status"].cat.codes.to_numpy().astype(np.int64),

@@ -11,6 +11,7 @@ from bokeh.models import Button, LayoutDOM
 from swath.views.figures import bars
 from swath.views.figures.brushing import Brush
 from swath.views.figures.canvas import note, sheet
+from swath.views.figures.curves import curves
 from swath.views.figures.front import fronts
 from swath.views.figures.heatmap import default_axes, heatmap
 from swath.views.figures.parallel import parallel
@@ -93,6 +94,8 @@ def _relations(
         beside.append(bars.importance(shares, measure=measure, look=look, height=320))
     if beside:
         found.append(_row(beside))
+    if study.curves is not None:
+        found.append(curves(points, look=look, brush=brush))
     if len(study.goals) > 1:
         plots = fronts(points, look=look, brush=brush)
         found += [_row(plots[i : i + ACROSS]) for i in range(0, len(plots), ACROSS)]

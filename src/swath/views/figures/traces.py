@@ -40,13 +40,13 @@ class Curves:
         Index of each step's point.
     steps : ndarray of int, shape (k,)
         Its number.
-    values : mapping of str to ndarray of float, shape (k,)
-        The metrics; NaN where a step has none.
+    metrics : mapping of str to ndarray of float, shape (k,)
+        What was recorded; NaN where a step has none.
     """
 
     points: Integers
     steps: Integers
-    values: Mapping[str, Floats]
+    metrics: Mapping[str, Floats]
 
     @cached_property
     def _starts(self) -> Integers:
@@ -71,15 +71,15 @@ class Curves:
     def part(self, curve: int, metric: str) -> tuple[Integers, Floats]:
         """Return the steps of a curve, and the values of a metric."""
         own = slice(self._starts[curve], self._starts[curve + 1])
-        return self.steps[own], self.values[metric][own]
+        return self.steps[own], self.metrics[metric][own]
 
     def metric(self, wanted: str) -> str:
         """Return the metric to draw: the one that matters, or the first that was recorded; empty if none was."""
-        return wanted if wanted in self.values else next(iter(self.values), "")
+        return wanted if wanted in self.metrics else next(iter(self.metrics), "")
 
     def axes(self, metric: str) -> tuple[Axis, Axis]:
         """Return the axes of the steps and of a metric."""
-        return _along(self.steps, self.lasts), Axis.numeric(metric, self.values[metric])
+        return _along(self.steps, self.lasts), Axis.numeric(metric, self.metrics[metric])
 
     def chosen(self, first: Integers, most: int = LINES) -> Integers:
         """Choose curves to draw: all, or a sample with some of those that matter.

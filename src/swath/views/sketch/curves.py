@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Grid = NDArray[np.bool_]
+    Trace = tuple[NDArray[np.int64], Floats]
 
 BRAILLE: Final = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 TICKS: Final = 3
@@ -123,8 +124,8 @@ def front(
 
 def traces(
     axes: tuple[Axis, Axis],
-    lines: Sequence[tuple[Floats, Floats]],
-    best: tuple[Floats, Floats] | None,
+    lines: Sequence[Trace],
+    best: Trace | None,
     room: Room,
     *,
     title: str,
@@ -198,7 +199,7 @@ class _Frame:
             dots[min(row, before) : max(row, before) + 1, column] = True
         return _Layer(dots, style, letter)
 
-    def traces(self, lines: Sequence[tuple[Floats, Floats]], style: str, letter: str) -> _Layer:
+    def traces(self, lines: Sequence[Trace], style: str, letter: str) -> _Layer:
         """Draw lines from point to point."""
         dots = self._blank()
         height, width = dots.shape

@@ -17,6 +17,7 @@ from swath.views.figures import bars
 from swath.views.figures.brushing import ORDER, Brush
 from swath.views.figures.canvas import sheet
 from swath.views.figures.counting import Statistic
+from swath.views.figures.curves import curves
 from swath.views.figures.front import fronts
 from swath.views.figures.heatmap import default_axes, heatmap
 from swath.views.figures.parallel import parallel
@@ -118,6 +119,8 @@ class Board:
             found.append(parallel(points, brush=brush))
         if beside := self._beside(shares):
             found.append(_row(*beside))
+        if study.curves is not None:
+            found.append(curves(points, brush=brush))
         if len(study.goals) > 1:
             plots = fronts(points, brush=brush)
             found += [_row(*plots[i : i + ACROSS]) for i in range(0, len(plots), ACROSS)]
