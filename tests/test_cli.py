@@ -363,6 +363,10 @@ def test_the_same_command_goes_on(here):
     again = swath("run", "total.yaml", "--engine", "inline", cwd=here, check=3)
     assert "6 done, 4 failed, 0 to do" in again.stderr
     assert "nothing was left to do" in again.stderr
+    shown = swath(
+        "run", "total.yaml", cwd=here, check=3
+    )  # over at once, while the best of the earlier rows is looked for
+    assert "nothing was left to do" in shown.stderr
     extended = swath("run", "total.yaml", "a=1,2,3,4", "--engine", "inline", cwd=here, check=3)
     assert "6 done, 4 failed, up to 6 to do" in extended.stderr
 

@@ -24,6 +24,7 @@ from swath.store.lock import holder
 from swath.store.manifest import SegmentEntry, read_manifest
 from swath.store.provenance import git_commit
 from swath.store.sealing import sealed
+from swath.store.segments import floats
 
 
 @pytest.fixture
@@ -693,3 +694,12 @@ def test_saving_and_exporting_import_no_pandas(folder):
         command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
     )
     assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32(), pa.int64(), pa.int8()])
+def test_numbers_are_floats_and_null_is_nan_however_a_column_is_cut(kind):
+    whole = pa.chunked_array([pa.array([1, None, 3, 4, None, 6, 7, 8, 9, None], kind), pa.array([], kind)])
+    column = pa.chunked_array([*whole.slice(1, 8).chunks, *whole.slice(5, 2).chunks])
+    expected = [np.nan, 3, 4, np.nan, 6, 7, 8, 9, 6, 7]
+    np.testing.assert_array_equal(floats(column), expected)
+    assert floats(whole.slice(0, 0)).tolist() == []

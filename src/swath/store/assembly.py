@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from swath.errors import DamageError
 from swath.messages import STATUSES
 from swath.space import canonical
-from swath.store.segments import OURS, array, numpy_column, strings, take, unify
+from swath.store.segments import OURS, array, floats, numpy_column, strings, take, unify
 from swath.store.winners import winners
 
 if TYPE_CHECKING:
@@ -355,7 +355,7 @@ def best_value(archive: Archive, metric: str, sign: int) -> tuple[float, int] | 
         for name, column in zip(table.column_names, table.columns, strict=True):
             if name != metric or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
                 continue
-            values = column.to_numpy().astype(np.float64) * sign
+            values = floats(column) * sign
             values[~sound] = np.nan
             if np.isnan(values).all():
                 continue

@@ -269,6 +269,19 @@ def _buffer(chunk: pa.Array, kind: np.dtype[Any]) -> NDArray[Any]:
     return np.frombuffer(chunk.buffers()[1], kind, len(chunk), chunk.offset * kind.itemsize)
 
 
+def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return numbers as floats, NaN for null; not with ``to_numpy``, for the same reason as `numpy_column`."""
+    whole = [np.empty(0)]
+    for chunk in column.cast(pa.float64(), safe=False).chunks:
+        values = _buffer(chunk, np.dtype(np.float64))
+        if chunk.null_count:
+            bits = np.frombuffer(chunk.buffers()[0], np.uint8)
+            there = np.unpackbits(bits, bitorder="little")[chunk.offset : chunk.offset + len(chunk)]
+            values = np.where(there, values, np.nan)
+        whole.append(values)
+    return np.concatenate(whole)
+
+
 def statuses(table: pa.Table) -> dict[str, int]:
     """Count rows by status; statuses that do not occur are left out."""
     counts = np.bincount(numpy_column(table, "status"), minlength=len(STATUSES)).tolist()
