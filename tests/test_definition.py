@@ -69,7 +69,7 @@ trails: 5
         "digits.yaml:6:10: error: parameters.seed.sedes: unknown form; did you mean 'seeds'?",
         "digits.yaml:7:1: error: order: must be 'grid' or 'shuffle', got 'shufle'; did you mean 'shuffle'?",
         (
-            "digits.yaml:8:1: error: trails: unknown key; there are: name, objective, parameters, table, zip, where, derive, "
+            "digits.yaml:8:1: error: trails: unknown key; there are: name, objective, parameters, table, zip, sample, where, derive, "
             "order, minimize, maximize, search, stop, seed, point, cluster, isolation"
         ),
     ]
@@ -153,11 +153,11 @@ FORMS = [
     (
         {"a": 1},
         (
-            "parameters.x.a: unknown form; forms are values, linspace, geomspace, logspace, range, seeds; "
-            "a constant mapping is written as a list of one"
+            "parameters.x.a: unknown form; forms are values, linspace, geomspace, logspace, range, seeds, "
+            "uniform, loguniform, normal, lognormal, integers, choice; a constant mapping is written as a list of one"
         ),
     ),
-    ({"uniform": [0, 1]}, None),
+    ({"unform": [0, 1]}, "parameters.x.unform: unknown form; did you mean 'uniform'?"),
     ({}, "parameters.x: has no values, got an empty mapping; add `values: [...]`"),
     ({"was": 3}, "parameters.x: has no values, got a mapping; add `values: [...]`"),
     ({"values": [1], "seeds": 2}, "parameters.x: has both values and seeds; keep one"),
@@ -186,11 +186,7 @@ FORMS = [
 
 @pytest.mark.parametrize(("form", "message"), FORMS)
 def test_a_form_that_is_wrong(form, message):
-    messages = refused({"x": form})
-    if message:
-        assert messages == [message]
-    else:
-        assert messages[0].startswith("parameters.x.uniform: unknown form")
+    assert refused({"x": form}) == [message]
 
 
 NAMES = [

@@ -9,7 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from swath.definition.forms import geomspace, linspace, logspace, range, seeds, values  # noqa: A004  # the name in the file
+    from swath.definition.forms import (
+        choice,
+        geomspace,
+        integers,
+        linspace,
+        lognormal,
+        logspace,
+        loguniform,
+        normal,
+        range,  # noqa: A004  # the name in the file
+        seeds,
+        uniform,
+        values,
+    )
     from swath.errors import (
         CannotWriteError,
         ClusterLostError,
@@ -42,22 +55,29 @@ __all__ = [
     "Sweep",
     "UsageError",
     "checkpoint",
+    "choice",
     "geomspace",
+    "integers",
     "linspace",
     "load",
+    "lognormal",
     "logspace",
+    "loguniform",
+    "normal",
     "open",
     "range",
     "record",
     "seeds",
+    "uniform",
     "values",
 ]
 
+_DISTRIBUTIONS = ("choice", "integers", "lognormal", "loguniform", "normal", "uniform")
 _HOMES = {
     "sweep": ("Sweep", "load"),
     "results": ("Results",),
     "recording": ("Pruned", "checkpoint", "record"),
-    "definition.forms": ("geomspace", "linspace", "logspace", "range", "seeds", "values"),
+    "definition.forms": ("geomspace", "linspace", "logspace", "range", "seeds", "values", *_DISTRIBUTIONS),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
 }
 

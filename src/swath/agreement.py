@@ -61,8 +61,9 @@ def check_arguments(definition: Definition, signature: Signature) -> None:
     conditions = dict.fromkeys(space.names, "")
     for number, block in enumerate(space.blocks, 1):
         for axis in block:
-            if axis.when is not None:
-                conditions.update(dict.fromkeys(axis.names, f"where ({axis.when.text}) is false"))
+            for name, when in zip(axis.names, axis.conditions, strict=True):
+                if when is not None:
+                    conditions[name] = f"where ({when.text}) is false"
         for name in set(space.names) - {name for axis in block for name in axis.names}:
             conditions[name] = conditions[name] or f"in block {number} of the union"
     read = {name for expression in space.derive.values() for name in expression.names}

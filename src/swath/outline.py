@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from swath.space.computed import Computed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from swath.space import Axis, Points, Space
+    from swath.space.expressions import Expression
 
 ENDS = 3  # points shown from each end
 SCANNED = 1 << 20  # candidates looked at for them; a where that excludes more leaves that end out
@@ -30,7 +33,7 @@ NAMES = {
 
 
 class Side(TypedDict):
-    """An axis: parameters that vary together, or one alone."""
+    """An axis: parameters that vary together, or one alone; ``drawn`` says where its values come from if it is not listed."""
 
     names: list[str]
     values: int
@@ -38,6 +41,16 @@ class Side(TypedDict):
     first: list[Any]
     last: list[Any]
     when: str
+    drawn: str
+
+
+class Sample(TypedDict):
+    """How a design is drawn; ``places`` tells for each block which factor of its product the draws are, -1: none."""
+
+    method: str
+    draws: int
+    places: list[int]
+    remark: str
 
 
 class Place(TypedDict):
@@ -49,30 +62,71 @@ class Place(TypedDict):
 
 def product(space: Space) -> list[list[int]]:
     """Return the lengths of the axes that vary, by block; nothing where conditions make it more than a product."""
-    if any(axis.when for block in space.blocks for axis in block):
+    if any(all(axis.conditions) for block in space.blocks for axis in block):
         return []
-    return [[n for axis in block if (n := len(axis.values[0])) > 1] or [1] for block in space.blocks]
+    return [[len(axis) for axis in _varying(block)] or [1] for block in space.blocks]
+
+
+def _varying(block: Sequence[Axis]) -> list[Axis]:
+    return [axis for axis in block if len(axis) > 1]
+
+
+def sample(space: Space) -> Sample | None:
+    """Describe the design, if values are drawn."""
+    designs = [axis for block in space.blocks for axis in block if axis.form and axis.form[0] == "sample"]
+    if not designs or designs[0].form is None:
+        return None
+    method, draws = designs[0].form[1]["method"], len(designs[0])
+    places = [
+        next((i for i, axis in enumerate(_varying(block)) if axis in designs), -1) for block in space.blocks
+    ]
+    return Sample(method=method, draws=draws, places=places, remark=_remark(method, draws))
+
+
+def _remark(method: str, draws: int) -> str:
+    """Say what is worth knowing before so many values are drawn."""
+    if method == "lhs":
+        return "more draws would be another design, which keeps none of these points"
+    if method == "sobol" and draws & (draws - 1):
+        below = 1 << (draws.bit_length() - 1)
+        return f"a power of 2, such as {below:,} or {2 * below:,}, is balanced better"
+    return ""
 
 
 def sides(space: Space) -> list[Side]:
-    """Describe the axes, in order."""
-    return [_side(axis) for block in space.blocks for axis in block]
+    """Describe the axes, in order; parameters that are drawn one by one."""
+    return [side for block in space.blocks for axis in block for side in _sides(axis)]
 
 
-def _side(axis: Axis) -> Side:
-    return Side(
-        names=list(axis.names),
-        values=len(axis.values[0]),
-        types=list(dict.fromkeys(kind for values in axis.values for kind in _types(values))),
-        first=[shown(values[0]) for values in axis.values],
-        last=[shown(values[-1]) for values in axis.values],
-        when=axis.when.text if axis.when else "",
+def _sides(axis: Axis) -> list[Side]:
+    if not axis.lazy:
+        return [_side(axis.names, axis.values, axis.when)]
+    parts = zip(axis.names, axis.values, axis.conditions, strict=True)
+    return [_side((name,), (values,), when) for name, values, when in parts]
+
+
+def _side(names: Sequence[str], columns: Sequence[Sequence[Any]], when: Expression | None) -> Side:
+    made = Side(
+        names=list(names),
+        values=len(columns[0]),
+        types=list(dict.fromkeys(kind for values in columns for kind in _types(values))),
+        first=[],
+        last=[],
+        when=when.text if when else "",
+        drawn="",
     )
+    if isinstance(columns[0], Computed):
+        made["drawn"] = columns[0].text
+        ends = (columns[0].choices[:1], columns[0].choices[-1:])
+    else:
+        ends = [values[0] for values in columns], [values[-1] for values in columns]
+    made["first"], made["last"] = (list(map(shown, end)) for end in ends)
+    return made
 
 
 def _types(values: Sequence[Any]) -> Iterator[str]:
-    for item in islice(values, LOOKED):
-        yield NAMES.get(type(item), "object")
+    kinds = values.types if isinstance(values, Computed) else map(type, islice(values, LOOKED))
+    return (NAMES.get(kind, "object") for kind in kinds)
 
 
 def shown(item: Any) -> Any:
@@ -96,10 +150,11 @@ def ends(space: Space) -> tuple[list[Place], list[Place]]:
 
 def _some(space: Space, *, forwards: bool) -> list[int]:
     found: list[int] = []
-    for start, stop in _chunks(min(space.size, SCANNED)):
-        points = (
-            space.columns(start, stop) if forwards else space.columns(space.size - stop, space.size - start)
-        )
+    size = space.size
+    if space.proposals is not None:  # what is not proposed yet is no point yet
+        size = space.proposals.known * (size // space.proposals.points)
+    for start, stop in _chunks(min(size, SCANNED)):
+        points = space.columns(start, stop) if forwards else space.columns(size - stop, size - start)
         kept = _kept(space, points)
         found += kept if forwards else kept[::-1]
         if len(found) >= ENDS:

@@ -153,6 +153,7 @@ def _values(definition: Definition) -> list[Any]:
         value
         for block in definition.space.blocks
         for axis in block
+        if not axis.lazy  # what is drawn is plain
         for values in axis.values
         for value in values
     ]

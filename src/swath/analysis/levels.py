@@ -1,4 +1,3 @@
-# ruff: noqa: PD011 - the values are those of levels and axes, not of frames
 """Columns as codes: which rows have the same value, and in which order the values stand.
 
 Theory of operation
@@ -83,10 +82,10 @@ def is_number(series: pd.Series[Any]) -> bool:
 
 def listed(space: Space, name: str) -> Iterable[Any]:
     """Return the values of a parameter as the definition lists them, for all blocks; nothing for other names."""
-    for axes in space.blocks:
-        for axis in axes:
-            if name in axis.names:
-                yield from axis.values[axis.names.index(name)]
+    for block in space.candidates.blocks:
+        if name in block.place:
+            series = block.series(name)
+            yield from series.items if series.computed is None else series.computed.choices
 
 
 def _listed(values: pd.Series[Any], definition: Sequence[Any]) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ and whatever else leaves only one point need not be written.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -358,10 +359,10 @@ def _by_content(space: Space, frame: pd.DataFrame, prefix: str, receives: Collec
 
 def _by_parameters(space: Space, frame: pd.DataFrame, words: Sequence[str]) -> int:
     wanted = dict(_assignment(word, space.names) for word in words)
-    try:
+    with suppress(
+        KeyError, UsageError
+    ):  # too many rows are drawn to look through; those that were run are few
         return space.index({**_constants(space), **wanted})
-    except KeyError:
-        pass
     holds = np.ones(len(frame), dtype=bool)
     for name, content in wanted.items():
         holds &= _equal(frame[name], content)
@@ -386,7 +387,7 @@ def _constants(space: Space) -> Mapping[str, Any]:
     """Return the parameters that have one value only."""
     if len(space.blocks) > 1:
         return {}
-    axes = [axis for axis in space.blocks[0] if len(axis.values[0]) == 1 and axis.when is None]
+    axes = [axis for axis in space.blocks[0] if len(axis) == 1 and not any(axis.conditions)]
     return {name: values[0] for axis in axes for name, values in zip(axis.names, axis.values, strict=True)}
 
 

@@ -8,7 +8,7 @@ from swath.agreement import find_objective
 from swath.definition.loading import placed
 from swath.definition.trial import excludes_all, fails, try_out
 from swath.errors import DefinitionError, ExpressionError, SwathError
-from swath.outline import ends, product, sides
+from swath.outline import ends, product, sample, sides
 from swath.store.disk import Disk
 from swath.store.entries import MANIFEST
 from swath.store.manifest import read_manifest
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from swath.definition import Definition
-    from swath.outline import Place, Side
+    from swath.outline import Place, Sample, Side
 
 
 class Preview(TypedDict):
@@ -32,6 +32,7 @@ class Preview(TypedDict):
     exact: bool
     candidates: int
     product: list[list[int]]
+    sample: Sample | None
     where: str
     until: str
     least: int
@@ -72,6 +73,7 @@ def preview(definition: Definition, out: Path) -> Preview:
         exact=exact,
         candidates=space.size,
         product=product(space),
+        sample=sample(space),
         where=space.where.text if space.where else "",
         until=until.condition.text if until else "",
         least=points // until.most * until.first if until else points,

@@ -27,6 +27,7 @@ from swath.definition import checks
 from swath.definition.axes import blocks_of_axes
 from swath.definition.choosing import check_known, check_search, search_of
 from swath.definition.composer import MOST_PROBLEMS
+from swath.definition.designs import check_sample
 from swath.definition.documents import located
 from swath.definition.draft import (
     Draft,
@@ -38,10 +39,11 @@ from swath.definition.draft import (
     where,
 )
 from swath.definition.forms import plain
+from swath.definition.leaves import MODIFIERS, PRECISION, ValueForm
 from swath.definition.places import Path as KeyPath
 from swath.definition.places import Place, Problem
 from swath.definition.replicates import Until, until
-from swath.definition.schema import MODIFIERS, PRECISION, Shape, ValueForm, goals, schema
+from swath.definition.schema import Shape, goals, schema
 from swath.definition.searching import Search
 from swath.definition.shaping import shaped
 from swath.definition.stopping import Stop, stop_of
@@ -231,6 +233,7 @@ def define(
         points = _space(draft)
         check_metrics(draft)
         check_search(draft)
+        check_sample(draft)
         check_stop(draft)
         check_objective(draft)
         if points is not None:
@@ -335,6 +338,7 @@ def _source(shape: Shape, name: str, columns: Mapping[str, list[object]]) -> dic
     made |= {"table": dict(columns)} if columns else {}
     made |= {"parameters": blocks} if blocks else {}
     made |= {"zip": [list(group) for group in shape.zip]} if shape.zip else {}
+    made |= {"sample": shape.sample.model_dump()} if shape.sample else {}
     made |= kept
     made |= {"search": shape.search.given()} if shape.search else {}
     made |= {"stop": shape.stop.model_dump(exclude_none=True)} if shape.stop else {}
@@ -353,7 +357,7 @@ def _sources(block: Mapping[str, Any]) -> dict[str, object]:
 
 def _form_source(form: ValueForm) -> object:
     arguments = list(form.arguments) if isinstance(form.arguments, tuple) else form.arguments
-    given = [key for key in (*MODIFIERS, *PRECISION) if key in form.model_fields_set]
+    given = [key for key in (*MODIFIERS, *PRECISION, "step") if key in form.model_fields_set]
     modifiers = {key: getattr(form, key) for key in given}
     modifiers = {key: value for key, value in modifiers.items() if value is not None or key == "was"}
     if form.kind == "values" and not modifiers:

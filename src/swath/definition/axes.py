@@ -16,9 +16,12 @@ from swath import space
 from swath.definition import checks
 from swath.definition.checks import shown
 from swath.definition.choosing import search_axes
+from swath.definition.designs import design_axes, drawn_axis
 from swath.definition.draft import Block, Draft, EnoughError, Reason, parsed
+from swath.definition.drawing import Drawn
+from swath.definition.leaves import ValueForm
 from swath.definition.replicates import is_growing, most
-from swath.definition.schema import ValueForm, range_bounds, range_length
+from swath.definition.schema import range_bounds, range_length
 from swath.space import ordering
 
 if TYPE_CHECKING:
@@ -49,7 +52,11 @@ def blocks_of_axes(draft: Draft) -> list[list[space.Axis]]:
     if _is_too_large(draft, groups):
         return []
     rows = [_table_axis(draft)] if draft.columns else []
-    return [_growing_first(rows + _axes(draft, block, groups), block) for block in draft.blocks]
+    arranged = design_axes if draft.shape.search is None else search_axes
+    return [
+        _growing_first(rows + arranged(draft, block, _axes(draft, block, groups)), block)
+        for block in draft.blocks
+    ]
 
 
 def _growing_first(axes: list[space.Axis], block: Block) -> list[space.Axis]:
@@ -101,6 +108,9 @@ def _groups(draft: Draft) -> dict[str, int]:
                 draft.add(("zip", i, j), f"{name!r} is a column of the table", hint)
             elif name not in known:
                 draft.add(("zip", i, j), f"there is no parameter {name!r}", checks.unknown_name(name, known))
+            elif any(isinstance(block.form(name), Drawn) for block in draft.blocks):
+                hint = "parameters that are drawn vary together already"
+                draft.add(("zip", i, j), f"{name!r} is drawn from a distribution", hint)
             elif name in groups:
                 draft.add(("zip", i, j), f"{name!r} is named twice", "a parameter can be zipped once")
             groups.setdefault(name, i)
@@ -132,8 +142,10 @@ def _counted(total: int) -> str:
 
 
 def _size(draft: Draft, block: Block, groups: Mapping[str, int]) -> int:
-    # Keyed by group, so that zipped parameters count once.
+    # Keyed by group, so that zipped parameters count once, and all that are drawn.
     lengths = {groups.get(name, name): _length(value) for name, value in block.sound.items()}
+    if any(isinstance(value, Drawn) for value in block.sound.values()) and draft.shape.sample:
+        lengths["\0draws"] = draft.shape.sample.draws or 1
     rows = len(next(iter(draft.columns.values()), [None]))
     return rows * math.prod(lengths.values())
 
@@ -141,7 +153,7 @@ def _size(draft: Draft, block: Block, groups: Mapping[str, int]) -> int:
 def _length(parameter: Any) -> int:
     if isinstance(parameter, list):
         return len(parameter)
-    if not isinstance(parameter, ValueForm) or parameter.kind == "opaque":
+    if not isinstance(parameter, ValueForm) or isinstance(parameter, Drawn) or parameter.kind == "opaque":
         return 1
     if parameter.kind == "values":
         return len(parameter.arguments)
@@ -195,6 +207,9 @@ def _check_complete(draft: Draft, block: Block, names: Sequence[str], groups: Ma
 
 def _axis(draft: Draft, block: Block, names: Sequence[str], when: Expression | None) -> space.Axis | None:
     parameters = [block.sound[name] for name in names]
+    if isinstance(parameters[0], Drawn):
+        _check_choice(draft, block, names[0])
+        return drawn_axis(names[0], parameters[0].distribution, when, draft.shape.seed)
     lengths = [_length(parameter) for parameter in parameters]
     if len(set(lengths)) > 1:
         counts = ", ".join(f"{name} has {length}" for name, length in zip(names, lengths, strict=True))
@@ -208,6 +223,14 @@ def _axis(draft: Draft, block: Block, names: Sequence[str], when: Expression | N
     if repeated:
         _report_repeated(draft, block, axis, repeated)
     return axis
+
+
+def _check_choice(draft: Draft, block: Block, name: str) -> None:
+    form = block.form(name)
+    if form is not None and form.kind == "choice":
+        listed = space.Axis((name,), (form.arguments,))
+        if repeated := listed.repeated():
+            _report_repeated(draft, block, listed, repeated)
 
 
 def _are_distinct(axis: space.Axis) -> bool:
@@ -250,8 +273,8 @@ def _report_repeated(draft: Draft, block: Block, axis: space.Axis, places: tuple
     form = block.form(name)
     if form is None:
         draft.add((*block.path, name, second), text, "leave one out")
-    elif form.kind == "values":
-        draft.add((*block.path, name, "values", second), text, "leave one out")
+    elif form.kind in {"values", "choice"}:
+        draft.add((*block.path, name, form.kind, second), text, "leave one out")
     else:
         draft.add((*block.path, name, form.kind), text, "the ends are too near for so many values")
 

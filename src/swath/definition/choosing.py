@@ -22,6 +22,7 @@ from swath.errors import ExpressionError
 from swath.space import grammar
 from swath.space.conditions import Conditions
 from swath.space.expressions import Expression, column
+from swath.space.sampling import Drawn
 from swath.space.values import canonical
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from swath.definition.domains import Domain
     from swath.definition.draft import Block, Draft
+    from swath.space.distributions import Distribution
     from swath.space.values import Value
 
 _ORDERED = frozenset({"linspace", "geomspace", "logspace", "range"})
@@ -59,12 +61,12 @@ def search_axes(draft: Draft, block: Block, axes: Sequence[space.Axis]) -> list[
                 path = (*block.path, axis.names[0])
                 draft.add(path, "a search has as many replicates of every point", "leave out `until`")
             made.append(axis)
-        elif len(axis) == 1 and axis.when is None:
+        elif len(axis) == 1 and not any(axis.conditions) and not axis.lazy:
             made.append(axis)
         else:
             if not draft.chosen:
                 made.append(None)
-            draft.chosen.append(Chosen(axis.names[0], _domain(axis), axis.when))
+            draft.chosen.append(Chosen(axis.names[0], _domain(axis), axis.conditions[0]))
     if not draft.chosen:
         if not draft.has_below(block.path):
             draft.add(
@@ -81,7 +83,25 @@ def _is_seeds(axis: space.Axis) -> bool:
 
 
 def _domain(axis: space.Axis) -> Domain:
+    values = axis.values[0]
+    if isinstance(values, Drawn):
+        return _domain_of(values.distribution)
     return Listed(axis.values[0], ordered=axis.form is not None and axis.form[0] in _ORDERED)
+
+
+def _domain_of(drawn: Distribution) -> Domain:
+    """Return the values of a distribution, as a search chooses among them."""
+    first, second = (*drawn.arguments, None)[:2]
+    match drawn.kind:
+        case "choice":
+            return Listed(drawn.arguments)
+        case "normal" | "lognormal":
+            return Bell(first, second, log=drawn.kind == "lognormal", step=drawn.step)
+        case "loguniform":
+            return Between(first, second, log=True, step=drawn.step)
+    if drawn.count:
+        return Steps(first, drawn.step or 1, drawn.count)
+    return Between(first, second)
 
 
 def _proposed(chosen: Sequence[Chosen], points: int) -> space.Axis:

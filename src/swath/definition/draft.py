@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from swath.definition import checks
 from swath.definition.checks import Wrong
 from swath.definition.composer import MOST_PROBLEMS
+from swath.definition.leaves import ValueForm
 from swath.definition.places import Path, Problem
-from swath.definition.schema import Shape, ValueForm, goals
+from swath.definition.schema import Shape, goals
 from swath.definition.stopping import problems_of
 from swath.definition.tables import read_table
 from swath.errors import SwathError

@@ -50,6 +50,8 @@ class Form:
         What older rows count as having had.
     until, max : str or None, int or None
         Of `seeds`: when there are enough, and how many there may be.
+    step : float or None
+        What drawn numbers are multiples of.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class Form:
     was: object = _UNSET
     until: str | None = None
     max: int | None = None
+    step: float | None = None
 
     def mapping(self) -> dict[str, object]:
         """Return the form as a file would say it."""
@@ -66,7 +69,7 @@ class Form:
             made["when"] = self.when
         if self.was is not _UNSET:
             made["was"] = self.was
-        made |= {key: found for key in ("until", "max") if (found := getattr(self, key)) is not None}
+        made |= {key: found for key in ("until", "max", "step") if (found := getattr(self, key)) is not None}
         return made
 
 
@@ -141,6 +144,64 @@ def seeds(
         As for `values`.
     """
     return Form("seeds", count, when, was, until, max)
+
+
+# Distributions, of which ``sample`` draws.
+
+
+def uniform(
+    low: float, high: float, step: float | None = None, *, when: str | None = None, was: object = _UNSET
+) -> Form:
+    """Draw numbers between ``low`` and ``high``, all as likely; with ``step`` only ``low + k * step``.
+
+    They are whole numbers if ``low`` and ``step`` are. ``when`` and ``was`` are as for `values`.
+    """
+    return Form("uniform", [low, high], when, was, step=step)
+
+
+def loguniform(
+    low: float, high: float, step: float | None = None, *, when: str | None = None, was: object = _UNSET
+) -> Form:
+    """Draw numbers between ``low`` and ``high``, of which all logarithms are as likely; ``step`` rounds to its multiples.
+
+    They are whole numbers if ``step`` is. ``when`` and ``was`` are as for `values`.
+    """
+    return Form("loguniform", [low, high], when, was, step=step)
+
+
+def normal(
+    mean: float, sd: float, step: float | None = None, *, when: str | None = None, was: object = _UNSET
+) -> Form:
+    """Draw normally distributed numbers, with this standard deviation; ``step`` rounds to its multiples.
+
+    ``when`` and ``was`` are as for `values`.
+    """
+    return Form("normal", [mean, sd], when, was, step=step)
+
+
+def lognormal(
+    mean: float, sd: float, step: float | None = None, *, when: str | None = None, was: object = _UNSET
+) -> Form:
+    """Draw numbers whose natural logarithm is normally distributed, with this mean and standard deviation.
+
+    ``step`` rounds the numbers themselves to its multiples. ``when`` and ``was`` are as for `values`.
+    """
+    return Form("lognormal", [mean, sd], when, was, step=step)
+
+
+def integers(
+    low: int, high: int, step: int | None = None, *, when: str | None = None, was: object = _UNSET
+) -> Form:
+    """Draw whole numbers from ``low`` to ``high``, both included; with ``step`` only ``low + k * step``.
+
+    ``when`` and ``was`` are as for `values`.
+    """
+    return Form("integers", [low, high], when, was, step=step)
+
+
+def choice(values: object, *, when: str | None = None, was: object = _UNSET) -> Form:
+    """Draw some of these values, of any type, all as likely; ``when`` and ``was`` are as for `values`."""
+    return Form("choice", values, when, was)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import core_schema
 
 from swath.definition import checks
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 LONGEST_AXIS: Final = 10_000_000
 """Values that one parameter may have: an axis may have to be held, at 8 to 60 bytes a value."""
+
+MODIFIERS: Final = ("when", "was")
+"""What may stand beside a form; beside a distribution of numbers also ``step``."""
+
+PRECISION: Final = ("until", "max")
+"""What may stand beside ``seeds`` as well."""
 
 
 @dataclass(frozen=True, eq=False)  # typing compares annotations by hash, and `told` has none
@@ -77,3 +83,24 @@ class Strict(BaseModel):
     """A mapping that knows its keys and does not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ValueForm(Strict):
+    """Beside a form."""
+
+    when: ExpressionText | None = Field(
+        default=None, description="Condition over earlier parameters; where it is false, this one is absent."
+    )
+    was: Value = Field(
+        default=None, description="What rows saved before this parameter existed count as having had."
+    )
+
+    @property
+    def kind(self) -> str:
+        """The name of the form."""
+        return next(iter(type(self).model_fields.keys() - {*MODIFIERS, *PRECISION, "step"}))
+
+    @property
+    def arguments(self) -> Any:
+        """What stands beside the name of the form."""
+        return getattr(self, self.kind)

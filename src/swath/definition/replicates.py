@@ -15,7 +15,7 @@ from swath.precision import Condition
 
 if TYPE_CHECKING:
     from swath.definition.draft import Block, Draft
-    from swath.definition.schema import ValueForm
+    from swath.definition.leaves import ValueForm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

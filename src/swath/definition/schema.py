@@ -15,6 +15,16 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from swath.definition import checks
 from swath.definition.checks import Wrong, shown
+from swath.definition.drawing import (
+    DISTRIBUTIONS,
+    Choice,
+    Integers,
+    LogNormal,
+    LogUniform,
+    Normal,
+    SampleShape,
+    Uniform,
+)
 from swath.definition.leaves import (
     LONGEST_AXIS,
     Constant,
@@ -27,7 +37,7 @@ from swath.definition.leaves import (
     Number,
     Strict,
     Text,
-    Value,
+    ValueForm,
     Values,
     choice,
     quantity,
@@ -45,17 +55,11 @@ TAKEN: Final[Mapping[str, str]] = {
     "logspace": "[first exponent, last exponent, num]",
     "range": "[stop], [start, stop] or [start, stop, step]",
     "opaque": "[digest, type]",
-}
+} | DISTRIBUTIONS
 """What stands beside a form that takes several arguments."""
 
-FORMS: Final = ("values", "linspace", "geomspace", "logspace", "range", "seeds")
+FORMS: Final = ("values", "linspace", "geomspace", "logspace", "range", "seeds", *DISTRIBUTIONS)
 """The forms of values."""
-
-MODIFIERS: Final = ("when", "was")
-"""What may stand beside a form."""
-
-PRECISION: Final = ("until", "max")
-"""What may stand beside ``seeds`` as well."""
 
 _LIST: Final = "\0list"
 _MAPPING: Final = "\0mapping"
@@ -134,27 +138,6 @@ _Triple = tuple[Number, Number, Count]
 _RANGE: Final = Leaf(
     _range_arguments, {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": 3}
 )
-
-
-class ValueForm(Strict):
-    """Beside a form."""
-
-    when: ExpressionText | None = Field(
-        default=None, description="Condition over earlier parameters; where it is false, this one is absent."
-    )
-    was: Value = Field(
-        default=None, description="What rows saved before this parameter existed count as having had."
-    )
-
-    @property
-    def kind(self) -> str:
-        """The name of the form."""
-        return next(iter(type(self).model_fields.keys() - {*MODIFIERS, *PRECISION}))
-
-    @property
-    def arguments(self) -> Any:
-        """What stands beside the name of the form."""
-        return getattr(self, self.kind)
 
 
 class ListForm(ValueForm):
@@ -236,6 +219,12 @@ Parameter = Annotated[
     | Annotated[Logspace, Tag("\0logspace")]
     | Annotated[Range, Tag("\0range")]
     | Annotated[Seeds, Tag("\0seeds")]
+    | Annotated[Uniform, Tag("\0uniform")]
+    | Annotated[LogUniform, Tag("\0loguniform")]
+    | Annotated[Normal, Tag("\0normal")]
+    | Annotated[LogNormal, Tag("\0lognormal")]
+    | Annotated[Integers, Tag("\0integers")]
+    | Annotated[Choice, Tag("\0choice")]
     | Annotated[OpaqueForm, Tag("\0opaque")],
     Discriminator(_kind),
 ]
@@ -311,6 +300,9 @@ class Shape(Strict):
     zip: list[Annotated[list[Text], Field(min_length=2)]] = Field(
         default_factory=list,
         description="Groups of parameters that vary together, at the place of the first.",
+    )
+    sample: SampleShape | None = Field(
+        default=None, description="How values of distributions are drawn, all together."
     )
     where: ExpressionText | None = Field(
         default=None, description="Keep only points for which this holds, such as `beta > gamma`."

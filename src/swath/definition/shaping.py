@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from swath.definition.checks import Wrong, shown, suggestion
+from swath.definition.drawing import SampleShape
+from swath.definition.leaves import MODIFIERS
 from swath.definition.places import Path, Problem
-from swath.definition.schema import FORMS, MODIFIERS, TAKEN, ClusterShape, PointShape, Shape, misfit
+from swath.definition.schema import FORMS, TAKEN, ClusterShape, PointShape, Shape, misfit
 from swath.definition.searching import SearchShape
 from swath.definition.stopping import StopShape
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 _ABOVE: Final[Path] = ("\0above",)
 """Stands for: the mistake is of what holds the value, because an argument is missing."""
 
-_DIVISIBLE: Final = ("parameters", "derive", "point", "cluster", "stop", "search")
+_DIVISIBLE: Final = ("parameters", "derive", "point", "cluster", "stop", "search", "sample")
 """Keys whose entries do not depend on each other's shape."""
 
 _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
@@ -36,6 +38,7 @@ _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
     "cluster": ClusterShape,
     "search": SearchShape,
     "stop": StopShape,
+    "sample": SampleShape,
 }
 
 
@@ -133,6 +136,7 @@ _LOOKS: Final[Mapping[str, str]] = {
     "cluster": "write `cluster: {workers: 4}`",
     "stop": "write `stop: {method: asha}`",
     "search": "write `search: {method: tpe, points: 200}`",
+    "sample": "write `sample: {method: sobol, draws: 1000}`",
 }
 """How the keys look that hold more than one value."""
 
@@ -152,6 +156,10 @@ def _unknown_key(path: Path) -> Wrong:
         top = "" if path[-1] in Shape.model_fields else suggestion(str(path[-1]), Shape.model_fields)
         if top or path[-1] in Shape.model_fields:
             return Wrong("unknown key", f"{top} it belongs beside `{path[0]}:`, not under it".strip())
+    if path[-1] == "step":
+        return Wrong(
+            "unknown key", "a step stands beside a distribution of numbers, such as `uniform: [0, 1]`"
+        )
     return Wrong("unknown key", suggestion(str(path[-1]), known) or f"there are: {', '.join(known)}")
 
 

@@ -367,10 +367,9 @@ def _plain_names(space: Space) -> set[str]:
     """Name what every point has, as a value that it cannot change."""
     plain = set()
     for name in space.names:
-        axes = [axis for block in space.blocks for axis in block if name in axis.names]
-        values = [axis.values[axis.names.index(name)] for axis in axes]
-        if len(axes) == len(space.blocks) and not any(axis.when for axis in axes):
-            kinds = {kind for column in values for kind in set(map(type, column))}
+        blocks = [block for block in space.candidates.blocks if name in block.place]
+        if len(blocks) == len(space.blocks) and not any(block.conditional(name) for block in blocks):
+            kinds = {kind for block in blocks for kind in block.series(name).types}
             if kinds <= {float, int, str, bool, type(None)}:
                 plain.add(name)
     for name, expression in space.derive.items():

@@ -23,6 +23,7 @@ from swath.space.computed import Computed
 from swath.space.expressions import Expression, column
 from swath.space.ordering import seeds
 from swath.space.proposals import proposed_columns
+from swath.space.sampling import drawn_columns
 from swath.space.values import ABSENT, Opaque, Value, arange, canonical, geomspace, key, linspace, logspace
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def _continued(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _LAZY_FORMS: dict[str, Callable[[Sequence[str], Mapping[str, Any]], tuple[Computed, ...]]] = {
+    "sample": drawn_columns,
     "search": _search,
 }
 
@@ -85,6 +87,11 @@ class Series:
     def kind(self) -> np.dtype[Any]:
         """The type of `array`."""
         return self.array.dtype if self.computed is None else self.computed.kind
+
+    @property
+    def types(self) -> frozenset[type]:
+        """The types of the values in Python."""
+        return frozenset(map(type, self.items)) if self.computed is None else self.computed.types
 
     @cached_property
     def array(self) -> NDArray[Any]:

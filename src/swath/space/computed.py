@@ -34,11 +34,24 @@ class Computed(Sequence["Value"], ABC):
         Number of rows.
     kind : dtype
         Of what `at` returns: bool, int64, float64 or object.
+    types : frozenset of type
+        The types that values have in Python.
+
+    Attributes
+    ----------
+    choices : sequence
+        The values that there are, in their order, if a person listed them; else empty.
+    text : str
+        Where values come from, for people.
     """
 
-    def __init__(self, length: int, kind: np.dtype[Any]) -> None:
+    choices: Sequence[Value] = ()
+    text: str = ""
+
+    def __init__(self, length: int, kind: np.dtype[Any], types: frozenset[type]) -> None:
         self.length = length
         self.kind = kind
+        self.types = types
 
     @abstractmethod
     def at(self, rows: Integers) -> NDArray[Any]:

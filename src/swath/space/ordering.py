@@ -74,9 +74,9 @@ class Permutation:
         high, low = numbers >> self._low, numbers & self._low_mask
         for i in rounds:
             if i % 2:
-                high ^= _hash(low, self._keys[i]) & self._high_mask
+                high ^= mixed(low, self._keys[i]) & self._high_mask
             else:
-                low ^= _hash(high, self._keys[i]) & self._low_mask
+                low ^= mixed(high, self._keys[i]) & self._low_mask
         return (high << self._low) | low
 
 
@@ -85,7 +85,7 @@ def arrangement(order: str, size: int, root: int) -> Permutation | None:
     return Permutation(size, subkey("order", root)) if order == "shuffle" else None
 
 
-def _hash(numbers: NDArray[np.uint64], key: np.uint64) -> NDArray[np.uint64]:
+def mixed(numbers: NDArray[np.uint64], key: np.uint64) -> NDArray[np.uint64]:
     """Mix 64 bits: the finaliser of splitmix64 (Steele et al. 2014, doi:10.1145/2660193.2660195)."""
     x = numbers + key
     x ^= x >> np.uint64(30)

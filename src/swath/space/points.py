@@ -88,6 +88,19 @@ class Part:
         """Return a parameter of this block as it is here; in other blocks it may have another type."""
         return Column(self.block.series(name).at(self.code(name)), self.present(name))
 
+    def objects(self, name: str) -> NDArray[Any]:
+        """Return the values of a parameter of this block in an array whose ``tolist`` gives Python's, or `ABSENT`."""
+        series, code = self.block.series(name), self.code(name)
+        if series.computed is not None:
+            values, there = series.computed.objects(np.minimum(code, len(series) - 1)), self.present(name)
+            if there is not None:
+                values = values.astype(object)
+                values[~there] = ABSENT
+            return values
+        if isinstance(series.items, range) and self.present(name) is None:  # stays lazy: a million integers
+            return series.array[code]
+        return series.objects[code]
+
 
 class Points:
     """Columns of n points; made by `Candidates.take`.
@@ -200,23 +213,10 @@ class Points:
     def _values(self, name: str) -> list[Any]:
         whole = [part for part in self.parts if part.rows is None and name in part.block.place]
         if whole:
-            return cast("list[Any]", self._objects(whole[0], name).tolist())
+            return cast("list[Any]", whole[0].objects(name).tolist())
         self._nothing(name)
         values = np.full(self.n, ABSENT, dtype=object)
         for part in self.parts:
             if name in part.block.place:
-                values[part.rows] = self._objects(part, name)
+                values[part.rows] = part.objects(name)
         return values.tolist()
-
-    @staticmethod
-    def _objects(part: Part, name: str) -> NDArray[Any]:
-        series, code = part.block.series(name), part.code(name)
-        if series.computed is not None:
-            values, there = series.computed.objects(np.minimum(code, len(series) - 1)), part.present(name)
-            if there is not None:
-                values = values.astype(object)
-                values[~there] = ABSENT
-            return values
-        if isinstance(series.items, range) and part.present(name) is None:  # stays lazy: a million integers
-            return series.array[code]
-        return series.objects[code]

@@ -11,7 +11,7 @@ the store keeps. One thread writes while others read: a row is whole before it i
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Value]
 
-KINDS = ("float64", "int64", "bool", "object")
-"""Types that a column of proposals can have."""
+TYPES: Final[Mapping[str, type]] = {"float64": float, "int64": int, "bool": bool, "object": object}
+"""Types of columns that a search can propose, and of their values."""
 
 
 class Proposals:
@@ -136,8 +136,10 @@ class Proposed(Computed):
         As for `Computed`.
     """
 
+    text = "chosen by the search"
+
     def __init__(self, book: Proposals, name: str, kind: np.dtype[Any]) -> None:
-        super().__init__(book.points, kind)
+        super().__init__(book.points, kind, frozenset([TYPES[kind.name]]))
         self.book = book
         self.name = name
 
@@ -151,11 +153,6 @@ class Proposed(Computed):
         nothing = None if self.kind.kind == "O" else self.kind.type()
         values = [self.book.row(row).get(self.name, nothing) for row in rows.tolist()]
         return np.fromiter(values, self.kind, len(values))
-
-    def objects(self, rows: Integers) -> NDArray[Any]:
-        """Return the values as they were put in, None for a row that has none."""
-        values = [self.book.row(row).get(self.name) for row in rows.tolist()]
-        return np.fromiter(values, object, len(values))
 
     def present(self, rows: Integers) -> NDArray[np.bool_]:
         """Return which rows have a value."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from swath.commands.preview import Preview
     from swath.commands.runs import Listed, Looked
     from swath.commands.verify import Verified
+    from swath.outline import Sample
     from swath.store.decisions import Decision
     from swath.store.logbook import Line
 
@@ -65,6 +66,7 @@ def preview(report: Preview) -> str:
         ("objective", plain(report["objective"])),
         ("points", f"{about}{_least(report)}{count(report['points'])}{_product(report)}"),
         ("until", plain(report["until"])),
+        ("sample", _sample(report)),
         ("where", plain(report["where"])),
         *((plain(metric), plain(direction)) for direction, metric in report["optimise"].items()),
         ("results", plain(report["folder"]) + _there(report)),
@@ -81,11 +83,28 @@ def _least(report: Preview) -> str:
 def _product(report: Preview) -> str:
     if not report["product"]:
         return ""
-    product = " + ".join(" x ".join(map(count, block)) for block in report["product"])
+    product = " + ".join(" x ".join(factors) for factors in _factors(report["product"], report["sample"]))
     single = len(report["product"]) == 1 and len(report["product"][0]) < 2
     if report["candidates"] == report["points"]:
         return "" if single else f" = {product}"
     return f" of {count(report['candidates'])}" + ("" if single else f" = {product}")
+
+
+def _factors(product: Sequence[Sequence[int]], sample: Sample | None) -> list[list[str]]:
+    """Write the factors of each block, and which of them are draws."""
+    places = sample["places"] if sample else [-1] * len(product)
+    return [
+        [plural(n, "draw") if i == place else count(n) for i, n in enumerate(block)]
+        for block, place in zip(product, places, strict=True)
+    ]
+
+
+def _sample(report: Preview) -> str:
+    sample = report["sample"]
+    if sample is None:
+        return ""
+    remark = f"; {sample['remark']}" if sample["remark"] else ""
+    return f"{sample['method']}, {plural(sample['draws'], 'draw')}{remark}"
 
 
 def _there(report: Preview) -> str:
@@ -110,8 +129,11 @@ def _axes(axes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _range(axis: Mapping[str, Any]) -> str:
+    if axis["drawn"] and not axis["first"]:
+        return plain(axis["drawn"])
     first, last = (", ".join(map(_said, end)) for end in (axis["first"], axis["last"]))
-    return first if axis["values"] == 1 else f"{first} - {last}"
+    ends = first if first == last else f"{first} - {last}"
+    return f"{plain(axis['drawn'])}, {ends}" if axis["drawn"] else ends
 
 
 def _said(content: Any) -> str:

@@ -114,19 +114,16 @@ def study(
 
 
 def _defined(space: Space, name: str) -> list[Any]:
-    """Return the values that a definition gives a parameter, in its order; none for a derived value.
+    """Return the values that a definition gives a parameter, in its order; none for a derived value, nor if it is drawn.
 
     Of very many some are left out, but never the first and the last one.
     """
-    series = [
-        axis.values[axis.names.index(name)]  # noqa: PD011  an Axis of ours
-        for block in space.blocks
-        for axis in block
-        if name in axis.names
-    ]
+    series = [block.series(name) for block in space.candidates.blocks if name in block.place]
+    listed = [each.items if each.computed is None else each.computed.choices for each in series]
     return [
         values[i]
-        for values in series
+        for values in listed
+        if values
         for i in (*range(0, len(values) - 1, math.ceil(len(values) / LISTED)), len(values) - 1)
     ]
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from swath.errors import ExpressionError
 from swath.messages import STATUSES
 from swath.snapshot import GOOD
+from swath.space.computed import Computed
 from swath.space.values import ABSENT
 from swath.store.ipc import WRONG, read_stream
 from swath.store.segments import OURS, numpy_column, take
@@ -62,12 +63,13 @@ def varying(space: Space) -> dict[str, list[Any]]:
     constant: dict[str, Any] = {}
     for axis in (axis for block in space.blocks for axis in block):
         for name, values in zip(axis.names, axis.values, strict=True):
-            few = len(values) <= LISTED
+            listed = values.choices if isinstance(values, Computed) else values
+            few = 0 < len(listed) <= LISTED
             shown = found.setdefault(name, {})
-            shown.update(dict.fromkeys(map(plain_value, values if few else (values[0], values[-1]))))
+            shown.update(dict.fromkeys(map(plain_value, listed if few else (*listed[:1], *listed[-1:]))))
             if not few or len(shown) > LISTED:
                 many.add(name)
-            constant[name] = len(shown) < 2
+            constant[name] = len(shown) < 2 and name not in many
     names = [name for name in space.names if not constant[name]][:SHOWN]
     return {name: [] if name in many else list(found[name]) for name in names}
 
@@ -87,7 +89,7 @@ def design(space: Space, parameters: Sequence[str]) -> dict[str, list[list[Any]]
     dict
         ``kept`` and ``left_out``: rows as those of a `Reader`, without a result.
     """
-    if space.where is None:
+    if space.where is None or space.proposals is not None:
         return {}
     chosen = np.arange(min(space.size, DESIGN), dtype=np.int64)
     if space.size > DESIGN:
@@ -128,8 +130,13 @@ def given(points: Points, name: str) -> list[Any]:
     values: list[Any] = [None] * points.n
     for part in points.parts:
         if name in part.block.place:
-            items = part.block.series(name).items
+            series = part.block.series(name)
             rows = range(points.n) if part.rows is None else part.rows.tolist()
+            if series.computed is not None:
+                for row, value in zip(rows, part.objects(name).tolist(), strict=True):
+                    values[row] = plain_value(value)
+                continue
+            items = series.items
             for row, code in zip(rows, part.code(name).tolist(), strict=True):
                 values[row] = plain_value(items[code]) if code < len(items) else None  # absent there
     return values

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from swath.errors import ExpressionError
 from swath.outline import ends, excerpt, product
+from swath.space.computed import Computed
 from swath.views.notebook import Block, code, framed, titled
 from swath.views.notebook.markup import Html, join, row, table, tag
 from swath.views.text import count, cut, plain, plural, value
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from swath.definition import Definition
     from swath.space import Axis, Space
+    from swath.space.expressions import Expression
 
 COUNTED = 10**6  # candidates that are looked at to count what `where` leaves; the rest is estimated
 SHOWN = 6  # values of an axis
@@ -29,7 +31,7 @@ def sweep(definition: Definition) -> Block:
     space = definition.space
     points = _points(space)
     heads = ["parameter", "values", "", "when"]
-    axes = [_axis(axis) for block in space.blocks for axis in block]
+    axes = [cells for block in space.blocks for axis in block for cells in _axis(axis)]
     if not any(when for *_, when in axes):
         heads, axes = heads[:-1], [cells[:-1] for cells in axes]
     names, places = _first(space)
@@ -73,18 +75,23 @@ def _points(space: Space) -> str:
     return plural(points, "point") + (f" = {factors}" if factors and not single else "")
 
 
-def _axis(axis: Axis) -> list[str]:
-    values = "; ".join(_values(each) for each in axis.values)
-    return [
-        ", ".join(axis.names),
-        count(len(axis)),
-        cut(plain(values), 90),
-        axis.when.text if axis.when else "",
-    ]
+def _axis(axis: Axis) -> list[list[str]]:
+    """Return cells for what varies together; for parameters that are drawn one by one."""
+    if not axis.lazy:
+        values = "; ".join(_values(each) for each in axis.values)
+        return [_cells(", ".join(axis.names), len(axis), values, axis.when)]
+    parts = zip(axis.names, axis.values, axis.conditions, strict=True)
+    return [_cells(name, len(axis), _values(values), when) for name, values, when in parts]
+
+
+def _cells(names: str, n: int, values: str, when: Expression | None) -> list[str]:
+    return [names, count(n), cut(plain(values), 90), when.text if when else ""]
 
 
 def _values(values: Sequence[Any]) -> str:
-    """Write the values of an axis; of many, the first ones and the last."""
+    """Write the values of an axis; of many, the first ones and the last; of drawn ones, where they come from."""
+    if isinstance(values, Computed):
+        return values.text
     if len(values) <= SHOWN:
         return ", ".join(map(_written, excerpt(values, SHOWN)))
     (last,) = excerpt([values[-1]], 1)
