@@ -507,7 +507,7 @@ D = {"draws": 10}
             {"sample": {**D, "method": "sobel"}},
             "sample.method: must be 'random' or 'sobol' or 'halton' or 'lhs', got 'sobel'; did you mean 'sobol'?",
         ),
-        ({"x": U}, {"sample": {**D, "points": 3}}, "sample.points: unknown key; there are: method, draws"),
+        ({"x": U}, {"sample": {**D, "number": 3}}, "sample.number: unknown key; there are: method, draws"),
         (
             {"x": U},
             {"sample": 100},

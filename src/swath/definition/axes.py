@@ -186,7 +186,7 @@ def _axes(draft: Draft, block: Block, groups: Mapping[str, int]) -> list[space.A
         earlier += names
         if all(name in block.sound for name in names):
             axes.append(_axis(draft, block, names, when))
-    return search_axes(draft, block, [axis for axis in axes if axis])
+    return [axis for axis in axes if axis]
 
 
 def _together(block: Block, groups: Mapping[str, int]) -> list[list[str]]:
