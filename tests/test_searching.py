@@ -8,6 +8,7 @@ import pytest
 import swath
 from swath.definition import define, schema
 from swath.definition.loading import load
+from swath.definition.trial import try_out
 from swath.errors import DefinitionError
 from swath.space import Space
 
@@ -262,3 +263,38 @@ def test_editors_know_the_key():
         assert validator.is_valid(definition | {"search": search, "minimize": ["a", "b"]})
     for search in (3, {"method": "x"}, {"points": 0}, {"earlier": "x"}):
         assert not validator.is_valid(definition | {"search": search})
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"where": "x > 2"},
+            "where: excludes all of 2,000 points drawn at random: a search would find none; loosen it, or correct the values that it reads",
+        ),
+        (
+            {"where": "model > 2"},
+            "where: expression 'model > 2': 'svm' > 2 cannot be computed, at x=0.7, y=1, model='svm'; rule such",
+        ),
+        (
+            {"derive": {"half": "y / 2", "odd": "model - half"}},
+            "derive.odd: expression 'model - half': 'svm' - ",
+        ),
+        (
+            {
+                "where": "x > 0.9",
+                "derive": {"more": "x + seed"},
+                "parameters": PARAMETERS | {"seed": {"seeds": 2}},
+            },
+            None,
+        ),
+    ],
+)
+def test_expressions_are_tried_before_anything_starts(keys, message):
+    definition = define_(**{"parameters": PARAMETERS} | keys)
+    if message is None:
+        try_out(definition)
+        return
+    with pytest.raises(DefinitionError) as caught:
+        try_out(definition)
+    assert str(caught.value).startswith(f"error: {message}")

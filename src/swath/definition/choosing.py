@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from swath.space.distributions import Distribution
     from swath.space.values import Value
 
-_ORDERED = frozenset({"linspace", "geomspace", "logspace", "range"})
+DRAWN: Final = 2_000
+"""Rows that are drawn at random before it is believed that there is none of a kind: some 50 ms."""
+_ORDERED: Final = frozenset({"linspace", "geomspace", "logspace", "range"})
 
 
 def search_axes(draft: Draft, block: Block, axes: Sequence[space.Axis]) -> list[space.Axis]:
@@ -269,6 +271,15 @@ def constants_of(points: space.Space, chosen: Sequence[Chosen]) -> dict[str, Val
         axis for block in points.blocks for axis in block if len(axis) == 1 and not names & set(axis.names)
     ]
     return {name: values[0] for axis in axes for name, values in zip(axis.names, axis.values, strict=True)}
+
+
+def drawn(chosen: Sequence[Chosen], conditions: Conditions, shares: Sequence[float]) -> dict[str, Value]:
+    """Return the row below which such a share of each parameter's distribution lies; for random ones, a random row."""
+    row: dict[str, Value] = {}
+    for each, share in zip(chosen, shares, strict=True):
+        if conditions.active(each.when, row):
+            row[each.name] = each.domain.value(each.domain.at(share))
+    return row
 
 
 def search_of(draft: Draft) -> Search | None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from swath.definition.choosing import DRAWN, conditions_of, drawn
 from swath.definition.loading import placed
 from swath.errors import DefinitionError, ExpressionError, Mistake
 
 if TYPE_CHECKING:
     from swath.definition import Definition
+    from swath.definition.searching import Search
     from swath.space import Points, Space
 
 _FIRST: Final = 64
@@ -36,7 +38,7 @@ def try_out(definition: Definition) -> None:
     space = definition.space
     if space.where is None and not space.derive:
         return
-    if mistakes := _mistakes(space):
+    if mistakes := _mistakes(space) if definition.search is None else _of_search(space, definition.search):
         raise DefinitionError(placed(definition, mistakes))
 
 
@@ -51,6 +53,28 @@ def _mistakes(space: Space) -> list[Mistake]:
     except ExpressionError as error:
         return [fails("where", error)]
     return [excludes_all(space)] if empty else []
+
+
+def _of_search(space: Space, search: Search) -> list[Mistake]:
+    """Look at rows that a search could propose, drawn at random."""
+    conditions = conditions_of(space, search.chosen)
+    generator = np.random.default_rng(0)
+    kept = False
+    for number in range(DRAWN):
+        row = drawn(search.chosen, conditions, generator.random(len(search.chosen)).tolist())
+        found = [fails(f"derive.{name}", error) for name, error in conditions.derived(row) if error]
+        if found:
+            return found
+        try:
+            kept = kept or conditions.keeps(row)
+        except ExpressionError as error:
+            return [fails("where", error)]
+        if kept and number >= _SPREAD:
+            return []
+    hint = "loosen it, or correct the values that it reads"
+    return [
+        Mistake("where", f"excludes all of {DRAWN:,} points drawn at random: a search would find none", hint)
+    ]
 
 
 def excludes_all(space: Space) -> Mistake:

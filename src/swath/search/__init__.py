@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from swath.definition.checks import Wrong, shown
-from swath.definition.choosing import conditions_of, constants_of
+from swath.definition.choosing import DRAWN, conditions_of, constants_of, drawn
 from swath.errors import ExpressionError, UsageError
 from swath.search.study import Study, demand
 from swath.space.values import canonical
@@ -44,8 +44,6 @@ __all__ = ["Outcome", "Proposer", "demand"]
 
 ASKED: Final = 16
 """How often the method is asked for one proposal: where a tenth of what it says counts, five of six times that is enough."""
-DRAWN: Final = 2_000
-"""Rows that are then drawn at random: some 50 ms."""
 LOOKED_AT: Final = 10**6
 """Rows of a finite space that are looked at in turn for one proposal, where drawing finds no new one: some 20 s."""
 
@@ -298,12 +296,8 @@ class Proposer:
         """Draw rows at random until one is new."""
         generator = np.random.default_rng([self._root, number])
         for _ in range(DRAWN):
-            row: Row = {}
-            for each, share in zip(
-                self._search.chosen, generator.random(len(self._search.chosen)), strict=True
-            ):
-                if self._active(each, row):
-                    row[each.name] = each.domain.value(each.domain.at(float(share)))
+            shares = generator.random(len(self._search.chosen)).tolist()
+            row = drawn(self._search.chosen, self._conditions, shares)
             if self._is_new(row):
                 return row
         return None

@@ -22,6 +22,8 @@ from hashlib import blake2b
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from swath.definition.domains import Bell, Between, Listed, Steps
 from swath.definition.searching import POPULATION
 from swath.errors import UsageError
@@ -29,7 +31,6 @@ from swath.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import numpy as np
     from optuna import Trial
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
@@ -92,8 +93,10 @@ class Study:
         self._root = root
         self.generational = search.method in {"cma-es", "nsga-ii"}
         self._distributions = {each.name: _distribution(each.domain) for each in search.chosen}
-        self._complete, self._failed = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL
-        self._pruned = optuna.trial.TrialState.PRUNED
+        self._always = {
+            each.name: self._distributions[each.name] for each in search.chosen if each.when is None
+        }
+        self._failed, self._pruned = optuna.trial.TrialState.FAIL, optuna.trial.TrialState.PRUNED
         said = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(
             optuna.logging.WARNING
@@ -131,13 +134,14 @@ class Study:
             The active parameters.
         """
         self._seed(number, attempt)
-        trial = self._study.ask()
-        row: dict[str, Any] = {}
+        trial = self._study.ask(self._always)
+        codes, row = dict(trial.params), {}
         for each in self._chosen:
-            if each.when is None or active(each, row):
-                row[each.name] = each.domain.value(
-                    _suggested(trial, each.name, self._distributions[each.name])
-                )
+            if each.when is None:
+                row[each.name] = each.domain.value(codes[each.name])
+            elif active(each, row):
+                code = _suggested(trial, each.name, self._distributions[each.name])
+                row[each.name] = each.domain.value(code)
         return trial, row
 
     def codes(self, row: Mapping[str, Any]) -> dict[str, Code]:
@@ -155,11 +159,9 @@ class Study:
         codes = self.codes(row)
         self._seed(number, 0)
         self._study.enqueue_trial(codes)
-        trial = self._study.ask()
+        trial = self._study.ask({name: self._distributions[name] for name in codes})
         if self.generational:  # a look at what the method would propose places the trial in a generation
             _ = trial.relative_params
-        for name in codes:
-            _suggested(trial, name, self._distributions[name])
         return trial
 
     def succeed(self, trial: Trial, values: Sequence[float], violations: Mapping[str, float]) -> None:
@@ -186,13 +188,12 @@ class Study:
 def _generators(sampler: BaseSampler) -> Iterator[np.random.RandomState]:
     """Yield the generators of a sampler, and of the samplers inside it."""
     from optuna.samplers import BaseSampler  # noqa: PLC0415  # imported by now
-    from optuna.samplers._lazy_random_state import LazyRandomState  # noqa: PLC0415  # there is no other way to them
 
     for inner in vars(sampler).values():
-        if isinstance(inner, LazyRandomState):
-            yield inner.rng
-        elif isinstance(inner, BaseSampler):
+        if isinstance(inner, BaseSampler):
             yield from _generators(inner)
+        elif isinstance(generator := getattr(inner, "rng", None), np.random.RandomState):
+            yield generator
 
 
 def _sampler(search: Search) -> BaseSampler:
@@ -230,6 +231,14 @@ def _distribution(domain: Domain) -> BaseDistribution:
 
 
 def _suggested(trial: Trial, name: str, distribution: BaseDistribution) -> Code:
-    """Let a trial choose by a distribution that is made already; the methods of a trial would make it each time."""
-    code: Code = trial._suggest(name, distribution)  # noqa: SLF001
-    return code
+    """Let a trial choose by a distribution that only some trials have."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: PLC0415
+
+    match distribution:
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, range(len(distribution.choices)))
+        case IntDistribution():
+            return trial.suggest_int(name, distribution.low, distribution.high)
+        case FloatDistribution():
+            return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+    raise AssertionError(distribution)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from swath.errors import ExpressionError
 from swath.space.expressions import Column, column
+from swath.space.operations import truth
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from swath.space.expressions import Expression
     from swath.space.values import Value
@@ -43,7 +45,7 @@ class Conditions:
 
     def active(self, when: Expression | None, row: Mapping[str, Value]) -> bool:
         """Tell whether a condition over constants and what was chosen so far holds."""
-        return when is None or self._holds(when, self._columns(row, when.names))
+        return when is None or self._holds(when, row)
 
     def keeps(self, row: Mapping[str, Value]) -> bool:
         """Tell whether a whole row satisfies ``where``.
@@ -53,7 +55,17 @@ class Conditions:
         ExpressionError
             It cannot be evaluated for this row.
         """
-        return self._where is None or self._holds(self._where, self._columns(row, self._where.names))
+        return self._where is None or self._holds(self._where, row)
+
+    def derived(self, row: Mapping[str, Value]) -> Iterator[tuple[str, ExpressionError | None]]:
+        """Evaluate each derived column for a row, and yield its name and what went wrong."""
+        for name, expression in self._derive.items():
+            try:
+                self._evaluated(expression, row)
+            except ExpressionError as error:
+                yield name, error
+            else:
+                yield name, None
 
     def violation(self, bound: Expression, row: Mapping[str, Value], metrics: Mapping[str, Any]) -> float:
         """Return by how much a row misses a bound: at most 0 if it satisfies it.
@@ -77,12 +89,11 @@ class Conditions:
         ExpressionError
             It cannot be evaluated for this row.
         """
-        columns = self._columns({**row, **metrics}, bound.names)
-        missed = bound.violation().evaluate(columns, 1)
+        missed = self._evaluated(bound.violation(), {**row, **metrics})
         if missed.present is not None:
             return float("nan")
         distance = float(missed.values[0])
-        if self._holds(bound, columns):
+        if self._holds(bound, {**row, **metrics}):
             return min(distance, 0.0)
         return max(distance, float(np.finfo(float).tiny)) if distance == distance else distance  # noqa: PLR0124  # nan
 
@@ -92,20 +103,21 @@ class Conditions:
         for name in names:
             if name not in columns:
                 inner = self._derive.get(name)
-                columns[name] = (
-                    _ABSENT if inner is None else inner.evaluate(self._columns(row, inner.names), 1)
-                )
+                columns[name] = _ABSENT if inner is None else self._evaluated(inner, row)
         return columns
 
-    @staticmethod
-    def _holds(condition: Expression, columns: Mapping[str, Column]) -> bool:
-        return bool(condition.holds(columns, 1)[0])
+    def _holds(self, condition: Expression, row: Mapping[str, Value]) -> bool:
+        found = self._evaluated(condition, row)
+        return bool(truth(found.values)[0] and (found.present is None or found.present[0]))
+
+    def _evaluated(self, expression: Expression, row: Mapping[str, Value]) -> Column:
+        columns = self._columns(row, expression.names)
+        try:
+            return expression.evaluate(columns, 1)
+        except ExpressionError as error:
+            point = ", ".join(f"{name}={row[name]!r}" for name in row)
+            raise ExpressionError(f"{error}, at {point}") from error
 
 
 def _single(value: Value) -> Column:
     return Column(column([value]))
-
-
-def names_read(expressions: Iterable[Expression]) -> set[str]:
-    """Return all names that some expressions read."""
-    return set().union(*(expression.names for expression in expressions))
