@@ -26,6 +26,7 @@ from swath.store.logbook import Naming
 from swath.views.figures.axes import Axis
 from swath.views.figures.brushing import Brush
 from swath.views.figures.curves import curves
+from swath.views.figures.overview import overview
 from swath.views.figures.study import STATUSES, Points, Study
 from swath.views.figures.traces import LINES, Curves, thinned
 from swath.views.live import curves as kept
@@ -280,6 +281,17 @@ def test_what_was_stopped_and_why(trained):
     assert found["reason"].tolist() == ["worse than half of 3", "\x1b[2J worse than half of 4"]
     assert trained.where("point > 2").stopped.index.tolist() == [3]
     assert trained.where(status="ok").stopped.empty
+    again = study(minimize=HOSTILE, parameters={"a": [2, 1], "b": [10], "seed": [8, 7]})
+    with Session(trained.folder, again):
+        pass
+    assert trained.stopped["reason"].tolist() == []
+    with Session(
+        trained.folder, study(minimize=HOSTILE, parameters={"a": [2, 1], "b": [10, 20], "seed": [8, 7]})
+    ):
+        pass  # what were the points 2 and 3 has other indices now
+    assert dict(zip(trained.stopped.index, trained.stopped["reason"], strict=True)) == {
+        6: "\x1b[2J worse than half of 4", 7: "worse than half of 3",
+    }  # fmt: skip
     (trained.folder / "events.jsonl").unlink()
     assert trained.stopped["reason"].tolist() == ["", ""]
 
@@ -303,6 +315,10 @@ def test_the_study_of_a_run_has_its_curves(trained):
     page = report(study_)
     assert "step by step" in page
     assert HOSTILE not in page
+    assert "2 points stopped early</b> (40 %), half of them by step 3. Most often: 1 time" in page
+    assert study_.failure[2] == "worse than half of 3"
+    listed = overview(study_).select_one({"name": "stopped"}).data
+    assert (listed["point"], listed["step"]) == (pytest.approx([3, 2]), pytest.approx([4, 3]))
     assert (
         sum(
             "step by step" in str(model.title.text.text)

@@ -238,16 +238,21 @@ class _View:
         return self._steps[0].frame()
 
     @property
-    def reasons(self) -> dict[str, str]:
-        """Why points ended early, by content id; read again each time, for nothing says that the journal has changed."""
-        from swath.store.decisions import reasons  # noqa: PLC0415
+    def reasons(self) -> dict[int, str]:
+        """Why points ended early; read again each time, for nothing here says that the journal has changed."""
+        from swath.store.decisions import stopped  # noqa: PLC0415
 
-        return reasons(self.folder)
-
-    @property
-    def receives(self) -> frozenset[str]:
-        """What the objective receives."""
-        return frozenset(self.manifest.definition(self.manifest.current).receives)
+        noted = stopped(self.folder)
+        if (
+            len(self.manifest.definitions) == 1 or not noted
+        ):  # then a point has always had the index that it has now
+            return {point: reason for point, _, reason in noted}
+        known = {content_id: reason for _, content_id, reason in noted}
+        space = self.definition.space
+        receives = frozenset(self.manifest.definition(self.manifest.current).receives)
+        points = self.frame.index[(self.frame["status"] == "pruned").to_numpy()].tolist()
+        ids = {point: space.content_id(point, receives) for point in points}
+        return {point: known[content_id] for point, content_id in ids.items() if content_id in known}
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -295,4 +300,5 @@ class _View:
             excluded=past.excluded,
             folder=self.folder,
             curves=self.curves,
+            reasons=self.reasons if "pruned" in past.statuses else {},
         )

@@ -63,6 +63,7 @@ class Analysis(Optima):
             total=len(table.frame),
             excluded=0,
             curves=table.curves,
+            reasons=table.reasons,
         )
 
     @property

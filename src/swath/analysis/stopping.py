@@ -19,12 +19,13 @@ def stopped(table: Table) -> pd.DataFrame:
     frame, space = table.frame, table.definition.space
     chosen = frame.loc[(frame["status"] == "pruned").to_numpy()]
     reasons = table.reasons if len(chosen) else {}
-    ids = (space.content_id(point, table.receives) for point in chosen.index.tolist())
     names = [*space.names, *table.metrics]
     columns: dict[str, Any] = {name: chosen[name] for name in names}
     columns[free("step", names)] = _last_steps(table.curves).reindex(chosen.index)
     columns["seconds"] = chosen["seconds"]
-    columns[free("reason", columns)] = np.array([reasons.get(each, "") for each in ids], object)
+    columns[free("reason", columns)] = np.array(
+        [reasons.get(each, "") for each in chosen.index.tolist()], object
+    )
     return chosen[[]].assign(**columns)
 
 

@@ -10,7 +10,7 @@ from swath.analysis.names import demand, enumerated
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import pandas as pd
@@ -49,12 +49,8 @@ class Table(Protocol):
         """What the points recorded, a row a step."""
 
     @property
-    def reasons(self) -> Mapping[str, str]:
-        """Why points ended early, by content id, as far as that was noted."""
-
-    @property
-    def receives(self) -> Collection[str]:
-        """What the objective receives, so that it is part of a point's content."""
+    def reasons(self) -> Mapping[int, str]:
+        """Why points ended early, as far as that was noted."""
 
 
 @dataclass(eq=False)
@@ -93,14 +89,9 @@ class Part:
         return self.whole.arrow.take(self.places)
 
     @property
-    def reasons(self) -> Mapping[str, str]:
-        """Why points ended early, by content id, as far as that was noted."""
+    def reasons(self) -> Mapping[int, str]:
+        """Why points ended early, as far as that was noted."""
         return self.whole.reasons
-
-    @property
-    def receives(self) -> Collection[str]:
-        """What the objective receives, so that it is part of a point's content."""
-        return self.whole.receives
 
     @cached_property
     def curves(self) -> pd.DataFrame:

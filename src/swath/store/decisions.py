@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,18 +26,38 @@ class Decision(TypedDict):
 
 def decisions_of(folder: Path, content_id: str) -> list[Decision]:
     """Return what was decided about a point, in that order, as far as the journal can be read."""
-    return [decision for found, decision in _decisions(folder, content_id) if found == content_id]
+    return [decision for _, found, decision in _decisions(folder, content_id) if found == content_id]
 
 
-def reasons(folder: Path) -> dict[str, str]:
-    """Return by content id why points ended early, the last time that they did, as far as the journal can be read."""
-    return {
-        found: decision["reason"] for found, decision in _decisions(folder) if decision["event"] == "prune"
-    }
+class Stopped(NamedTuple):
+    """Why a point ended early.
+
+    Attributes
+    ----------
+    point : int
+        Its index in the definition of that session.
+    content_id : str
+        What names it in every definition.
+    reason : str
+        In words.
+    """
+
+    point: int
+    content_id: str
+    reason: str
 
 
-def _decisions(folder: Path, content_id: str = "") -> Iterator[tuple[str, Decision]]:
-    """Yield content ids and decisions; only lines that hold a given text are looked at."""
+def stopped(folder: Path) -> list[Stopped]:
+    """Return why points ended early, in that order, as far as the journal can be read."""
+    return [
+        Stopped(point, found, decision["reason"])
+        for point, found, decision in _decisions(folder)
+        if decision["event"] == "prune"
+    ]
+
+
+def _decisions(folder: Path, content_id: str = "") -> Iterator[tuple[int, str, Decision]]:
+    """Yield points, content ids and decisions; only lines that hold a given text are looked at."""
     mark = json.dumps(content_id).encode() if content_id else b""
     with suppress(OSError), (folder / NAME).open("rb") as file:
         for line in file:
@@ -46,7 +66,8 @@ def _decisions(folder: Path, content_id: str = "") -> Iterator[tuple[str, Decisi
                 decision = Decision(
                     time=str(read.get("time")), event=str(read["event"]), reason=str(read.get("reason"))
                 )
-                yield str(read.get("id")), decision
+                point = read.get("point")
+                yield point if isinstance(point, int) else -1, str(read.get("id")), decision
 
 
 def _read(line: bytes) -> dict[str, object]:

@@ -45,6 +45,7 @@ def study(
     excluded: int,
     folder: Path | None = None,
     curves: pd.DataFrame | None = None,
+    reasons: Mapping[int, str] | None = None,
 ) -> Study:
     """Describe a run to figures.
 
@@ -62,6 +63,8 @@ def study(
         The run's, for command lines.
     curves : DataFrame, optional
         As `swath.results.Results.curves`.
+    reasons : mapping of int to str, optional
+        Why points were stopped early.
     """
     space = definition.space
     axes: dict[str, Axis] = {}
@@ -104,7 +107,7 @@ def study(
         attempts=frame["attempts"].to_numpy(np.int64),
         worker=frame["worker"].cat.codes.to_numpy().astype(np.int64),
         workers=tuple(map(str, frame["worker"].cat.categories)),
-        failure=_failures(frame),
+        failure=_failures(frame, reasons or {}),
         texts={name: frame[name].to_numpy(dtype=object).tolist() for name in metrics if name not in numbers},
         total=total,
         excluded=excluded,
@@ -165,11 +168,13 @@ def _epoch(column: pd.Series[Any]) -> Floats:
     return made
 
 
-def _failures(frame: pd.DataFrame) -> Sequence[str | None]:
-    """Return texts, None where a point did not fail."""
+def _failures(frame: pd.DataFrame, reasons: Mapping[int, str]) -> Sequence[str | None]:
+    """Return why points failed or were stopped, None for the others."""
     texts = np.full(len(frame), None, dtype=object)
     there = np.flatnonzero(frame["failure"].notna().to_numpy())
     texts[there] = frame["failure"].iloc[there].tolist()
+    short = np.flatnonzero((frame["status"] == "pruned").to_numpy()) if reasons else np.empty(0, np.int64)
+    texts[short] = [reasons.get(point) for point in frame.index[short].tolist()]
     made: Sequence[str | None] = texts  # type: ignore[assignment]  # an array of objects
     return made
 

@@ -14,7 +14,7 @@ from swath.views.figures.axes import number
 from swath.views.text import count, cut, plain, plural, spent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from swath.views.figures.study import Study
 
@@ -36,6 +36,7 @@ def paragraphs(study: Study) -> Iterator[str]:
         yield _spent(study)
         yield from _best(study)
         yield from _failed(study)
+        yield from _stopped(study)
 
 
 def _code(text: object, room: int = 160) -> str:
@@ -127,17 +128,38 @@ def _failed(study: Study) -> Iterator[str]:
     if not bad:
         yield "No point failed."
         return
+    share = 100 * len(bad) / len(study)
+    ways = ", ".join(f"{count(n)} {status}" for status, n in study.statuses.items() if status not in GOOD)
+    yield f"<b>{plural(len(bad), 'point')} failed</b> ({share:.2g} %: {ways}). Most often: {_reasons(study, bad)}."
+
+
+def _stopped(study: Study) -> Iterator[str]:
+    short = np.flatnonzero(~study.ok & ~study.failed)
+    if not len(short):
+        return
+    share = 100 * len(short) / len(study)
+    far = np.empty(0) if study.curves is None else study.curves.reached(study.points[short])
+    far = far[~np.isnan(far)]
+    steps = f", half of them by step {int(np.median(far))}" if len(far) else ""
+    why = (
+        f" Most often: {_reasons(study, short.tolist())}."
+        if any(study.failure[row] for row in short.tolist())
+        else ""
+    )
+    yield f"<b>{plural(len(short), 'point')} stopped early</b> ({share:.2g} %){steps}.{why}"
+
+
+def _reasons(study: Study, rows: Sequence[int]) -> str:
+    """Say what the texts of rows say most often; those that differ in numbers only are of one kind."""
     kinds: Counter[str] = Counter()
     example: dict[str, tuple[int, str]] = {}
     various: set[str] = set()
-    for row in bad:
+    for row in rows:
         head = (study.failure[row] or "").partition("\n")[0]
         kind = NUMBER.sub("#", head)
         kinds[kind] += 1
         if example.setdefault(kind, (int(study.points[row]), head))[1] != head:
             various.add(kind)
-    share = 100 * len(bad) / len(study)
-    ways = ", ".join(f"{count(n)} {status}" for status, n in study.statuses.items() if status not in GOOD)
     reasons = "; ".join(
         f"{count(n)} {'time' if n == 1 else 'times'} {_code(example[kind][1] or 'without a text')}"
         f"{' and the like' if kind in various else ''}, "
@@ -145,4 +167,4 @@ def _failed(study: Study) -> Iterator[str]:
         for kind, n in kinds.most_common(REASONS)
     )
     more = f"; {plural(len(kinds) - REASONS, 'other reason')}" if len(kinds) > REASONS else ""
-    yield f"<b>{plural(len(bad), 'point')} failed</b> ({share:.2g} %: {ways}). Most often: {reasons}{more}."
+    return reasons + more

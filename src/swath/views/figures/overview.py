@@ -17,7 +17,7 @@ from swath.views.figures.heatmap import default_axes, heatmap
 from swath.views.figures.parallel import parallel
 from swath.views.figures.slices import history, slice_of
 from swath.views.figures.study import Points
-from swath.views.figures.table import download, panel, table
+from swath.views.figures.table import download, panel, stopped, table
 from swath.views.palette import GAP, LIGHT, Look
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def overview(
             controls(points, brush, look),
             *_relations(points, brush, look, dict(shares or {}), measure),
         ]
-        parts += [_details(points, brush, look), _workers(points, look)]
+        short = stopped(points, brush, look=look)
+        parts += [_details(points, brush, look), *([short] if short else []), _workers(points, look)]
     return column(*parts, sizing_mode="stretch_width", spacing=GAP)
 
 

@@ -95,7 +95,7 @@ class Study:
     workers : tuple of str
         Names.
     failure : sequence of str or None, n of them
-        Why it failed.
+        Why it failed, or was stopped early.
     texts : mapping of str to sequence, n of them each
         Metrics that are no numbers.
     total, excluded : int
@@ -240,7 +240,7 @@ class Points:
     source : ColumnDataSource
         For each of the study's columns one with coordinates (`key`), one with places on an axis of length 1, `RAIL`
         where the value is missing, slightly spread around values that many share (`unit`), and where coordinates are categories one with words (`wordy`); further
-        ``point status seconds started attempts worker failure``, ``order`` (the place among all finished rows, from
+        ``point status seconds started attempts worker failure``, where there are curves ``step`` (the last one), ``order`` (the place among all finished rows, from
         1), ``uorder`` (the same in [0, 1]) and ``bad`` (1 where the row is not ``ok``).
     note : str
         ``4,000 of 1,000,000 points`` where it is a sample; otherwise empty.
@@ -309,6 +309,7 @@ class Points:
             "seconds": study.seconds[rows],
             "started": study.started[rows] * 1000,  # Bokeh's unit of time
             "attempts": study.attempts[rows],
+            **({} if study.curves is None else {"step": study.curves.reached(study.points[rows])}),
             "worker": [workers[code] for code in study.worker[rows].tolist()],
             "failure": self._failures(),
             "order": order[rows],

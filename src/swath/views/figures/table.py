@@ -136,26 +136,52 @@ def table(points: Points, brush: Brush, *, look: Look = LIGHT, height: int = 340
     height : int
         Pixels.
     """
-    shown = {
-        "point": "point",
-        "status": "status",
-        **dict(list(names_of(points).items())[:COLUMNS]),
-        "seconds": "seconds",
-    }
+    names = dict(list(names_of(points).items())[:COLUMNS])
+    shown = {"point": "point", "status": "status", **names, **_steps(points), "seconds": "seconds"}
+    return _listing(points, brush, _rank(points), shown, look, height, "rows")
+
+
+def stopped(points: Points, brush: Brush, *, look: Look = LIGHT, height: int = 240) -> DataTable | None:
+    """Make a table of the selected points that were stopped early, those that came farthest first; None if none was."""
+    study = points.study
+    there = np.flatnonzero((~study.ok & ~study.failed)[points.rows])
+    if not len(there):
+        return None
+    names = {name: points.wordy(name) for name in study.parameters[:COLUMNS]}
+    metric = {study.metric: points.key(study.metric)} if study.metric else {}
+    if study.curves is not None:
+        there = there[np.argsort(-np.nan_to_num(points.source.data["step"][there]), kind="stable")]
+    shown = {"stopped point": "point", **names, **metric, **_steps(points), "why": "failure"}
+    return _listing(points, brush, there, shown, look, min(height, 60 + 26 * len(there)), "stopped")
+
+
+def _steps(points: Points) -> dict[str, str]:
+    return {} if points.study.curves is None else {"last step": "step"}
+
+
+def _listing(
+    points: Points,
+    brush: Brush,
+    rank: np.ndarray[Any, np.dtype[np.int64]],
+    shown: dict[str, str],
+    look: Look,
+    height: int,
+    name: str,
+) -> DataTable:
+    """List rows of the source in an order, with some of its columns."""
     source = points.source
-    rank = _rank(points)
     first = rank[:ROWS]
     rows = ColumnDataSource(
-        {"row": first, **{key: _taken(source.data[key], first) for key in shown.values()}}, name="rows"
+        {"row": first, **{key: _taken(source.data[key], first) for key in shown.values()}}, name=name
     )
     columns = [
         TableColumn(
             field=key,
-            title=escape(said(name, 24)),
+            title=escape(said(title, 24)),
             width=_width(source.data[key]),
             formatter=_formatter(source.data[key]),
         )
-        for name, key in shown.items()
+        for title, key in shown.items()
     ]
     made = DataTable(
         source=rows,
@@ -258,7 +284,7 @@ def download(points: Points, *, look: Look = LIGHT) -> Button:
         name: name
         for name in ("status", "seconds", "attempts", "worker", "started", "failure")
         if name not in named
-    }
+    } | {name: key for name, key in _steps(points).items() if name not in named}
     made = Button(label="CSV of the selection", width=160, stylesheets=[sheet(look)])
     arguments = {
         "source": points.source,

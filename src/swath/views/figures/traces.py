@@ -68,6 +68,13 @@ class Curves:
         """The last step of each curve, shape (curves,)."""
         return self.steps[self._starts[1:] - 1]
 
+    def reached(self, points: Integers) -> Floats:
+        """Return the last step of each of some points, NaN where it has none."""
+        if not len(self):
+            return np.full(len(points), np.nan)
+        places = np.minimum(np.searchsorted(self.owners, points), len(self) - 1)
+        return np.where(self.owners[places] == points, self.lasts[places], np.nan)
+
     def part(self, curve: int, metric: str) -> tuple[Integers, Floats]:
         """Return the steps of a curve, and the values of a metric."""
         own = slice(self._starts[curve], self._starts[curve + 1])

@@ -23,7 +23,7 @@ from swath.views.figures.heatmap import default_axes, heatmap
 from swath.views.figures.parallel import parallel
 from swath.views.figures.slices import history, slice_of
 from swath.views.figures.study import Points
-from swath.views.figures.table import table
+from swath.views.figures.table import stopped, table
 from swath.views.palette import GAP, LIGHT
 from swath.views.text import count, cut, plain
 from swath.views.ui.choice import Between, Map
@@ -128,6 +128,8 @@ class Board:
         slices = [slice_of(points, name, brush=brush) for name in names]
         found += [_row(*slices[i : i + ACROSS]) for i in range(0, len(slices), ACROSS)]
         found.append(table(points, brush))
+        if short := stopped(points, brush):
+            found.append(short)
         return found
 
     def _beside(self, shares: Mapping[str, float]) -> list[LayoutDOM]:
