@@ -113,7 +113,7 @@ class Results(Analysis):
         """Whether every point has a row; or, of points that are opened as a run goes on, every one that is needed."""
         view = self._look()
         if view.definition.search or view.definition.until:
-            return view.manifest.state == "complete"
+            return view.manifest.state == "complete" and not view.past.damage
         return len(view.past.done) == view.definition.space.size
 
     def __len__(self) -> int:

@@ -63,6 +63,7 @@ class Looked(TypedDict):
     updated: str
     sessions: int
     rows: int
+    steps: int
     segments: int
     bytes: int
     damage: list[str]
@@ -158,7 +159,7 @@ def _listed(folder: Path) -> Listed:
         rows=sum(counts.values()),
         failed=sum(n for status, n in counts.items() if status not in GOOD),
         updated=manifest.updated,
-        bytes=sum(entry.bytes for entry in manifest.segments),
+        bytes=sum(entry.bytes for entry in manifest.files),
         note="; ".join(map(str, manifest.damage)),
         live=told.snapshot if told and not told.late else None,
     )
@@ -189,8 +190,9 @@ def look(folder: Path) -> Looked:
         updated=manifest.updated,
         sessions=len(manifest.sessions),
         rows=manifest.rows,
-        segments=len(manifest.segments),
-        bytes=sum(entry.bytes for entry in manifest.segments),
+        steps=sum(entry.rows for entry in manifest.steps),
+        segments=len(manifest.files),
+        bytes=sum(entry.bytes for entry in manifest.files),
         damage=[str(damage) for damage in manifest.damage],
         live=told.snapshot if told and not told.late else None,
         silent=round(told.age, 1) if told else None,

@@ -220,10 +220,15 @@ def status(run: Looked) -> str:
         *_live(run),
         ("updated", f"{_when(run['updated'])} UTC" if run["updated"] else ""),
         ("sessions", count(run["sessions"])),
-        ("on disk", f"{count(run['rows'])} rows in {count(run['segments'])} segments, {size(run['bytes'])}"),
+        ("on disk", f"{_held(run)} in {count(run['segments'])} segments, {size(run['bytes'])}"),
         *(("damage", plain(damage)) for damage in run["damage"]),
     ]
     return "\n".join(_facts(facts))
+
+
+def _held(run: Looked) -> str:
+    steps = f" and {count(run['steps'])} steps" if run["steps"] else ""
+    return f"{count(run['rows'])} rows{steps}"
 
 
 def _live(run: Looked) -> list[tuple[str, str]]:
