@@ -33,6 +33,7 @@ HANG = 300
 POWER = "faults/test_c_store_power.py"
 DAMAGE = "faults/test_c_store_damage.py"
 SHARING = "faults/test_e_sharing.py"
+SEARCH = "faults/test_c_store_search.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,9 @@ MUTANTS = (
     Mutant(
         "rows are called durable before their commit",
         "store/__init__.py",
-        "        for part in parts:\n            self._done.update(part.done)\n",
-        "        session.durable(tuple(part.batch_id for part in parts))\n"
-        "        for part in parts:\n            self._done.update(part.done)\n",
+        "            for part in taken.parts:\n                self._done.update(part.done)\n",
+        "            session.durable(tuple(part.batch_id for part in taken.parts))\n"
+        "            for part in taken.parts:\n                self._done.update(part.done)\n",
         f"{POWER}::test_C05_power_cuts_lose_no_row_that_was_reported_saved",
     ),
     Mutant(
@@ -207,6 +208,55 @@ MUTANTS = (
         "            if error.errno in PASSING:",
         "            if False:",
         f"{DAMAGE}::test_C12_an_error_of_reading_that_is_none_of_the_file_sets_nothing_aside",
+    ),
+    Mutant(
+        "a step that comes again stands beside what it takes back",
+        "store/curves.py",
+        "lifted[:-1] < least[1:]",
+        "lifted[:-1] <= least[1:]",
+        "test_curves.py::test_a_step_counts_unless_it_was_taken_back",
+    ),
+    Mutant(
+        "steps of one point take back those of others",
+        "store/curves.py",
+        "lifted = steps + (np.cumsum(first) - 1) * span",
+        "lifted = steps",
+        "test_curves.py::test_a_step_counts_unless_it_was_taken_back",
+    ),
+    Mutant(
+        "files of steps are merged out of order",
+        "store/writer.py",
+        "steps.join(tables)",
+        "steps.join(tables[::-1])",
+        "test_curves.py",
+    ),
+    Mutant(
+        "rows are there before their proposals",
+        "store/writer.py",
+        "            proposals=(*now.proposals, *proposed),\n",
+        "            proposals=now.proposals,\n",
+        f"{SEARCH}::test_C05_power_cuts_neither_lose_nor_double_a_step_and_leave_no_row_without_its_proposal",
+    ),
+    Mutant(
+        "rows of damaged proposals are kept for those that come in their places",
+        "store/recovery.py",
+        "    if not lost:",
+        "    if True:",
+        f"{SEARCH}::test_C12_damage_of_rows_steps_or_proposals_is_named_and_never_returned",
+    ),
+    Mutant(
+        "proposals that follow damaged ones are put in their places",
+        "store/recovery.py",
+        "        proposals=tuple(e for e in proposals if e.first + e.rows <= known.get(e.definition, 0)),",
+        "        proposals=tuple(proposals),",
+        f"{SEARCH}::test_C12_damage_of_rows_steps_or_proposals_is_named_and_never_returned",
+    ),
+    Mutant(
+        "steps that cannot be kept cost the rows beside them",
+        "store/steps.py",
+        "                if reason := self._wrong(record.batch, step):",
+        "                if (reason := self._wrong(record.batch, step)) and step.metrics[reason]:",
+        "test_curves.py::test_steps_that_are_none_are_dropped_and_noted_once_and_harm_no_row",
     ),
     Mutant(
         "compressed columns are unpacked",

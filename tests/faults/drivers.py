@@ -173,6 +173,7 @@ def _hasten() -> None:
 
 def _observe(acknowledged: Path, phase: mmap.mmap) -> None:
     """Have the store's words written down, and what it is at."""
+    from swath.messages import Write
     from swath.store import Store
     from swath.store.writer import Writer
 
@@ -191,9 +192,10 @@ def _observe(acknowledged: Path, phase: mmap.mmap) -> None:
         phase[0] = PHASES.index("evaluating")
         return past
 
-    def appended(self: Store, write: Any) -> None:
-        accepted[write.batch.id] = list(write.accepted)
-        append(self, write)
+    def appended(self: Store, item: Any) -> None:
+        if isinstance(item, Write):
+            accepted[item.batch.id] = list(item.accepted)
+        append(self, item)
 
     Store.begin, Store.append = began, appended  # type: ignore[method-assign]
     for owner, name, what in ((Writer, "commit", 2), (Writer, "merge", 3), (Store, "export", 4)):
