@@ -320,3 +320,16 @@ def test_optuna_says_nothing(method, capfd):
     play(proposer(MIXED | {"y": {"linspace": [0, 1, 999]}}, method=method, **keys), 20)
     assert capfd.readouterr() == ("", "")
     assert optuna.logging.get_verbosity() == said
+
+
+def add(a, b):
+    return {"loss": a + b}
+
+
+def test_a_run_whose_space_is_used_up_says_so(tmp_path):
+    sweep = swath.Sweep(add, {"a": [1, 2], "b": [1, 2, 3]}, search={"points": 9}, minimize="loss")
+    handle = sweep.start(engine="inline", out=tmp_path)
+    assert handle.wait(60)
+    assert handle.complete
+    assert len(handle.results.frame) == 6
+    assert handle.snapshot.sampler.ended == "the space has no more points: all 6 of it were proposed"

@@ -126,6 +126,8 @@ class Sampler:
         Seconds that a proposal took lately, what was told about results included; None before the first of this session.
     waited : float or None
         Share of their time in this session, from 0 to 1, for which slots had nothing to do because of it.
+    ended : str
+        Why there will be fewer proposals; empty if there will not.
     """
 
     method: str
@@ -133,6 +135,7 @@ class Sampler:
     points: int = 0
     cost: float | None = None
     waited: float | None = None
+    ended: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -322,7 +322,9 @@ class Words:
         return "\n".join([*lines, *self._ways(snapshot)])
 
     def _ways(self, snapshot: Snapshot) -> list[str]:
-        ways = [f"  best:     {_best(snapshot)}"] if snapshot.best else []
+        ended = snapshot.sampler.ended if snapshot.sampler else ""
+        ways = [f"  search:   {plain(ended)}"] if ended else []
+        ways += [f"  best:     {_best(snapshot)}"] if snapshot.best else []
         ways += [f"  results:  swath results {plain(self._run)}"] if snapshot.statuses else []
         if snapshot.failed:
             ways.append(f"  failed:   swath results {plain(self._run)} --failures")

@@ -104,6 +104,7 @@ class Searching:
         self.pending.difference_update(done)
         self._slots: dict[str, int] = {}
         self._rows = 0
+        self._ended = ""
         self._durations: deque[float] = deque(maxlen=LATELY)
         self._costs: deque[float] = deque(maxlen=LATELY)
         self._spent = 0.0  # since the last proposal
@@ -144,6 +145,7 @@ class Searching:
         self._book.put(first, rows)
         ranges = self._ranges(first, self._opened)
         self.pending.update(ranges)
+        self._ended = self._proposer.exhausted
         return ranges, self._opened == self._book.points or len(rows) < count
 
     def record(self) -> None:
@@ -162,6 +164,7 @@ class Searching:
             points=self._book.points,
             cost=sum(costs) / len(costs) if costs else None,
             waited=waited,
+            ended=self._ended,
         )
 
     # Its parts.

@@ -76,6 +76,8 @@ def sampling(snapshot: Snapshot) -> str:
         said.append(f"{spent(sampler.cost)} each")
     if sampler.waited is not None and sampler.waited >= NOTABLE:
         said.append(f"slots waited for it {100 * sampler.waited:.0f} % of the time")
+    if sampler.ended:
+        said.append(plain(sampler.ended))
     return ", ".join(said)
 
 
