@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from simulating import Ledger, simulate
+from simulating import Ledger, planned_to_stop, simulate
 from swath.driver import Driver, Policy
 from swath.engines.simulated import Plan, Simulated
 from swath.loop import drive
@@ -410,7 +410,7 @@ def test_whoever_looks_at_the_slots_changes_nothing(seed):
 def test_simulated_clusters(request):
     first = request.config.getoption("--first-seed")
     count = request.config.getoption("--seeds")
-    endings = Counter(simulate(seed).ending for seed in range(first, first + count))
+    endings = Counter(simulate(seed)[0].ending for seed in range(first, first + count))
     if count >= 300:
         assert set(endings) == {Ending.COMPLETE, Ending.ASKED, Ending.LOST, Ending.LIMIT}
 
@@ -423,3 +423,12 @@ def test_a_plan_gives_the_same_year_again():
         drive(Driver(100, policy=Policy(patience=1e9)), engine, Ledger(engine).append)
         logs.append(engine.log)
     assert logs[0] == logs[1]
+
+
+def test_simulated_early_stopping(request):
+    first = request.config.getoption("--first-seed")
+    count = max(1, request.config.getoption("--seeds") // 20)
+    drivers = [simulate(seed, planned_to_stop)[1] for seed in range(first, first + count)]
+    if count >= 50:
+        assert sum(len(driver.courses.pruned) for driver in drivers) > 5 * count
+        assert sum(driver.promotions.total() for driver in drivers) > count

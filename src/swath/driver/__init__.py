@@ -269,10 +269,11 @@ class Driver:
             positions = RangeSet(
                 piece for start, stop in ranges for piece in accepted.intersection(start, stop)
             )
-            if status in self.policy.retry_on and batch.attempt <= self.policy.retries:
-                again.update(positions)
-            elif status != PRUNED:
-                failed += len(positions)
+            if status in self.policy.retry_on:
+                retried = self.courses.with_attempts(positions, batch.attempt - self.policy.retries)
+                again.update(retried)
+                positions.difference_update(retried)
+            failed += len(positions) if status != PRUNED else 0
         accepted.difference_update(again)
         self._wait(batch.attempt + 1, again)
         return len(again), failed
@@ -416,7 +417,7 @@ class Driver:
             self._end(Ending.LIMIT, f"{self.rows} points were run, as asked")
         if self._now >= self.crew.next_release:
             self.crew.readmit(self._now)
-        if self.crew.alone is not None and self.crew.alone >= policy.patience:
+        if self.crew.has_been_alone(policy.patience):
             self._end(Ending.LOST, f"there was no worker for {policy.patience:g} s")
 
     def _offers(self) -> list[Command]:

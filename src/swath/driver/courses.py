@@ -2,11 +2,12 @@
 
 A step counts once: those of a batch that is in flight, beyond what was recorded of the same evaluation before. What
 comes live is recorded at once; the reply brings all of it again, so that nothing depends on what was lost on the
-way. A pruned point can only be promoted once its row is durable: until then it is in the hands of the store.
+way: where something was, the whole course of that point is recorded once more, which takes back what was. A pruned point can only be promoted once its row is durable: until then it is in the hands of the store.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,10 +35,13 @@ class Courses:
         Decides; None: nothing is ended early.
     pruned : dict of int to int
         Attempt of the pruned row of each position whose row is durable.
+    promoted : Counter of int
+        How often a position went on after all.
     """
 
     rule: Rule | None = None
     pruned: dict[int, int] = field(default_factory=dict)
+    promoted: Counter[int] = field(default_factory=Counter)
     _deserving: dict[int, str] = field(default_factory=dict)  # to be promoted once durable
 
     def follow(self, flight: Flight, steps: Sequence[Step]) -> list[Record | Prune]:
@@ -55,10 +59,21 @@ class Courses:
 
     def finish(self, flight: Flight, reply: Reply) -> list[Record]:
         """Take in all that the points of a batch have recorded, now that it is over."""
+        self._forget_gaps(flight, reply.steps)
         fresh = self._fresh(flight, reply.steps, flight.batch.start, flight.stop)
         for step in fresh if self.rule else ():
             self.rule.see(step.position, step.step, step.metrics)  # type: ignore[union-attr]  # asked above
         return [Record(flight.batch, fresh)] if fresh else []
+
+    @staticmethod
+    def _forget_gaps(flight: Flight, steps: Sequence[Step]) -> None:
+        """Forget what was recorded of points of which a step was not heard that lies before others that were."""
+        known = Counter(
+            step.position for step in steps if step.step <= flight.recorded.get(step.position, -1)
+        )
+        for position, count in known.items():
+            if count > flight.heard[position]:
+                del flight.recorded[position]
 
     def end(self, reply: Reply, accepted: RangeSet) -> None:
         """Tell the rule which points have ended for good, and how."""
@@ -81,10 +96,18 @@ class Courses:
             return []
         self._deserving.update(self.rule.promoted())
         ready = [position for position in self._deserving if position in self.pruned]
+        self.promoted.update(ready)
         return [
             Promote(position, self.pruned.pop(position) + 1, self._deserving.pop(position))
             for position in ready
         ]
+
+    def with_attempts(self, positions: RangeSet, more: int) -> RangeSet:
+        """Return the positions of which so many attempts, or more, were promotions: those are no retries."""
+        if more <= 0:
+            return positions.copy()
+        found = [position for position, count in self.promoted.items() if count >= more]
+        return RangeSet((position, position + 1) for position in found if position in positions)
 
     @staticmethod
     def _fresh(flight: Flight, steps: Sequence[Step], start: int, stop: int) -> tuple[Step, ...]:
@@ -92,6 +115,7 @@ class Courses:
         for step in steps:
             if start <= step.position < stop and step.step > flight.recorded.get(step.position, -1):
                 flight.recorded[step.position] = step.step
+                flight.heard[step.position] += 1
                 fresh.append(step)
         return tuple(fresh)
 

@@ -14,6 +14,9 @@ from swath.driver.quarantine import Quarantine
 STRIDE = 10.0
 """Seconds between two looks while there is no worker; a longer gap means that we were suspended."""
 
+ROUNDING = 1e-6
+"""Seconds; a wait that is shorter may not move a clock that counts from long ago."""
+
 
 class Crew:
     """Workers by name.
@@ -80,6 +83,10 @@ class Crew:
     def hopeless(self, now: float) -> bool:
         """Tell whether everybody that ever joined is left out."""
         return all(self.quarantine.holds(name, now) for name in self._known)
+
+    def has_been_alone(self, patience: float) -> bool:
+        """Tell whether nobody of use has been there for so many seconds, of which sums of floats may lack a little."""
+        return self.alone is not None and self.alone > patience - ROUNDING
 
     def wakes(self, now: float, patience: float) -> list[float]:
         """Say when to look at it again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 class Flight:
     """A batch that a worker holds: what is left of its range, with which event it was offered, since when it runs.
 
-    ``recorded`` is the last step of each position that has recorded any, ``pruned`` the positions that were asked to end.
+    ``recorded`` is the last step of each position that has recorded any, ``heard`` how many of its steps were, ``pruned``
+    the positions that were asked to end.
     """
 
     batch: Batch
@@ -28,6 +30,7 @@ class Flight:
     recalled: bool = False
     answered: bool = False
     recorded: dict[int, int] = field(default_factory=dict)
+    heard: Counter[int] = field(default_factory=Counter)
     pruned: set[int] = field(default_factory=set)
 
     @property

@@ -9,6 +9,7 @@ Misfortunes end at a planned time, so that a sweep which does not end after it h
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -100,6 +101,8 @@ class Simulated:
     ----------
     log : list of str
         Everything that happened, a line each, to be read beside a failing seed.
+    done : Counter of (int, int)
+        How often each step of each position was done.
     """
 
     dashboard = ""
@@ -107,6 +110,7 @@ class Simulated:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.log: list[str] = []
+        self.done: Counter[tuple[int, int]] = Counter()
         self._random = Random(plan.seed)
         self._now = 0.0
         self._serial = count()
@@ -355,6 +359,7 @@ class Simulated:
         plan, chance = self.plan, self._ways
         if self._serials.get(batch_id) != serial:
             return
+        self.done[step[0], step[1]] += 1
         lost, twice, late = (
             self._now < plan.calm and chance.random() < each
             for each in (plan.steps_lost, plan.steps_twice, plan.steps_late)
@@ -428,9 +433,16 @@ class Simulated:
             seconds=decided[-1][1] - work.begun,
             slot=work.batch.worker,
             complaint="alike" if self.plan.alike and failed.keys() - {"pruned"} else "",
-            steps=tuple(self._step(position, step, since) for _, position, step, since in self._steps(work)),
+            steps=tuple(self._said(work, rows)),
             kept=self._keep(work, rows) if self.plan.keeping else (),
         )
+
+    def _said(self, work: _Work, rows: Sequence[int]) -> Iterator[Step]:
+        """Give the steps of points as they tell them; who goes on from a checkpoint tells first what was before."""
+        for position in rows if self.plan.steps else ():
+            yield from (self._step(position, step + 1, 0.0) for step in range(work.before.get(position, 0)))
+        for _, position, step, since in self._steps(work):
+            yield self._step(position, step, since)
 
     def _keep(self, work: _Work, rows: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Remember how far the points of a batch have come; return them as ranges."""

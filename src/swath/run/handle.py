@@ -21,7 +21,9 @@ from swath.run.journal import Journal
 from swath.run.openings import filler, make_planner, take_over
 from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
 from swath.run.report import reported
+from swath.run.stopping import pruned_of, remember, rule_of
 from swath.run.viewing import Viewer
+from swath.store.folders import CHECKPOINTS
 from swath.store.logbook import FOLDER, Logbook, Naming
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ class Handle:
         task = make_task(definition, code, self.folder)
         past, opened = self._take_up(task, code, previous)
         again = tried_again(past, options.retry)
+        rule = rule_of(definition.stop)
+        promotions = remember(rule, store.steps(), past, again, self._keeps) if rule else ()
         self._planner = make_planner(definition, options, store, past, again, engine)
         todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
         todo = self._planner.todo if self._planner else todo
@@ -103,6 +107,8 @@ class Handle:
             policy=policy_of(definition, options, now),
             again=again,
             opened=self._planner.opened if self._planner else None,
+            rule=rule,
+            pruned=pruned_of(past, again),
             now=now,
         )
         total = len(self._planner.opened) if self._planner and definition.until else None
@@ -122,6 +128,12 @@ class Handle:
             to_do=todo,
             engine=options.engine,
         )
+        for promotion in promotions:
+            self._journal.take(promotion)
+
+    def _keeps(self, position: int) -> bool:
+        """Tell whether a point has left a folder for checkpoints, so that another attempt need not begin anew."""
+        return (self.folder / CHECKPOINTS / self._naming.content_id(position)).is_dir()
 
     def _take_up(self, task: Task, code: Code, previous: Previous | None) -> tuple[Past, bool]:
         """Begin to write, with what is there already; tell whether slots were opened for that."""

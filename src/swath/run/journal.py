@@ -104,9 +104,7 @@ class Journal:
         """Return what names a point in this definition and in others."""
         if self._naming is None:
             return {"position": position}
-        space = self._naming.space
-        (point,) = space.indices(position, position + 1).tolist()
-        return {"point": point, "id": space.content_id(point, self._naming.receives)}
+        return {"point": self._naming.point(position), "id": self._naming.content_id(position)}
 
     def trouble(self, where: str, error: BaseException) -> None:
         """Note a mistake of ours that was got over."""

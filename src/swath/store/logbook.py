@@ -67,6 +67,15 @@ class Naming:
         found: list[int] = self.space.indices(log.first, log.last + 1).tolist()
         return found
 
+    def point(self, position: int) -> int:
+        """Return the point at a position."""
+        (point,) = self.space.indices(position, position + 1).tolist()
+        return int(point)
+
+    def content_id(self, position: int) -> str:
+        """Return what names the point at a position in every definition."""
+        return self.space.content_id(self.point(position), self.receives)
+
 
 class Logbook:
     """Writes logs into a run folder, in a thread that begins with the first.
