@@ -104,7 +104,7 @@ def run(
     check_threads(options["workers"] or 1)
     definition = load(file, overrides, point_timeout)
     if point is not None:
-        ctx.exit(_single(definition, point, as_json=as_json))
+        ctx.exit(_single(definition, point, options["out"], as_json=as_json))
     from swath.commands import foreground
 
     if options["scheduler"] and options["workers"]:
@@ -119,11 +119,11 @@ def run(
     )
 
 
-def _single(definition: Definition, point: int, *, as_json: bool) -> int:
+def _single(definition: Definition, point: int, out: Path, *, as_json: bool) -> int:
     from swath.commands.single import evaluate
     from swath.views import listings
 
-    shown = evaluate(definition, point)
+    shown = evaluate(definition, point, out / definition.name)
     show_text(listings.as_json(shown) if as_json else listings.show(shown))
     return 0 if shown["status"] == "ok" else 3
 

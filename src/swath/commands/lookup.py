@@ -336,20 +336,28 @@ def _find(space: Space, frame: pd.DataFrame, words: Sequence[str], receives: Col
             f"{' '.join(words)!r}: a point is an index, a content id, or NAME=VALUE once or more"
         )
     word = words[0]
-    if word.isdecimal() and int(word) < space.size:
+    if word.isdecimal() and int(word) < space.known:
         return int(word)
     if len(word) >= SHORTEST and set(word.lower()) <= set("0123456789abcdef"):
         return _by_content(space, frame, word.lower(), receives)
     if word.isdecimal():
-        raise UsageError(f"there is no point {word}: the space has points 0 to {space.size - 1:,}")
+        raise UsageError(f"there is no point {word}: {range_of(space)}")
     raise UsageError(
         f"{word!r} names no point; give an index, at least {SHORTEST} digits of a content id, or NAME=VALUE once or more"
     )
 
 
+def range_of(space: Space) -> str:
+    """Say which points there are."""
+    if space.proposals is None:
+        return f"the space has points 0 to {space.size - 1:,}"
+    asked = f"the search has proposed {space.proposals.known:,} of {space.proposals.points:,} so far"
+    return f"{asked}, points 0 to {space.known - 1:,}" if space.known else asked
+
+
 def _by_content(space: Space, frame: pd.DataFrame, prefix: str, receives: Collection[str]) -> int:
     """Search the points that have rows first, then all, if these are not too many to compute."""
-    everything = range(space.size) if space.size <= MOST else range(0)
+    everything = range(space.known) if space.known <= MOST else range(0)
     for points in (frame.index.tolist(), everything):
         found = [point for point in points if space.content_id(point, receives).startswith(prefix)]
         if found:

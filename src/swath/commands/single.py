@@ -14,19 +14,25 @@ import numpy as np
 import pyarrow as pa
 
 from swath.agreement import find_objective
-from swath.commands.lookup import Shown, derived_values
+from swath.commands.lookup import Shown, derived_values, range_of
 from swath.errors import ObjectiveError, UsageError
 from swath.inside.crumb import blank
 from swath.inside.evaluate import Evaluator
 from swath.inside.rows import COLUMNS
 from swath.messages import STATUSES
 from swath.run import make_task
+from swath.store.disk import Disk
+from swath.store.entries import MANIFEST
+from swath.store.history import latest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from swath.definition import Definition
     from swath.messages import Step
+    from swath.space import Space
+    from swath.store.history import Archive
 
 
 def _curve(steps: Sequence[Step]) -> dict[str, list[Any]]:
@@ -41,7 +47,7 @@ def _curve(steps: Sequence[Step]) -> dict[str, list[Any]]:
     return made | {name: [step.metrics.get(name) for step in steps] for name in names}
 
 
-def evaluate(definition: Definition, point: int) -> Shown:
+def evaluate(definition: Definition, point: int, folder: Path | None = None) -> Shown:
     """Evaluate one point of a definition in this process.
 
     Parameters
@@ -50,6 +56,8 @@ def evaluate(definition: Definition, point: int) -> Shown:
         What the point is of.
     point : int
         Its index.
+    folder : Path, optional
+        Of its run: what a search has proposed there are its points.
 
     Raises
     ------
@@ -59,10 +67,14 @@ def evaluate(definition: Definition, point: int) -> Shown:
         The objective cannot be imported or called, or its result cannot be kept.
     """
     space = definition.space
-    if not 0 <= point < space.size:
-        raise UsageError(f"there is no point {point}: the space has points 0 to {space.size - 1:,}")
+    if space.proposals is not None and folder is not None and (folder / MANIFEST).exists():
+        latest(Disk(), folder, lambda archive: _fill(space, archive))
+    if not 0 <= point < space.known:
+        raise UsageError(f"there is no point {point}: {range_of(space)}")
     evaluator = Evaluator(make_task(definition, find_objective(definition)), blank())
     position = int(space.positions(np.array([point], np.int64))[0])
+    if space.proposals is not None:
+        evaluator.learn(space.proposals.encode(space.proposed(position, position + 1)))
     reply = evaluator.evaluate(position, position + 1, inf)
     if reply.fatal:
         raise ObjectiveError(reply.fatal)
@@ -87,3 +99,10 @@ def evaluate(definition: Definition, point: int) -> Shown:
         logs=[],
         again="",
     )
+
+
+def _fill(space: Space, archive: Archive) -> None:
+    """Take in what the newest definition of a run has proposed, if it is this one."""
+    current = archive.definition(archive.manifest.current)
+    if current is not None and current.space.spec() == space.spec():
+        archive.fill(space, archive.manifest.current)

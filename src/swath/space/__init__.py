@@ -169,6 +169,12 @@ class Space:
         indices = np.asarray(indices, dtype=np.int64)
         return indices if self._permutation is None else self._permutation.inverse(indices)
 
+    @property
+    def known(self) -> int:
+        """How many points, from the first on, are known: all, or as many as a search has proposed."""
+        book = self.proposals
+        return self.size if book is None else self.size // book.points * book.known
+
     def proposed(self, start: int, stop: int) -> range:
         """Return the numbers of the proposals that the points at positions [start, stop) are made of."""
         if self.proposals is None or start >= stop:

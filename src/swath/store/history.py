@@ -241,23 +241,15 @@ class Archive:
     def indices(self, definition: int, points: Integers, target: Target) -> Integers:
         """Tell which point of the target each point of another definition is; -1 where it is none of them."""
         if self.is_like(definition, target):
-            return np.where(points < known_points(target.space), points, -1)
+            return np.where(points < target.space.known, points, -1)
         matched = np.full(len(points), -1)
         old = self.definition(definition)
         if old is not None and len(points):
-            known = points < known_points(old.space)
+            known = points < old.space.known
             matched[known] = target.space.match(
                 old.space, points[known], was=target.was, receives=target.receives
             )
         return matched
-
-
-def known_points(space: Space) -> int:
-    """Return how many points, from the first on, can be decoded: all, or those whose proposals are known."""
-    book = space.proposals
-    return (
-        space.size if book is None else space.size // book.points * book.known
-    )  # its replicates stand together
 
 
 def latest(
@@ -295,7 +287,7 @@ def survey(archive: Archive, target: Target) -> Past:
         The definition; need not be the manifest's current one.
     """
     own = [entry for entry in archive.manifest.segments if archive.is_like(entry.definition, target)]
-    known = known_points(target.space)
+    known = target.space.known
     ranges = {entry.file: entry.positions for entry in own}
     if known < target.space.size:
         ranges = {file: positions.intersection(0, known) for file, positions in ranges.items()}

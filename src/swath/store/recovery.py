@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from swath.store.history import known_points
 from swath.store.segments import numpy_column, take
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def sound(writer: Writer, archive: Archive) -> Sound:
 def _known(archive: Archive, number: int) -> int:
     """Return how many points of a definition can be decoded; nobody may take its rows for others when it comes back."""
     definition = archive.definition(number)
-    return known_points(definition.space) if definition else 0
+    return definition.space.known if definition else 0
 
 
 def _rows(writer: Writer, archive: Archive, entry: SegmentEntry, known: int | None) -> SegmentEntry | None:
