@@ -28,6 +28,7 @@ from swath.errors import UsageError
 from swath.inside.rows import COLUMNS
 from swath.messages import STATUSES, Batch
 from swath.run import make_task
+from swath.run.openings import filler
 from swath.slot.pool import Pool
 from swath.space import Opaque
 
@@ -169,7 +170,8 @@ def _evaluated(
     threads = ThreadPoolExecutor(count)
     try:
         check_arguments(definition, pool.open())
-        batches = [Batch(i, "verify", start, start + 1, 1, 0.0) for i, start in enumerate(positions)]
+        fill = filler(definition.space)
+        batches = [fill(Batch(i, "verify", start, start + 1, 1, 0.0)) for i, start in enumerate(positions)]
         replies = list(threads.map(pool.evaluate, batches))
     finally:
         threads.shutdown(wait=False, cancel_futures=True)

@@ -21,7 +21,7 @@ from swath.definition.trial import try_out
 from swath.preflight import check_folders
 from swath.run.beginning import check_code, choose_engine, make_task
 from swath.run.handle import Handle
-from swath.run.openings import check_search
+from swath.run.openings import check_search, with_new_book
 from swath.run.options import Options, Outcome
 from swath.store import Store
 
@@ -57,6 +57,7 @@ def prepare(definition: Definition, options: Options | None = None, *, code: Cod
         Whatever keeps it from starting; the kind of error says what, and nothing was changed.
     """
     options = options or Options()
+    definition = with_new_book(definition)
     check_folders()
     code = find_objective(definition, code)
     try_out(definition)

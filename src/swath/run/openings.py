@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swath.run.planning import Planner
+from swath.space import Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from swath.run.replicating import Replicating
     from swath.run.searching import Searching
     from swath.search import Proposer
-    from swath.space import Space
     from swath.store import Store
     from swath.store.history import Past
 
@@ -90,6 +90,13 @@ def _proposer(definition: Definition) -> Proposer:
         for row, outcome in finished(definition.search.earlier, definition, made):
             made.learn(row, outcome)
     return made
+
+
+def with_new_book(definition: Definition) -> Definition:
+    """Return a definition whose search has proposed nothing yet: the same object may have been run before, elsewhere."""
+    if definition.space.proposals is None:
+        return definition
+    return replace(definition, space=Space.from_spec(definition.space.spec()))
 
 
 def check_search(definition: Definition) -> None:

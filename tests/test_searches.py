@@ -1,0 +1,304 @@
+"""Searches from definition to rows: on every engine, stopped and taken up again, changed, and from other runs."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from pandas.testing import assert_frame_equal
+
+import swath
+from running import Cluster, ask
+from swath.search import Proposer
+
+BOWL = '''
+"""A bowl with a tilted floor; one model of three is better, and one ends its process."""
+
+import os
+
+
+def bowl(x, model, depth=0, seed=0):
+    if model == "deadly":
+        os._exit(1)
+    if model == "raising":
+        raise ValueError("as planned")
+    return {"loss": (x - 0.3) ** 2 + 0.1 * depth + 1e-9 * (seed % 7), "cost": x}
+'''
+SEARCH = """
+objective: model:bowl
+parameters:
+  x: {linspace: [0, 1, 201]}
+  model: [fine, tree, raising, deadly]
+  depth: {values: [1, 2, 3], when: model == "tree"}
+where: x < 0.9
+minimize: loss
+search: {method: tpe, points: 40, startup: 8, subject_to: cost < 0.6}
+"""
+
+
+def bowl(x, y=0.0):
+    return {"loss": (x - 0.3) ** 2 + y}
+
+
+def sweep(points=20, *, function=bowl, parameters=None, **keys):
+    search = {"method": "tpe", "points": points, "startup": 5, **keys.pop("search", {})}
+    space = parameters or {"x": swath.linspace(0, 1, 1001)}
+    return swath.Sweep(function, space, minimize="loss", search=search, name="bowl", **keys)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a search in this thread, without a cluster."""
+    return lambda made, **options: made.run(engine="inline", out=tmp_path, **options)
+
+
+def settled(results):
+    """Parameters and metrics, which must not depend on how a search was run."""
+    return results.frame.loc[:, :"loss"]
+
+
+def events(folder):
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+
+
+def sessions(folder):
+    """Events of the journal, a list for each session."""
+    made = []
+    for event in events(folder):
+        if event["event"] == "start":
+            made.append([])
+        made[-1].append(event)
+    return made
+
+
+def test_a_search_runs_as_any_sweep_does_and_goes_on_after_a_limit(tmp_path):
+    (tmp_path / "model.py").write_text(BOWL)
+    (tmp_path / "study.yaml").write_text(SEARCH)
+    folder = tmp_path / "results" / "study"
+    first = ask("run", "study.yaml", "--limit", 13, "-n", 2, folder=tmp_path, code=4)
+    assert "Stopped: 13 points were run, as asked" in first.stderr
+    before = swath.open(folder).frame
+    assert len(before) == 13
+    done = ask("run", "study.yaml", "-n", 2, folder=tmp_path, code=3)  # some points failed
+    assert "40/40 done" in done.stderr
+    results = swath.open(folder)
+    assert (results.complete, results.total, len(results)) == (True, 40, 40)
+    frame = results.frame
+    assert_frame_equal(frame.loc[before.index], before, check_dtype=False)  # depth may have been there or not
+    assert not frame.duplicated(["x", "model", "depth"]).any()
+    assert (frame["x"] < 0.9).all()
+    assert ((frame["model"] == "tree") == frame["depth"].notna()).all()
+    ends = dict(zip(frame["model"], frame["status"], strict=True))
+    assert {ends[name] for name in ("fine", "tree")} == {"ok"}
+    assert ends.get("raising", "error") == "error"
+    assert ends.get("deadly", "crash") == "crash"
+    again = ask("run", "study.yaml", "-n", 2, folder=tmp_path, code=3)
+    assert "40 done" in again.stderr
+    *_, last = sessions(folder)
+    assert [event["event"] for event in last] == ["start", "end"], "no optimiser, no worker"
+    point = int(frame.index[frame["model"] == "fine"][-1])
+    shown = json.loads(ask("show", "study", point, "--json", folder=tmp_path).stdout)
+    here = json.loads(ask("run", "study.yaml", "--point", point, "--json", folder=tmp_path).stdout)
+    assert (here["parameters"], here["metrics"]) == (shown["parameters"], shown["metrics"])
+    assert "complete" in ask("status", "study", folder=tmp_path).stdout
+    assert "points 0 to 39" in ask("show", "study", 40, folder=tmp_path, code=2).stderr
+    assert not [event for event in events(folder) if event["event"] == "trouble"]
+
+
+def test_the_cost_of_the_optimiser_is_told(tmp_path):
+    handle = sweep().start(engine="inline", out=tmp_path)
+    assert handle.wait(60)
+    last = handle.snapshot.sampler
+    assert (last.method, last.proposed, last.points) == ("tpe", 20, 20)
+    assert 0 < last.cost < 1
+    assert 0 <= last.waited <= 1
+    (told,) = [event for event in events(tmp_path / "bowl") if event["event"] == "plan"]
+    assert told["cost"] == pytest.approx(last.cost)
+
+
+def test_replicates_are_together_and_their_mean_counts(run):
+    results = run(
+        sweep(6, parameters={"x": [0.1, 0.2, 0.3, 0.9], "y": [0, 1], "s": swath.seeds(3)}, function=seeded)
+    )
+    frame = results.frame
+    assert len(frame) == 18
+    assert not frame.groupby(frame.index // 3)[["x", "y"]].agg(np.ptp).any(axis=None)
+    assert frame["s"].tolist() == frame["s"].tolist()[:3] * 6
+
+
+def seeded(x, y, s):
+    return {"loss": x + y + s}
+
+
+def test_the_same_object_may_be_run_twice(tmp_path):
+    made = sweep(8)
+    places = (("a", False), ("b", False), ("a", True))
+    one, two, fresh = (made.run(engine="inline", out=tmp_path / name, fresh=new) for name, new in places)
+    assert (len(one), len(two), len(fresh)) == (8, 8, 8)
+    assert settled(one)["x"].tolist()[:5] == settled(two)["x"].tolist()[:5], "those of the start"
+    assert (tmp_path / "a" / "bowl.1").exists()
+
+
+def test_what_was_proposed_and_not_evaluated_is_evaluated_first(run, tmp_path):
+    """A point that was asked ahead is on disk when a sweep ends; it is neither lost nor asked for again."""
+
+    def torn(x):
+        if x > 0.2 and not (tmp_path / "mended").exists():
+            raise ValueError("too far")
+        return {"loss": x}
+
+    run(sweep(12, function=torn), max_failures=1)
+    results = swath.open(tmp_path / "bowl")
+    book, rows = results.definition.space.proposals, len(results)
+    assert rows < book.known == 5, "those of the start"
+    asked = [row["x"] for row in book.rows(0, 5)]
+    (tmp_path / "mended").touch()
+    results = run(sweep(12, function=torn))
+    assert results.frame["x"].tolist()[:5] == asked
+    assert (results.complete, len(results)) == (True, 12)
+
+
+def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(run, tmp_path):
+    """With one slot and no proposal ahead, the history is the same, and so is what follows from it."""
+    whole = sweep(14, search={"startup": 1}).run(engine="inline", out=tmp_path / "whole", limit=14)
+    for limit in (3, 4, 14):
+        results = run(sweep(14, search={"startup": 1}), limit=limit)
+    first = settled(results)["x"].tolist()
+    assert len(set(first)) == len(first)
+    assert results.complete
+    assert whole.complete
+
+
+def test_more_points_keep_those_there_are_and_fewer_leave_the_rest_on_disk(run):
+    few, more = (settled(run(sweep(points))) for points in (6, 9))
+    assert_frame_equal(more.iloc[:6], few)
+    less = run(sweep(4))
+    assert (less.complete, len(less), len(less.all)) == (True, 4, 9)
+    assert set(less.frame["x"]) <= set(more["x"])
+    again = settled(run(sweep(9)))
+    assert_frame_equal(again, more)
+
+
+def test_a_grid_becomes_the_beginning_of_a_search(run):
+    grid = swath.Sweep(bowl, {"x": [0.25, 0.5, 3.0], "y": [0, 1]}, minimize="loss", name="bowl")
+    run(grid)
+    results = run(sweep(10, parameters={"x": swath.linspace(0, 1, 1001), "y": [0, 1, 2]}))
+    assert len(results) == 10
+    assert results.frame[["x", "y"]].to_numpy().tolist()[:4] == [[0.25, 0], [0.25, 1], [0.5, 0], [0.5, 1]]
+    assert len(results.all) == 12, "the two points at 3.0 are none of the search"
+
+
+def test_another_run_teaches_without_being_part_of_it(tmp_path, monkeypatch):
+    heard = []
+    learn = Proposer.learn
+    monkeypatch.setattr(
+        Proposer,
+        "learn",
+        lambda self, row, outcome: (heard.append((row, outcome)), learn(self, row, outcome))[1],
+    )
+    sweep(6).run(engine="inline", out=tmp_path)
+    made = swath.Sweep(
+        bowl,
+        {"x": swath.linspace(0, 1, 1001)},
+        minimize="loss",
+        name="other",
+        search={"method": "tpe", "points": 3, "from": str(tmp_path / "bowl")},
+    )
+    results = made.run(engine="inline", out=tmp_path)
+    assert len(results) == 3
+    assert len(heard) == 6
+    assert all(outcome.metrics["loss"] == bowl(**row)["loss"] for row, outcome in heard)
+
+
+def test_a_run_that_is_not_there_teaches_nothing_and_nothing_is_begun(tmp_path):
+    made = sweep(search={"from": str(tmp_path / "nowhere")})
+    with pytest.raises(swath.UsageError, match=r"search\.from: there is no run to learn from in .*nowhere"):
+        made.run(engine="inline", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_optimiser_that_fails_ends_the_sweep_and_nothing_is_lost(run, tmp_path, monkeypatch):
+    ask_ = Proposer.ask
+
+    def fails(self, n):
+        if self.proposed >= 7:
+            raise ArithmeticError("a matrix is singular")
+        return ask_(self, n)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Proposer, "ask", fails)
+        with pytest.raises(
+            swath.SwathError, match="the search failed: ArithmeticError: a matrix is singular"
+        ) as told:
+            run(sweep(12))
+    assert told.value.exit_code == 70
+    results = swath.open(tmp_path / "bowl")
+    assert 5 <= len(results) <= 8
+    assert len(run(sweep(12))) == 12
+
+
+def test_a_space_that_is_used_up_is_complete(run):
+    results = run(sweep(50, parameters={"x": [0.1, 0.2, 0.3]}, search={"startup": 2}))
+    assert (len(results), results.complete) == (3, True)
+    assert sorted(results.frame["x"]) == [0.1, 0.2, 0.3]
+
+
+def test_bounds_and_failures_are_told(run):
+    def torn(x):
+        if x > 0.9:
+            raise ValueError("too far")
+        return {"loss": -x, "cost": x}
+
+    results = run(sweep(40, function=torn, search={"subject_to": "cost < 0.3"}))
+    late = results.frame.iloc[20:]
+    assert (late["cost"] < 0.4).sum() > 10, "without the bound they were at 0.9"
+    assert results.best(1)["cost"].iloc[0] < 0.3
+
+
+def test_stopping_a_search_leaves_no_thread(tmp_path):
+    import threading
+
+    handle = sweep(10_000, search={"startup": 10_000}).start(engine="inline", out=tmp_path)
+    while not handle.snapshot.saved:
+        assert not handle.wait(0.01)
+    handle.stop()
+    assert handle.wait(60)
+    assert handle.outcome.exit_code == 130
+    assert not [thread for thread in threading.enumerate() if thread.name == "swath-search"]
+    assert 0 < len(handle.results) < 10_000
+
+
+@pytest.mark.parametrize("keys", [{"isolation": "none"}, {"point": {"fresh": True}}])
+def test_points_reach_every_kind_of_slot(tmp_path, keys):
+    results = sweep(8, **keys).run(workers=2, out=tmp_path)
+    assert results.complete
+    frame = results.frame
+    assert np.allclose(frame["loss"], (frame["x"] - 0.3) ** 2)
+
+
+def test_points_reach_workers_elsewhere(tmp_path):
+    cluster = Cluster(tmp_path).hire("one", "two")
+    try:
+        results = sweep(12).run(scheduler=cluster.address, out=tmp_path / "out")
+    finally:
+        cluster.close()
+    assert results.complete
+    assert np.allclose(results.frame["loss"], (results.frame["x"] - 0.3) ** 2)
+
+
+def test_rows_can_be_verified(run, tmp_path):
+    run(sweep(6))
+    verified = sweep(6).verify(out=tmp_path)
+    assert (verified.points, verified.equal) == (6, 6)
+
+
+def test_a_grid_that_is_complete_ends_well_when_it_is_run_again(tmp_path):
+    """Its best row is looked up in another thread, which must have ended before the interpreter does."""
+    (tmp_path / "model.py").write_text(BOWL)
+    (tmp_path / "grid.yaml").write_text(
+        re.sub("search: .*\n", "", SEARCH).replace(", raising, deadly", "").replace("201", "3")
+    )
+    for _ in range(2):
+        ask("run", "grid.yaml", "-n", 1, folder=tmp_path)
