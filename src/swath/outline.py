@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from swath.definition.domains import Bell, Between, Listed, Steps
 from swath.space.computed import Computed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from swath.definition.domains import Chosen
     from swath.space import Axis, Points, Space
     from swath.space.expressions import Expression
 
@@ -93,9 +95,38 @@ def _remark(method: str, draws: int) -> str:
     return ""
 
 
-def sides(space: Space) -> list[Side]:
-    """Describe the axes, in order; parameters that are drawn one by one."""
-    return [side for block in space.blocks for axis in block for side in _sides(axis)]
+def sides(space: Space, chosen: Sequence[Chosen] = ()) -> list[Side]:
+    """Describe the axes, in order; parameters that are drawn, or ``chosen`` by a search, one by one."""
+    found = {each.name: each for each in chosen}
+    described = [side for block in space.blocks for axis in block for side in _sides(axis)]
+    return [_choice(found[side["names"][0]]) if side["names"][0] in found else side for side in described]
+
+
+def _choice(each: Chosen) -> Side:
+    """Describe what a search chooses among; 0 values are more than can be counted."""
+    domain = each.domain
+    made = Side(
+        names=[each.name],
+        values=domain.size or 0,
+        types=[NAMES.get(type(domain.value(domain.at(0.5))), "object")],
+        first=[],
+        last=[],
+        when=each.when.text if each.when else "",
+        drawn="",
+    )
+    match domain:
+        case Listed():
+            made["types"] = list(dict.fromkeys(_types(domain.values)))
+            made["first"], made["last"] = [shown(domain.values[0])], [shown(domain.values[-1])]
+        case Steps():
+            made["first"], made["last"] = [domain.value(0)], [domain.value(domain.size - 1)]
+        case Between():
+            made["drawn"] = "loguniform" if domain.log else "uniform"
+            made["first"], made["last"] = [domain.low], [domain.high]
+        case Bell():
+            kind = "lognormal" if domain.log else "normal"
+            made["drawn"] = f"{kind}, {domain.mean:g} +- {domain.deviation:g}"
+    return made
 
 
 def _sides(axis: Axis) -> list[Side]:

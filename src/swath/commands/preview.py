@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from swath.definition import Definition
+    from swath.definition.searching import Search
     from swath.outline import Place, Sample, Side
+
+
+class Described(TypedDict):
+    """A search: ``points`` without replicates, ``startup`` of them at random first; ``known`` are tried before these."""
+
+    method: str
+    points: int
+    startup: int
+    known: int
+    subject_to: list[str]
+    earlier: str
 
 
 class Preview(TypedDict):
@@ -36,6 +48,7 @@ class Preview(TypedDict):
     where: str
     until: str
     least: int
+    search: Described | None
     optimise: dict[str, str]
     axes: list[Side]
     first: list[Place]
@@ -55,9 +68,9 @@ def preview(definition: Definition, out: Path) -> Preview:
     """
     find_objective(definition)
     try_out(definition)
-    space, until = definition.space, definition.until
+    space, until, search = definition.space, definition.until, definition.search
     try:
-        points, exact = space.count()
+        points, exact = space.count() if search is None else (space.size, True)  # it proposes what counts
         first, last = ends(space)
     except ExpressionError as error:
         raise DefinitionError(
@@ -78,11 +91,23 @@ def preview(definition: Definition, out: Path) -> Preview:
         until=until.condition.text if until else "",
         least=points // until.most * until.first if until else points,
         optimise=definition.directions,
-        axes=sides(space),
+        search=_described(search) if search else None,
+        axes=sides(space, search.chosen if search else ()),
         first=first,
         last=last,
         folder=str(folder),
         rows=_rows(folder),
+    )
+
+
+def _described(search: Search) -> Described:
+    return Described(
+        method=search.method,
+        points=search.points,
+        startup=search.startup,
+        known=len(search.known),
+        subject_to=[bound.text for bound in search.subject_to],
+        earlier=str(search.earlier or ""),
     )
 
 

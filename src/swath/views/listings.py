@@ -67,6 +67,7 @@ def preview(report: Preview) -> str:
         ("points", f"{about}{_least(report)}{count(report['points'])}{_product(report)}"),
         ("until", plain(report["until"])),
         ("sample", _sample(report)),
+        ("search", plain(_search(report))),
         ("where", plain(report["where"])),
         *((plain(metric), plain(direction)) for direction, metric in report["optimise"].items()),
         ("results", plain(report["folder"]) + _there(report)),
@@ -107,6 +108,18 @@ def _sample(report: Preview) -> str:
     return f"{sample['method']}, {plural(sample['draws'], 'draw')}{remark}"
 
 
+def _search(report: Preview) -> str:
+    search = report["search"]
+    if search is None:
+        return ""
+    said = [f"{search['method']}, {plural(search['points'], 'point')}"]
+    said += [f"{plural(search['known'], 'known point')} first"] if search["known"] else []
+    said += [f"the first {count(search['startup'])} at random"] if search["startup"] else []
+    said += [f"subject to {' and '.join(search['subject_to'])}"] if search["subject_to"] else []
+    said += [f"learns from {search['earlier']}"] if search["earlier"] else []
+    return ", ".join(said)
+
+
 def _there(report: Preview) -> str:
     rows = report["rows"]
     return f" (there already, with {count(rows)} rows)" if rows else ""
@@ -116,7 +129,7 @@ def _axes(axes: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         [
             ", ".join(axis["names"]),
-            count(axis["values"]),
+            count(axis["values"]) if axis["values"] else "any",
             ", ".join(axis["types"]),
             _range(axis),
             axis["when"],
