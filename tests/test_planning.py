@@ -35,7 +35,7 @@ class Toy:
     """Proposes numbers, and remembers what it was told."""
 
     def __init__(self, most):
-        self.most, self.proposed, self.told = most, 0, []
+        self.most, self.proposed, self.told, self.exhausted = most, 0, [], ""
 
     def adopt(self, rows):
         self.proposed += len(rows)
