@@ -122,6 +122,10 @@ class Synchronous:
 
 
 class Watched(Driver):
+    def __init__(self, total, **keywords):
+        super().__init__(total, **keywords)
+        self.promotions = Counter()  # no rule, so none
+
     def handle(self, event):
         commands = super().handle(event)
         self.check()
