@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CELLS: Final = 10**7
 """Cells of a table that are made at most; these take 80 MB."""
+FEW: Final = 30
+"""Rows up to which a table may have one row and one column for each of them."""
 
 
 def best(
@@ -89,6 +91,11 @@ def moments(
 def pivot(frame: pd.DataFrame, rows: str, columns: str, metric: str, space: Space) -> pd.DataFrame:
     """Average a metric of ``ok`` rows for each pair of values; see `Analysis.pivot`."""
     down, across = levels(frame, rows, space), levels(frame, columns, space)
+    if len(down) == len(across) == len(frame) > FEW:
+        raise UsageError(
+            f"no two of {len(frame):,} points have a value of {rows} or of {columns} in common, so a table of them averages "
+            "nothing: plot.heatmap takes means over steps of both"
+        )
     if len(down) * len(across) > CELLS:
         raise UsageError(
             f"{rows} has {len(down):,} values and {columns} {len(across):,}: that table would have more than "

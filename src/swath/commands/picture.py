@@ -18,6 +18,7 @@ from swath.errors import UsageError
 from swath.results import Results
 from swath.views.ansi import pen, size_of, speaks
 from swath.views.figures.axes import Axis, coded
+from swath.views.origins import origin
 from swath.views.recorded import recorded
 from swath.views.sketch.curves import front, history, slices
 from swath.views.sketch.heatmap import heatmap
@@ -118,7 +119,7 @@ def picture(
         order = np.argsort(_finished(frame), kind="stable")
         title = f"{plain(metric)} of {count(len(frame))} points"
         return history(Axis.numeric(metric, values), values[order], room, title=title, direction=direction)
-    axes = [_axis(frame, name) for name in names]
+    axes = [_axis(frame, name, definition) for name in names]
     if len(axes) == 1:
         (x, xs), said = axes[0], _said(metric, [axes[0]], values)
         return slices(x, Axis.numeric(metric, values), (xs, values), room, title=said)
@@ -178,9 +179,11 @@ def _names(wish: str, definition: Definition, frame: pd.DataFrame, values: Float
         return _asked(wish, definition)
     space = definition.space
     able = [name for name in space.names if name not in space.replicates and frame[name].dtype.kind in "iuf"]
-    told = {name: _told(*_axis(frame, name), values) for name in able}
+    told = {name: _told(*_axis(frame, name, definition), values) for name in able}
     best = sorted((name for name in able if told[name] >= 0), key=lambda name: -told[name])[:2]
-    return sorted(best, key=lambda name: -len(_axis(frame, name)[0].cells()))  # a terminal is wider than high
+    return sorted(
+        best, key=lambda name: -len(_axis(frame, name, definition)[0].cells())
+    )  # a terminal is wider than high
 
 
 def _asked(wish: str, definition: Definition) -> list[str]:
@@ -196,11 +199,11 @@ def _asked(wish: str, definition: Definition) -> list[str]:
     return names
 
 
-def _axis(frame: pd.DataFrame, name: str) -> tuple[Axis, Floats]:
-    column = frame[name]
+def _axis(frame: pd.DataFrame, name: str, definition: Definition) -> tuple[Axis, Floats]:
+    column, known = frame[name], origin(definition, name)
     if column.dtype.kind in "iuf":
-        numbers = _numbers(column)
-        return Axis.numeric(name, numbers, whole=column.dtype.kind in "iu"), numbers
+        numbers, whole = _numbers(column), column.dtype.kind in "iu"
+        return known.axis(name, numbers) if known.drawn else Axis.numeric(name, numbers, whole=whole), numbers
     places, categories = coded(column.astype(object).tolist())
     return Axis.categories(name, categories), places
 

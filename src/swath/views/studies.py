@@ -12,6 +12,7 @@ from swath.analysis.pareto import members
 from swath.analysis.tables import feasible
 from swath.views.figures.axes import Axis, coded
 from swath.views.figures.study import Study
+from swath.views.origins import origin
 from swath.views.recorded import recorded
 
 if TYPE_CHECKING:
@@ -25,13 +26,12 @@ if TYPE_CHECKING:
     from swath.snapshot import Direction
     from swath.space import Space
     from swath.space.expressions import Column
+    from swath.views.origins import Origin
 
     Floats = NDArray[np.float64]
 
 WORDS: Final[Mapping[int, Direction]] = {1: "minimize", -1: "maximize", 0: ""}
 NOTHING: Final = np.empty(0, np.int64)
-LISTED: Final = 2**17
-"""Values of an axis that are looked at."""
 ASKED: Final = 2**17
 """Points without a row that are looked at; beyond, they are a sample."""
 
@@ -71,7 +71,9 @@ def study(
     columns: dict[str, Floats] = {}
     seeds = space.seeds
     for name in (*space.names, *space.derived):
-        axes[name], columns[name] = _parameter(name, frame[name], _defined(space, name), apart=name in seeds)
+        axes[name], columns[name] = _parameter(
+            name, frame[name], origin(definition, name), apart=name in seeds
+        )
     numbers = [name for name in metrics if frame[name].dtype.kind in "iufb"]
     for name in numbers:
         columns[name] = _floats(frame[name])
@@ -116,31 +118,17 @@ def study(
     )
 
 
-def _defined(space: Space, name: str) -> list[Any]:
-    """Return the values that a definition gives a parameter, in its order; none for a derived value, nor if it is drawn.
-
-    Of very many some are left out, but never the first and the last one.
-    """
-    series = [block.series(name) for block in space.candidates.blocks if name in block.place]
-    listed = [each.items if each.computed is None else each.computed.choices for each in series]
-    return [
-        values[i]
-        for values in listed
-        if values
-        for i in (*range(0, len(values) - 1, math.ceil(len(values) / LISTED)), len(values) - 1)
-    ]
-
-
-def _parameter(
-    name: str, column: pd.Series[Any], defined: Sequence[Any], *, apart: bool
-) -> tuple[Axis, Floats]:
+def _parameter(name: str, column: pd.Series[Any], known: Origin, *, apart: bool) -> tuple[Axis, Floats]:
     """Make the axis of a parameter or derived value, and coordinates on it; ``apart``: numbers only tell points apart."""
-    if not apart and column.dtype.kind in "iuf" and all(type(value) in (int, float) for value in defined):
+    if (
+        not apart
+        and column.dtype.kind in "iuf"
+        and all(type(value) in (int, float) for value in known.listed)
+    ):
         numbers = _floats(column)
-        every = np.concatenate([np.array(defined, dtype=float), numbers])
-        whole = column.dtype.kind in "iu" and all(type(value) is int for value in defined)
-        return Axis.numeric(name, every, whole=whole), numbers
-    coordinates, values = _coordinates(column, defined)
+        whole = column.dtype.kind in "iu" and all(type(value) is int for value in known.listed)
+        return known.axis(name, numbers, whole=whole), numbers
+    coordinates, values = _coordinates(column, known.listed)
     return Axis.categories(name, values), coordinates
 
 
@@ -181,7 +169,7 @@ def _failures(frame: pd.DataFrame, reasons: Mapping[int, str]) -> Sequence[str |
 
 def _pending(space: Space, frame: pd.DataFrame, total: int, axes: dict[str, Axis]) -> dict[str, Floats]:
     """Return coordinates of points that have no row yet; of a sample where there are many candidates."""
-    if len(frame) >= total:
+    if len(frame) >= total or space.proposals is not None:  # nobody knows what a search will propose
         return {}
     if space.size <= ASKED:
         asked = np.arange(space.size)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -20,7 +20,7 @@ import numpy as np
 from swath.views.text import cut, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,8 +30,8 @@ Kind = Literal["linear", "log", "category"]
 
 MANY: Final = 60
 """Cells of an axis at most."""
-STEPS: Final = 24
-"""Cells of an axis whose numbers are scattered, not a grid's."""
+FEWEST, STEPS = 6, 24
+"""Cells of an axis whose numbers are scattered, not a grid's: of few, and of many numbers."""
 KNOWN: Final = 4096
 """Distinct numbers that an axis remembers."""
 LABEL, CELL, LONG = 24, 60, 400
@@ -55,6 +55,8 @@ class Axis:
         Smallest and largest coordinate; NaN where there is none.
     whole : bool
         Whether all are integers.
+    steps : int
+        Into how many cells an axis is divided whose numbers are scattered.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Axis:
     low: float
     high: float
     whole: bool = False
+    steps: int = STEPS
 
     @classmethod
     def numeric(cls, name: str, numbers: Floats, *, whole: bool = False) -> Axis:
@@ -83,7 +86,35 @@ class Axis:
         low, high = float(finite.min()), float(finite.max())
         distinct = np.unique(finite)
         kind: Kind = "log" if _is_geometric(distinct) else "linear"
-        return cls(name, kind, tuple(distinct.tolist()) if len(distinct) <= KNOWN else (), low, high, whole)
+        known = tuple(distinct.tolist()) if len(distinct) <= KNOWN else ()
+        return cls(name, kind, known, low, high, whole, _steps(len(finite)))
+
+    @classmethod
+    def scattered(
+        cls,
+        name: str,
+        numbers: Floats,
+        bounds: tuple[float, float] = (math.nan, math.nan),
+        *,
+        log: bool = False,
+    ) -> Axis:
+        """Make an axis of which any number may come, so that none of them is a value of its own.
+
+        Parameters
+        ----------
+        name : str
+            The parameter.
+        numbers : ndarray of float, shape (n,)
+            Those that came; NaN and infinities do not count.
+        bounds : tuple of two floats
+            What lies between them may come; NaN where there is no bound.
+        log : bool
+            Whether their logarithms are spread evenly.
+        """
+        finite = numbers[np.isfinite(numbers)]
+        ends = np.append(finite, [bound for bound in bounds if math.isfinite(bound)])
+        low, high = (float(ends.min()), float(ends.max())) if len(ends) else (math.nan, math.nan)
+        return cls(name, "log" if log and low > 0 else "linear", (), low, high, steps=_steps(len(finite)))
 
     @classmethod
     def categories(cls, name: str, values: Sequence[Any]) -> Axis:
@@ -137,12 +168,11 @@ class Axis:
             return _cells_of_values(self, 1)
         if not self.is_numeric or (self.values and _is_grid(self)):
             return _cells_of_values(self, math.ceil(len(self.values) / MANY))
-        if self.kind == "log":
-            edges = np.geomspace(self.low, self.high, STEPS + 1)
-        else:
-            edges = np.linspace(self.low, self.high, STEPS + 1)
+        spaced = np.geomspace if self.kind == "log" else np.linspace
+        edges = spaced(self.low, self.high, self.steps + 1)
         labels = tuple(f"{number(a)} to {number(b)}" for a, b in pairwise(edges.tolist()))
-        return Cells(edges, labels, tuple(number(a) for a in edges[:-1]))
+        marks = {unit * self.steps: text for unit, text in self.ticks().items()}
+        return Cells(edges, labels, tuple(f"{a:.2g}" for a in edges[:-1].tolist()), marks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +187,14 @@ class Cells:
         What each holds, in full.
     ticks : tuple of str
         The same in short, for the axis.
+    marks : mapping of float to str
+        If cells are steps between scattered numbers: round numbers, by their place among the cells, in [0, m].
     """
 
     edges: Floats
     labels: tuple[str, ...]
     ticks: tuple[str, ...]
+    marks: Mapping[float, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -181,6 +214,11 @@ def _cells_of_values(axis: Axis, size: int) -> Cells:
     groups = [labels[i : i + size] for i in range(0, len(labels), size)]
     told = tuple(group[0] if len(group) == 1 else f"{group[0]} to {group[-1]}" for group in groups)
     return Cells(edges, told, tuple(cut(group[0], LABEL) for group in groups))
+
+
+def _steps(n: int) -> int:
+    """Return so many steps that two such axes have some numbers in most of their cells."""
+    return min(STEPS, max(FEWEST, round(0.4 * math.sqrt(n))))
 
 
 def _is_grid(axis: Axis) -> bool:

@@ -7,6 +7,7 @@ and has a speck where some of it did; it is blank where ``where`` leaves no poin
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from swath.views.figures.axes import Axis, coded
 from swath.views.figures.canvas import canvas, label, said, sheet, style, ticks
 from swath.views.figures.counting import cell_of
 from swath.views.figures.counting import count as counted
-from swath.views.figures.heatmap import SPECKS
+from swath.views.figures.heatmap import SPECKS, stepwise
 from swath.views.figures.study import Study
 from swath.views.palette import FAILED, LIGHT, Look, sequential
 from swath.views.text import count
@@ -55,6 +56,7 @@ class Grid:
         self._look, self._changed = look, changed
         self._parameters: Mapping[str, Sequence[Any]] = {}
         self._design: Mapping[str, Sequence[Sequence[Any]]] = {}
+        self._scales: Mapping[str, tuple[float | None, float | None, bool]] = {}
         self._axes: dict[str, Axis] = {}
         self._drawn: tuple[Any, ...] = ()
         self._offering = False
@@ -119,6 +121,7 @@ class Grid:
         parameters: Mapping[str, Sequence[Any]],
         replicates: Sequence[str],
         design: Mapping[str, Sequence[Sequence[Any]]],
+        scales: Mapping[str, tuple[float | None, float | None, bool]],
     ) -> None:
         """Say which parameters there are.
 
@@ -130,8 +133,10 @@ class Grid:
             Those that are not chosen at first, such as seeds.
         design : mapping of str to sequence
             ``kept`` and ``left_out``: rows, as for `update`, of points that ``where`` keeps and leaves out; maybe none.
+        scales : mapping of str to (float or None, float or None, bool)
+            Of parameters that are drawn: bounds, and whether logarithms are spread evenly.
         """
-        self._design = design
+        self._design, self._scales = design, scales
         if parameters == self._parameters:
             return
         self._parameters = dict(parameters)
@@ -200,6 +205,10 @@ class Grid:
             return axis, np.array([places.get(value, np.nan) for value in values], dtype=float)
         if all(isinstance(value, int | float) for value in values):
             numbers = np.array(values, dtype=float)
+            if name in self._scales:
+                low, high, log = self._scales[name]
+                bounds = (math.nan if low is None else low, math.nan if high is None else high)
+                return Axis.scattered(name, numbers, bounds, log=log), numbers
             return Axis.numeric(name, numbers, whole=all(isinstance(value, int) for value in values)), numbers
         codes, categories = coded(values)
         return Axis.categories(name, categories), codes
@@ -218,9 +227,10 @@ class Grid:
             (plot.xaxis[0], x, across, 12, 40),
             (plot.yaxis[0], y, up, 14, 1000),
         ):
-            label(axis, name)
+            label(axis, stepwise(name, part))
             step = max(1, -(-len(part) // most), -(-sum(map(len, part.ticks)) // room))
-            ticks(axis, {i + 0.5: part.ticks[i] for i in range(0, len(part), step)})
+            every = {i + 0.5: part.ticks[i] for i in range(0, len(part), step)}
+            ticks(axis, dict(part.marks) or every)
         self._source.data = {
             **_blank(m, k, self._look),
             "x": np.tile(np.array([f"{said(x)} = {text}" for text in across.labels] or [""]), k),

@@ -228,9 +228,9 @@ def _plot(
     across, up = study.axes[x].cells(), study.axes[y].cells()
     made = canvas(title, look, height=height, x_range=(0, len(across)), y_range=(0, len(up)))
     made.grid.visible = False
-    label(made.xaxis[0], x)
-    label(made.yaxis[0], y)
-    ticks(made.xaxis[0], _sparse(across, 12, 40))
+    label(made.xaxis[0], stepwise(x, across))
+    label(made.yaxis[0], stepwise(y, up))
+    ticks(made.xaxis[0], _sparse(across, 12, 32))
     ticks(made.yaxis[0], _sparse(up, 12))
     source = ColumnDataSource(_columns(item, across, up), name="cells")
     _cells(made, source, item, colour, look)
@@ -247,7 +247,15 @@ def _plot(
     return made
 
 
+def stepwise(name: str, cells: Cells) -> str:
+    """Write the name of an axis, and that its cells are steps of what is continuous."""
+    return f"{said(name, 24)}, in {len(cells)} steps" if cells.marks else name
+
+
 def _sparse(cells: Cells, most: int, room: int = 1000) -> dict[float, str]:
+    """Choose labels of cells, by their places."""
+    if cells.marks:
+        return dict(cells.marks)
     step = max(math.ceil(len(cells) / most), math.ceil(sum(map(len, cells.ticks)) / room))
     return {i + 0.5: cells.ticks[i] for i in range(0, len(cells), step)}
 

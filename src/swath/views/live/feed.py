@@ -187,6 +187,7 @@ class Feed:
 
     def _begin_reading(self) -> dict[str, Any]:
         from swath.views.live.points import Reader, design, varying  # noqa: PLC0415  # not before the first point runs
+        from swath.views.origins import scales  # noqa: PLC0415  # as above
 
         definition = self._definition
         parameters = varying(definition.space)
@@ -195,6 +196,7 @@ class Feed:
         about = {
             **self._about,
             "parameters": parameters,
+            "scales": scales(definition, list(parameters)),
             "replicates": list(definition.space.replicates),
             "metric": metric,
             "design": design(definition.space, list(parameters)),

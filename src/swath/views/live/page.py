@@ -158,7 +158,12 @@ class View:
         record = self._record
         about, snapshot = record.about, record.snapshot
         metric, way = about.get("metric", ""), snapshot.direction
-        grid.offer(about.get("parameters", {}), about.get("replicates", ()), about.get("design", {}))
+        grid.offer(
+            about.get("parameters", {}),
+            about.get("replicates", ()),
+            about.get("design", {}),
+            about.get("scales", {}),
+        )
         if cells and record.version != self._version:
             self._version = record.version
             rows = record.rows

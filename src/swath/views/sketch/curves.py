@@ -44,7 +44,7 @@ class _Layer:
 
 
 def slices(x: Axis, metric: Axis, rows: tuple[Floats, Floats], room: Room, *, title: str) -> list[Line]:
-    """Draw a metric against one parameter: all points, and the mean at each value.
+    """Draw a metric against one parameter: all points, and the mean at each value, or of each step where any number may come.
 
     Parameters
     ----------
@@ -59,11 +59,15 @@ def slices(x: Axis, metric: Axis, rows: tuple[Floats, Floats], room: Room, *, ti
     there = np.isfinite(xs) & np.isfinite(ys)
     xs, ys = xs[there], ys[there]
     frame = _Frame.of(x, metric, room)
-    values, group = np.unique(xs, return_inverse=True)
+    cells = x.cells()
+    values, group = np.unique(cells.codes(xs) if cells.marks else xs, return_inverse=True)
     layers = [frame.points(xs, ys, "dim", marks_of(room).point)]
     if 1 < len(values) <= frame.columns and len(values) < len(xs):
-        means = np.bincount(group, weights=ys) / np.bincount(group)
-        layers.append(frame.dashes(values, means, ACCENT, marks_of(room).mean))
+        n = np.bincount(group)
+        at = (
+            np.bincount(group, weights=x.unit(xs)) / n
+        )  # the middle of the points of a step, or the value itself
+        layers.append(frame.dashes(at, np.bincount(group, weights=ys) / n, ACCENT, marks_of(room).mean))
     said = [("points", "dim"), ("mean", ACCENT)] if len(layers) > 1 else []
     return frame.drawn(layers, title, said)
 
@@ -117,7 +121,7 @@ def front(
     frame = _Frame.of(*axes, room)
     layers = [
         frame.points(xs[there], ys[there], "dim", marks_of(room).point),
-        frame.dashes(xs[there & on], ys[there & on], ACCENT, marks_of(room).mean),
+        frame.dashes(axes[0].unit(xs[there & on]), ys[there & on], ACCENT, marks_of(room).mean),
     ]
     return frame.drawn(layers, title, [("points", "dim"), ("front", ACCENT)])
 
@@ -179,11 +183,12 @@ class _Frame:
         dots[height - 1 - self._places(self.y, ys, height), self._places(self.x, xs, width)] = True
         return _Layer(dots, style, letter)
 
-    def dashes(self, xs: Floats, ys: Floats, style: str, letter: str) -> _Layer:
-        """Set a short line for each point."""
+    def dashes(self, units: Floats, ys: Floats, style: str, letter: str) -> _Layer:
+        """Set a short line for each point, which lies at a place in [0, 1] of the axis across."""
         dots = self._blank()
         height, width = dots.shape
-        rows, columns = height - 1 - self._places(self.y, ys, height), self._places(self.x, xs, width)
+        rows = height - 1 - self._places(self.y, ys, height)
+        columns = np.round(units * (width - 1)).astype(np.int64)
         for shift in (-1, 0, 1):
             dots[rows, np.clip(columns + shift, 0, width - 1)] = True
         return _Layer(dots, style, letter)
