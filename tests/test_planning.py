@@ -13,6 +13,7 @@ from running import until
 from simulating import Ledger, judge, planned
 from swath.driver import Driver
 from swath.engines.simulated import NONSENSE, Simulated
+from swath.errors import ObjectiveError
 from swath.inside.rows import encode
 from swath.loop import drive
 from swath.messages import STATUSES, Batch, Ending, Joined, Left, Opened, Promote, Reply, StopAsked, Write
@@ -24,6 +25,7 @@ from swath.run.searching import Searching
 from swath.search import Outcome
 from swath.snapshot import Sampler
 from swath.space import Axis, Space
+from swath.store.segments import accept
 
 
 def search_space(points, replicates=1):
@@ -337,3 +339,44 @@ def test_an_optimiser_that_fails_lets_what_runs_finish_and_says_why():
     assert "the search failed: ValueError: a matrix is singular" in str(planner.error)
     assert planner.error.exit_code == 70
     planner.end()
+
+
+class Picky(Toy):
+    """Cannot use what is NaN."""
+
+    def tell(self, number, outcome):
+        super().tell(number, outcome)
+        return "the metric 'y' is NaN" if np.isnan(outcome.metrics["y"]) else ""
+
+
+def test_a_search_that_can_use_nothing_of_the_first_points_ends():
+    rows = [(number, "ok", np.nan) for number in range(30)]
+    plan, _ = plan_of(search_space(40), Picky(40))
+    plan.begin()
+    plan.take(written(*rows[:19]))
+    with pytest.raises(
+        ObjectiveError, match="cannot learn from the first 20 points: the metric 'y' is NaN at all"
+    ):
+        plan.take(written(*rows[19:]))
+
+
+def test_one_point_that_is_of_use_lets_a_search_go_on():
+    rows = [
+        (number, "error" if number == 3 else "ok", 1.0 if number == 7 else np.nan) for number in range(30)
+    ]
+    proposer = Picky(40)
+    plan, _ = plan_of(search_space(40), proposer)
+    plan.begin()
+    plan.take(written(*rows))
+    assert len(proposer.told) == 30
+
+
+def test_what_was_of_no_use_before_does_not_keep_a_search_from_going_on():
+    rows = [(number, "ok", np.nan) for number in range(30)]
+    table = accept(written(*rows), 0, lambda points: points).table
+    space = search_space(40)
+    space.proposals.put(0, [{"x": number} for number, *_ in rows])
+    proposer = Picky(40)
+    plan, _ = plan_of(space, proposer, done=RangeSet([(0, 30)]), saved=[(np.arange(30), table)])
+    plan.begin()
+    assert len(proposer.told) == 30

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swath.errors import ObjectiveError
 from swath.messages import STATUSES, Joined, Left, Promote, Write
 from swath.ranges import RangeSet
 from swath.run.asking import proposals_to_ask
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from swath.space.values import Value
 
     Saved = Iterable[tuple[NDArray[np.int64], pa.Table]]
+
+VAIN = 20
+"""Points that may be of no use to the optimiser before one is: as many as may fail alike before a sweep ends."""
 
 LATELY = 64
 """Points whose durations, and proposals whose costs, are remembered."""
@@ -108,6 +112,9 @@ class Searching:
         self._durations: deque[float] = deque(maxlen=LATELY)
         self._costs: deque[float] = deque(maxlen=LATELY)
         self._spent = 0.0  # since the last proposal
+        self._vain: int | None = (
+            0  # points of this session, the first ones, of which it could not use the metrics
+        )
 
     # The plan.
 
@@ -202,8 +209,20 @@ class Searching:
         self._durations.extend(numpy_column(table, "seconds").tolist())
         began = time.perf_counter()
         for number, outcome in self._endings.take(self._ends(write, table)):
-            self._proposer.tell(number, outcome)
+            self._tell(number, outcome)
         self._spent += time.perf_counter() - began
+
+    def _tell(self, number: int, outcome: Outcome) -> None:
+        """Tell the optimiser of a proposal. Raises `ObjectiveError` if it could not use the first ones, all of them."""
+        useless = self._proposer.tell(number, outcome)
+        if outcome.status != "ok" or self._vain is None:
+            return
+        self._vain = self._vain + 1 if useless else None
+        if self._vain == VAIN:
+            raise ObjectiveError(
+                f"the search cannot learn from the first {VAIN} points: {useless} at all of them; "
+                "their rows are saved; correct the objective, or minimize another metric"
+            )
 
     def _ends(self, write: Write, table: pa.Table) -> Iterable[tuple[int, Outcome]]:
         """Give what became of points, those included that ``where`` left out."""
