@@ -128,6 +128,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seeds", type=int, default=1000, help="simulated sweeps of the driver [1000]")
     group.addoption("--first-seed", type=int, default=0, help="where the simulated sweeps begin [0]")
     group.addoption("--kills", type=int, default=25, help="kill -9 of a running sweep [25]")
+    group.addoption("--search-kills", type=int, default=4, help="kill -9 of a running search [4]")
     group.addoption("--flips", type=int, default=300, help="flipped bits and cuts in files of a run [300]")
     group.addoption("--losses", type=int, default=300, help="simulated power cuts of the store [300]")
     group.addoption(

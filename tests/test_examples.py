@@ -285,6 +285,17 @@ def test_exact_indices_are_those_of_the_function(ishigami):
     assert known["total"] == pytest.approx([1 - part / variance for part in without], abs=1e-12)
 
 
+def test_a_sobol_design_gives_the_sensitivity_indices(ishigami, tmp_path):
+    pytest.importorskip("SALib", reason="needs SALib: pip install --group test")
+    results = swath.load(SWEEPS / "ishigami.yaml").run(out=tmp_path, workers=2)
+    assert len(results) == 2048 * 5
+    found, known = ishigami.indices(results.frame), ishigami.exact()
+    # the standard error at this number of draws is about 0.02; the design follows from the seed
+    assert found["first"] == pytest.approx(known["first"], abs=0.02)
+    assert found["total"] == pytest.approx(known["total"], abs=0.02)
+    assert all(0.01 < within < 0.08 for within in found["first_within"] + found["total_within"])
+
+
 # The files
 
 
@@ -319,6 +330,13 @@ def test_file_says_its_schema_and_reads_as_plain_data(name):
             2 * 7,
             ["feed", "kill", "size", "steps", "u", "v", "contrast", "wavelength", "spectrum", "thumbnail"],
             id="reaction",
+        ),
+        pytest.param(
+            "boosting",
+            ["trees={integers: [10, 20]}"],
+            60,
+            ["rate", "trees", "depth", "leaf", "share", "loss", "error"],
+            id="boosting",
         ),
     ],
 )
