@@ -36,6 +36,8 @@ def search_space(points, replicates=1):
 class Toy:
     """Proposes numbers, and remembers what it was told."""
 
+    exhausted = ""
+
     def __init__(self, most):
         self.most, self.proposed, self.told, self.exhausted = most, 0, [], ""
 
