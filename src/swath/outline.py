@@ -91,7 +91,8 @@ def _remark(method: str, draws: int) -> str:
         return "more draws would be another design, which keeps none of these points"
     if method == "sobol" and draws & (draws - 1):
         below = 1 << (draws.bit_length() - 1)
-        return f"a power of 2, such as {below:,} or {2 * below:,}, is balanced better"
+        near = [str(n) if n < 10_000 else f"{n:,}" for n in (below, 2 * below)]
+        return f"a power of 2, such as {near[0]} or {near[1]}, is balanced better"
     return ""
 
 

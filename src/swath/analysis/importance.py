@@ -95,7 +95,8 @@ class _Classes:
         n = int(there.sum())
         classes = min(CLASSES, max(2, math.isqrt(n)))
         if order is not None and values > classes:
-            self.codes = np.where(there, ((order - 0.5) * classes / max(n, 1)).astype(np.int64), -1)
+            ranks = np.where(there, order, 0.5)
+            self.codes = np.where(there, ((ranks - 0.5) * classes / max(n, 1)).astype(np.int64), -1)
             self.count = classes
 
 

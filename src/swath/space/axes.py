@@ -89,9 +89,9 @@ class Series:
         return self.array.dtype if self.computed is None else self.computed.kind
 
     @property
-    def types(self) -> frozenset[type]:
+    def types(self) -> tuple[type, ...]:
         """The types of the values in Python."""
-        return frozenset(map(type, self.items)) if self.computed is None else self.computed.types
+        return tuple(dict.fromkeys(map(type, self.items))) if self.computed is None else self.computed.types
 
     @cached_property
     def array(self) -> NDArray[Any]:

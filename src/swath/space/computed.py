@@ -34,7 +34,7 @@ class Computed(Sequence["Value"], ABC):
         Number of rows.
     kind : dtype
         Of what `at` returns: bool, int64, float64 or object.
-    types : frozenset of type
+    types : tuple of type
         The types that values have in Python.
 
     Attributes
@@ -48,7 +48,7 @@ class Computed(Sequence["Value"], ABC):
     choices: Sequence[Value] = ()
     text: str = ""
 
-    def __init__(self, length: int, kind: np.dtype[Any], types: frozenset[type]) -> None:
+    def __init__(self, length: int, kind: np.dtype[Any], types: tuple[type, ...]) -> None:
         self.length = length
         self.kind = kind
         self.types = types

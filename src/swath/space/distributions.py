@@ -22,6 +22,7 @@ import numpy as np
 
 from swath.space.elementary import exp, log, normal_quantile
 from swath.space.expressions import column
+from swath.space.values import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,8 @@ KINDS: Final = ("uniform", "loguniform", "normal", "lognormal", "integers", "cho
 """The distributions."""
 _EXTREMES: Final = np.array([2.0**-53, 1 - 2.0**-53])
 _EXACT: Final = 2**53
+_FEW: Final = 4
+"""Choices that are named."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,15 @@ class Distribution:
     def __str__(self) -> str:
         """Say what it is in a few words."""
         if self.kind == "choice":
-            return f"one of {len(self.arguments):,} values"
+            few = len(self.arguments) <= _FEW
+            listed = [
+                value if isinstance(value, str) else canonical(value) for value in self.arguments[:_FEW]
+            ]
+            return f"one of {', '.join(listed)}" if few else f"one of {len(self.arguments):,} values"
         first, second = (repr(argument) for argument in self.arguments)
         step = "" if self.step is None else f", by {self.step}"
         if self.kind in {"normal", "lognormal"}:
-            of = " of the logarithm" if self.kind == "lognormal" else ""
-            return f"{self.kind}, mean {first} and deviation {second}{of}{step}"
+            return f"{self.kind}, mean {first}, deviation {second}{step}"
         return f"{self.kind} from {first} to {second}{step}"
 
     @classmethod
@@ -85,11 +91,11 @@ class Distribution:
         return np.dtype(np.int64 if self._is_whole else np.float64)
 
     @property
-    def types(self) -> frozenset[type]:
+    def types(self) -> tuple[type, ...]:
         """The types of the values in Python."""
         if self.kind == "choice":
-            return frozenset(map(type, self.arguments))
-        return frozenset([int if self._is_whole else float])
+            return tuple(dict.fromkeys(map(type, self.arguments)))
+        return (int if self._is_whole else float,)
 
     @cached_property
     def reach(self) -> tuple[float, float]:

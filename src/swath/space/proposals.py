@@ -139,7 +139,7 @@ class Proposed(Computed):
     text = "chosen by the search"
 
     def __init__(self, book: Proposals, name: str, kind: np.dtype[Any]) -> None:
-        super().__init__(book.points, kind, frozenset([TYPES[kind.name]]))
+        super().__init__(book.points, kind, (TYPES[kind.name],))
         self.book = book
         self.name = name
 

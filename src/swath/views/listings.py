@@ -142,11 +142,10 @@ def _axes(axes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _range(axis: Mapping[str, Any]) -> str:
-    if axis["drawn"] and not axis["first"]:
+    if axis["drawn"]:
         return plain(axis["drawn"])
     first, last = (", ".join(map(_said, end)) for end in (axis["first"], axis["last"]))
-    ends = first if first == last else f"{first} - {last}"
-    return f"{plain(axis['drawn'])}, {ends}" if axis["drawn"] else ends
+    return first if axis["values"] == 1 else f"{first} - {last}"
 
 
 def _said(content: Any) -> str:
