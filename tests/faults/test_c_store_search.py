@@ -16,7 +16,7 @@ from swath.ranges import RangeSet
 from swath.store import merging
 from swath.store.assembly import Assembly
 from swath.store.curves import curves_of
-from swath.store.history import Archive, known_points, latest
+from swath.store.history import Archive, latest
 from swath.store.manifest import read_manifest
 from swath.store.repair import examine, repair
 from swath.store.segments import numpy_column
@@ -81,7 +81,7 @@ class Seen:
         for content, number, value in zip(contents, numbers, told, strict=True):
             self.curves.setdefault(content, []).append((number, value))
         for entry in archive.manifest.segments if not self.damage else ():
-            assert numpy_column(archive.table(entry), "point").max(initial=0) < known_points(space)
+            assert numpy_column(archive.table(entry), "point").max(initial=0) < space.known
 
     def check(self) -> None:
         for content, value in self.rows.items():
