@@ -7,6 +7,7 @@ import pytest
 
 import swath
 from swath.definition import define, schema
+from swath.definition.checks import Wrong
 from swath.definition.loading import load
 from swath.definition.trial import try_out
 from swath.errors import DefinitionError
@@ -84,7 +85,7 @@ SEARCHES = [
     ({"points": "many"}, "search.points: must be a whole number, got 'many'"),
     (
         {"method": "tep"},
-        "search.method: must be 'tpe' or 'gp' or 'cma-es' or 'nsga-ii', got 'tep'; did you mean 'tpe'?",
+        "search.method: must be 'tpe' or 'gp' or 'cma-es' or 'nsga-ii' or 'random', got 'tep'; did you mean 'tpe'?",
     ),
     (
         {"startup": 21},
@@ -298,3 +299,71 @@ def test_expressions_are_tried_before_anything_starts(keys, message):
     with pytest.raises(DefinitionError) as caught:
         try_out(definition)
     assert str(caught.value).startswith(f"error: {message}")
+
+
+def test_random_is_a_design():
+    parameters = CONDITIONAL | {"z": {"loguniform": [0.1, 10]}, "seed": {"seeds": 2}}
+    definition = define_(parameters, {"method": "random", "points": 10**9}, minimize=None, order="shuffle")
+    space = definition.space
+    assert (definition.search, space.proposals, space.size) == (None, None, 2 * 10**9)
+    for i in (0, 10**9 - 1):
+        point = space[i]
+        assert (point["model"] == "forest") == ("depth" in point)
+        assert 0.1 <= point["z"] <= 10
+    longer = define_(parameters, {"method": "random", "points": 2 * 10**9}, minimize=None, order="shuffle")
+    assert [longer.space[i] for i in range(20)] == [space[i] for i in range(20)]
+    assert define(definition.source).source == definition.source
+
+
+@pytest.mark.parametrize(
+    ("form", "values", "outside"),
+    [
+        ({"uniform": [0, 2]}, {0.0, 0.5, 2.0}, {2.1, -1, "a", None, (1,)}),
+        ({"uniform": [0.1, 0.5], "step": 0.1}, {0.1, 0.2, 0.3, 0.4, 0.5}, {0.6, 0.25}),
+        ({"uniform": [0, 10], "step": 5}, {0, 5, 10}, {3}),
+        ({"loguniform": [0.01, 100]}, {0.01, 1.0, 100.0}, {0, 101}),
+        ({"loguniform": [1, 100], "step": 10}, {10, 50, 100}, {1, 15}),
+        ({"integers": [3, 6]}, {3, 4, 5, 6}, {2, 7, 3.5}),
+        ({"integers": [1, 9], "step": 4}, {1, 5, 9}, {2}),
+        ({"normal": [10, 2]}, {4.0, 10.0, 17.25}, {"x"}),
+        ({"normal": [0, 1], "step": 0.5}, {-0.5, 0.0, 2.5}, {0.3}),
+        ({"lognormal": [0, 1]}, {0.1, 1.0, 7.5}, {0, -1}),
+        ({"choice": ["a", 1, None]}, {"a", 1, None}, {2}),
+    ],
+)
+def test_values_have_codes(form, values, outside):
+    domain = define_({"x": form, "y": [1, 2]}).search.chosen[0].domain
+    for value in values:
+        code = domain.code(value)
+        again = domain.value(code)
+        assert again == (pytest.approx(value, rel=1e-9, abs=1e-9) if isinstance(value, float) else value)
+        assert type(again) is type(value)
+    if domain.size is not None:
+        listed = [domain.value(domain.nth(i)) for i in range(domain.size)]
+        assert set(listed) >= values
+        assert [domain.value(domain.code(value)) for value in listed] == listed
+        assert len(set(map(str, listed))) == len(listed)
+    for value in (*outside, True, [1]):
+        with pytest.raises(Wrong):
+            domain.code(value)
+    drawn = [domain.value(domain.at(i / 100)) for i in range(100)]
+    assert not outside & set(drawn)
+    assert domain.size is None or set(drawn) <= set(listed)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        (
+            {"uniform": [2, 1]},
+            "parameters.x.uniform: the bounds are the wrong way round: from 2 to 1; write [1, 2]",
+        ),
+        (
+            {"loguniform": [0, 1]},
+            "parameters.x.loguniform[0]: must be more than zero, got 0; zero has no logarithm; start above it, or use uniform",
+        ),
+        ({"integers": [0.5, 3]}, "parameters.x.integers[0]: must be a whole number, got 0.5"),
+    ],
+)
+def test_bounds_that_are_wrong(form, message):
+    assert refused({"x": form, "y": [1, 2]}) == [message]

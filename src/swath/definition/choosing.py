@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from swath import space
 from swath.definition import checks
 from swath.definition.checks import Wrong
+from swath.definition.designs import drawn_axis, placed
 from swath.definition.domains import Bell, Between, Chosen, Listed, Steps
 from swath.definition.places import Problem
 from swath.definition.replicates import is_growing
@@ -21,6 +22,7 @@ from swath.definition.searching import STARTUP, Search, problems_of
 from swath.errors import ExpressionError
 from swath.space import grammar
 from swath.space.conditions import Conditions
+from swath.space.distributions import Distribution
 from swath.space.expressions import Expression, column
 from swath.space.sampling import Drawn
 from swath.space.values import canonical
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
     from swath.definition.domains import Domain
     from swath.definition.draft import Block, Draft
-    from swath.space.distributions import Distribution
     from swath.space.values import Value
 
 DRAWN: Final = 2_000
@@ -53,35 +54,50 @@ def search_axes(draft: Draft, block: Block, axes: Sequence[space.Axis]) -> list[
     shape = draft.shape.search
     if shape is None or shape.points is None or len(draft.blocks) > 1:
         return list(axes)
-    made: list[space.Axis | None] = []
+    chosen = [axis for axis in axes if _is_chosen(axis)]
     for axis in axes:
-        if _is_seeds(axis):
-            if axis.when is not None:
-                path = (*block.path, axis.names[0], "when")
-                draft.add(path, "seeds of a search are replicates of every point", "leave the condition out")
-            if is_growing(block.form(axis.names[0])):
-                path = (*block.path, axis.names[0])
-                draft.add(path, "a search has as many replicates of every point", "leave out `until`")
-            made.append(axis)
-        elif len(axis) == 1 and not any(axis.conditions) and not axis.lazy:
-            made.append(axis)
-        else:
-            if not draft.chosen:
-                made.append(None)
-            draft.chosen.append(Chosen(axis.names[0], _domain(axis), axis.conditions[0]))
-    if not draft.chosen:
-        if not draft.has_below(block.path):
-            draft.add(
-                block.path,
-                "there is nothing to choose: every parameter has one value",
-                "give one of them several",
-            )
+        _check_axis(draft, block, axis)
+    if not chosen and not draft.has_below(block.path):
+        text = "there is nothing to choose: every parameter has one value"
+        draft.add(block.path, text, "give one of them several")
+    if not chosen or draft.has_below(block.path):
         return list(axes)
-    return [axis or _proposed(draft.chosen, shape.points) for axis in made]
+    if shape.method == "random":
+        return _design(axes, shape.points, draft.shape.seed)
+    draft.chosen += [Chosen(axis.names[0], _domain(axis), axis.conditions[0]) for axis in chosen]
+    proposed = _proposed(draft.chosen, shape.points)
+    rest = {axis.names for axis in chosen[1:]}
+    return [proposed if axis is chosen[0] else axis for axis in axes if axis.names not in rest]
+
+
+def _is_chosen(axis: space.Axis) -> bool:
+    several = len(axis) > 1 or axis.lazy or any(axis.conditions)
+    return several and not _is_seeds(axis)
 
 
 def _is_seeds(axis: space.Axis) -> bool:
     return axis.form is not None and axis.form[0] == "seeds"
+
+
+def _check_axis(draft: Draft, block: Block, axis: space.Axis) -> None:
+    name = axis.names[0]
+    path = (*block.path, name)
+    if _is_seeds(axis) and axis.when is not None:
+        text = "seeds of a search are replicates of every point"
+        draft.add((*path, "when"), text, "leave the condition out")
+    if is_growing(block.form(name)):
+        draft.add(path, "a search has as many replicates of every point", "leave out `until`")
+
+
+def _design(axes: Sequence[space.Axis], points: int, root: int) -> list[space.Axis]:
+    """Draw what is chosen at random, which needs no optimiser: a design of as many rows as there are points."""
+    drawn = [
+        drawn_axis(axis.names[0], Distribution("choice", tuple(axis.values[0])), axis.when, root)
+        if _is_chosen(axis) and not axis.lazy
+        else axis
+        for axis in axes
+    ]
+    return placed(drawn, {"method": "random", "draws": points, "root": root})
 
 
 def _domain(axis: space.Axis) -> Domain:
@@ -137,7 +153,7 @@ def check_search(draft: Draft) -> None:
     for key, way in _APART.items():
         if given.get(key) is not None:
             draft.add((key,), "does not go with `search`", way)
-    if draft.shape.order != "grid":
+    if draft.shape.order != "grid" and shape.method != "random":
         draft.add(("order",), "points of a search run as they are proposed", "leave it out")
     if len(draft.blocks) > 1:
         text = f"a search takes one mapping of parameters, got {len(draft.blocks)}"
@@ -146,7 +162,8 @@ def check_search(draft: Draft) -> None:
             text,
             "join them, with conditions: `depth: {values: [2, 4], when: model == 'tree'}`",
         )
-    _check_replicates(draft)
+    if shape.method != "random":
+        _check_replicates(draft)
     _check_bounds(draft)
     if shape.method == "cma-es" and draft.chosen and not draft.has_below(("parameters",)):
         _check_numbers(draft)
@@ -283,9 +300,9 @@ def drawn(chosen: Sequence[Chosen], conditions: Conditions, shares: Sequence[flo
 
 
 def search_of(draft: Draft) -> Search | None:
-    """Return the key of a valid definition."""
+    """Return the key of a valid definition; None if its points are known without being told of others."""
     shape = draft.shape.search
-    if shape is None or shape.points is None:
+    if shape is None or shape.points is None or shape.method == "random":
         return None
     bounds = tuple(map(Expression, dict.fromkeys(shape.subject_to or ())))
     read = sorted(

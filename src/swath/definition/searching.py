@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field
 
 from swath.definition.checks import Wrong, expression, mapping_of_values, shown
+from swath.definition.drawing import MOST_DRAWS
 from swath.definition.leaves import Leaf, Strict, Text, choice, whole
 from swath.definition.places import Problem
 
@@ -23,25 +24,26 @@ if TYPE_CHECKING:
     from swath.space.expressions import Expression
     from swath.space.values import Value
 
-METHODS: Final = ("tpe", "gp", "cma-es", "nsga-ii")
-"""The methods."""
+METHODS: Final = ("tpe", "gp", "cma-es", "nsga-ii", "random")
+"""The methods; ``random`` is told nothing, so it is a design, as those of ``sample``."""
 
 TAKES: Final[Mapping[str, Sequence[str]]] = {
     "tpe": ("startup", "subject_to", "known", "from"),
     "gp": ("startup", "subject_to", "known", "from"),
     "cma-es": ("startup", "population", "known", "from"),
     "nsga-ii": ("population", "subject_to", "known", "from"),
+    "random": (),
 }
 """What each method takes besides ``points``."""
 
-STARTUP: Final[Mapping[str, int]] = {"tpe": 10, "gp": 10, "cma-es": 1, "nsga-ii": 0}
+STARTUP: Final[Mapping[str, int]] = {"tpe": 10, "gp": 10, "cma-es": 1, "nsga-ii": 0, "random": 0}
 """Points that are drawn at random first, as Optuna has it."""
 
 POPULATION: Final = 50
 """Points of a generation of ``nsga-ii``, as Optuna has it."""
 
 MOST_POINTS: Final = 10**7
-"""Far more than any method has time for."""
+"""Far more than any method has time for that is told results."""
 
 _Count = Annotated[int, whole(1, MOST_POINTS)]
 
@@ -69,9 +71,9 @@ class SearchShape(Strict):
     """Points are chosen by what is known of earlier ones."""
 
     method: Annotated[str, choice(*METHODS)] = Field(
-        default="tpe", description="How: tpe (the default), gp, cma-es or nsga-ii."
+        default="tpe", description="How: tpe (the default), gp, cma-es, nsga-ii or random."
     )
-    points: _Count | None = Field(
+    points: Annotated[int, whole(1, MOST_DRAWS)] | None = Field(
         default=None, description="How many points are evaluated in all, replicates not counted."
     )
     startup: _Count | None = Field(
@@ -154,7 +156,7 @@ def problems_of(shape: SearchShape, goals: Sequence[str]) -> Iterator[Problem]:
     yield from _foreign(shape)
     if shape.points is not None:
         yield from _too_few(shape, shape.points)
-    if not goals:
+    if not goals and shape.method != "random":
         hint = "write `minimize: metric` or `maximize: metric`"
         yield Problem(("minimize",), f"is missing, so {shape.method} cannot tell which points are good", hint)
     if len(goals) > 1 and shape.method == "cma-es":
@@ -176,6 +178,9 @@ def _too_few(shape: SearchShape, points: int) -> Iterator[Problem]:
     if shape.method == "nsga-ii" and points <= (shape.population or POPULATION):
         text = f"{points:,} points are no more than one generation of {shape.population or POPULATION:,}"
         yield Problem(("search", "points"), text, "give it more, or a smaller `population`")
+    if points > MOST_POINTS and shape.method != "random":
+        text = f"{points:,} points, more than {shape.method} can propose ({MOST_POINTS:,})"
+        yield Problem(("search", "points"), text, "give it fewer, or use random")
     if shape.known and len(shape.known) > points:
         text = f"{len(shape.known):,} points, of {points:,} in all"
         yield Problem(("search", "known"), text, "leave some out, or give it more points")
