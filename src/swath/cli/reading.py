@@ -136,7 +136,7 @@ def results(
         export.write(found, form, sys.stdout)
     elif stopped:
         found = lookup.stopped(folder, failures=failures, **choice)
-        export.write(found, form, sys.stdout, ("reason", "step"))
+        export.write(found, form, sys.stdout, ("reason", "step"), export.WIDE)
     elif failures:
         export.write_failures(lookup.failures(folder, **choice), form, sys.stdout)
     else:

@@ -34,12 +34,14 @@ CHEATS = ("\t", "\r")
 """What some drop before they look for one."""
 
 BACKSTAGE = ("attempts", "worker", "started")  # columns that a table leaves to the other formats
-WIDE = 100  # columns of the text of a failure
+WIDE, NARROW = 100, 48  # columns of the text of a failure, and of others
 SHOWN = 60  # rows that a table has at most on a terminal
 FEWEST = 10  # rows of a long table on a terminal, however low that is
 
 
-def write(frame: pd.DataFrame, form: str, stream: TextIO, keep: Sequence[str] = ()) -> None:
+def write(
+    frame: pd.DataFrame, form: str, stream: TextIO, keep: Sequence[str] = (), limit: int = NARROW
+) -> None:
     """Write rows in one of the formats ``table``, ``csv``, ``json``, ``parquet``.
 
     Parameters
@@ -52,6 +54,8 @@ def write(frame: pd.DataFrame, form: str, stream: TextIO, keep: Sequence[str] = 
         Where to; Parquet goes to the bytes below it.
     keep : sequence of str
         Columns that matter most, the first of them above all: a table has them even where others have no room.
+    limit : int
+        Characters of a cell of a table at most.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def write(frame: pd.DataFrame, form: str, stream: TextIO, keep: Sequence[str] = 
     elif form == "json":
         stream.writelines(_records(frame))
     else:
-        _table(frame, stream, keep)
+        _table(frame, stream, keep, limit)
 
 
 def write_failures(found: Failures, form: str, stream: TextIO) -> None:
@@ -211,7 +215,7 @@ def _jsonable(item: Any) -> Any:
     return _jsonable(item.tolist()) if hasattr(item, "tolist") else str(item)  # numpy's, or a time
 
 
-def _table(frame: pd.DataFrame, stream: TextIO, keep: Sequence[str] = (), limit: int = 48) -> None:
+def _table(frame: pd.DataFrame, stream: TextIO, keep: Sequence[str] = (), limit: int = NARROW) -> None:
     """Write a table: all of it, or on a terminal what fits, with a word about the rest."""
     left_out = {name for name in BACKSTAGE if name in frame}
     if "failure" in frame and frame["failure"].isna().all():

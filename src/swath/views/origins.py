@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LISTED: Final = 2**17
 """Values of an axis that are looked at."""
+FEW: Final = 24
+"""Equally spaced numbers up to which each of them is a value of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Origin:
         if not self.drawn:
             every = np.concatenate([np.array(self.listed, dtype=float), numbers])
             return Axis.numeric(name, every, whole=whole)
-        return Axis.scattered(name, numbers, (self.low, self.high), log=self.log)
+        return Axis.scattered(name, numbers, (self.low, self.high), log=self.log, whole=whole)
 
 
 def origin(definition: Definition, name: str) -> Origin:
@@ -77,12 +79,14 @@ def _of_domain(domain: Domain) -> Origin:
     match domain:
         case Listed():
             return Origin(listed=_some(domain.values))
+        case Steps() if domain.size <= FEW:
+            return Origin(listed=tuple(map(domain.value, range(domain.size))))
         case Steps():
-            return Origin(listed=_some([domain.value(code) for code in range(min(domain.size, LISTED))]))
+            return Origin(drawn=True, low=domain.value(0), high=domain.value(domain.size - 1))
         case Between():
-            return Origin(drawn=domain.step is None, low=domain.low, high=domain.high, log=domain.log)
+            return Origin(drawn=True, low=domain.low, high=domain.high, log=domain.log)
         case Bell():
-            return Origin(drawn=domain.step is None, log=domain.log)
+            return Origin(drawn=True, log=domain.log)
 
 
 def _axes(definition: Definition, name: str) -> Iterator[Origin]:
@@ -98,8 +102,8 @@ def _of_distribution(drawn: Drawn) -> Origin:
     of = drawn.distribution
     if of.kind == "choice":
         return Origin(listed=_some(of.arguments))
-    if of.step is not None or of.kind == "integers":
-        return Origin(log=of.kind.startswith("log"))
+    if 0 < of.count <= FEW:
+        return Origin()  # those that came are values of their own
     log = of.kind in ("loguniform", "lognormal")
     if of.kind in ("normal", "lognormal"):
         return Origin(drawn=True, log=log)

@@ -97,6 +97,7 @@ class Axis:
         bounds: tuple[float, float] = (math.nan, math.nan),
         *,
         log: bool = False,
+        whole: bool = False,
     ) -> Axis:
         """Make an axis of which any number may come, so that none of them is a value of its own.
 
@@ -108,13 +109,14 @@ class Axis:
             Those that came; NaN and infinities do not count.
         bounds : tuple of two floats
             What lies between them may come; NaN where there is no bound.
-        log : bool
-            Whether their logarithms are spread evenly.
+        log, whole : bool
+            Whether their logarithms are spread evenly, and whether they are integers.
         """
         finite = numbers[np.isfinite(numbers)]
         ends = np.append(finite, [bound for bound in bounds if math.isfinite(bound)])
         low, high = (float(ends.min()), float(ends.max())) if len(ends) else (math.nan, math.nan)
-        return cls(name, "log" if log and low > 0 else "linear", (), low, high, steps=_steps(len(finite)))
+        kind: Kind = "log" if log and low > 0 else "linear"
+        return cls(name, kind, (), low, high, whole, _steps(len(finite)))
 
     @classmethod
     def categories(cls, name: str, values: Sequence[Any]) -> Axis:

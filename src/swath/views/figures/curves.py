@@ -68,7 +68,7 @@ class Traces:
     root : figure
     source : ColumnDataSource
         A row a line: ``xs``, ``ys`` (places in [0, 1]), ``endx``, ``endy``, ``point``, ``status``, ``step`` and ``value`` (the last
-        ones), ``row`` (of the study's marks, -1 where there is none), ``alpha``, ``mark``, ``size``.
+        ones), ``row`` (of the study's marks, -1 where there is none), ``alpha``, and of its end ``opaque``, ``mark``, ``size``.
     """
 
     def __init__(self, look: Look = LIGHT, *, height: int = 320) -> None:
@@ -84,7 +84,7 @@ class Traces:
         )
         ends = self.root.scatter(
             "endx", "endy", source=self.source, marker="mark", size="size", line_color=colour, fill_color=colour,
-            line_width=1.6, fill_alpha="alpha", line_alpha="alpha", nonselection_fill_alpha=0.04, **faint,
+            line_width=1.6, fill_alpha="opaque", line_alpha="opaque", nonselection_fill_alpha=0.04, **faint,
         )  # fmt: skip
         self.root.line("x", "y", source=self._best, line_color=look.ink, line_width=2.5)
         self.renderers = [lines, ends]
@@ -148,6 +148,7 @@ def columns_of(
         "value": ["" if values[-1] is None else number(float(values[-1])) for *_, values in lines],
         "row": np.array(rows, np.int64),
         "alpha": np.array([opaque * alpha for alpha, _, _ in looks]),
+        "opaque": np.array([min(1.0, 2 * alpha) for alpha, _, _ in looks]),
         "mark": [mark for _, mark, _ in looks],
         "size": np.array([size for _, _, size in looks]),
     }

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import CategoricalColorMapper, LinearColorMapper, LogColorMapper
+from bokeh.models import CategoricalColorMapper, CDSView, LinearColorMapper, LogColorMapper
 
 from swath.views.palette import STATUS, Look, sequential
+
+FAINT = 0.4
+"""How much less opaque marks are of points that were stopped early."""
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +53,30 @@ def colours(points: Points, metric: str, look: Look) -> dict[str, Any]:
         "field": points.key(metric),
         "transform": mapper(study.columns[metric][study.ok], look, best_low=best_low),
     }
+
+
+def layers(
+    points: Points, metric: str, look: Look, alpha: float, bad: float = 0.5
+) -> list[tuple[CDSView, dict[str, Any], float]]:
+    """Return what is drawn over each other: views, how they are coloured, and how opaque they are.
+
+    Parameters
+    ----------
+    points : Points
+        The marks.
+    metric : str
+        What gives those that are ``ok`` their colour; those of points that were stopped lie below, those that failed on top.
+    look : Look
+        Of the page.
+    alpha, bad : float
+        How opaque those that are ``ok`` and those that failed are.
+    """
+    every = (
+        (points.stopped, by_status(), FAINT * alpha),
+        (points.fine, colours(points, metric, look), alpha),
+        (points.failed, by_status(), bad),
+    )
+    return [(view, colour, opaque) for view, colour, opaque in every if view is not None]
 
 
 def by_status() -> dict[str, Any]:

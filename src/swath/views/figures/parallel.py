@@ -15,7 +15,7 @@ from bokeh.models import ColumnDataSource, LabelSet, Range1d
 
 from swath.views.figures.brushing import Brush
 from swath.views.figures.canvas import canvas, said, ticks
-from swath.views.figures.marks import by_status, colours
+from swath.views.figures.marks import layers
 from swath.views.figures.study import RAIL
 from swath.views.palette import FONT, LIGHT, SMALL, Look
 
@@ -101,13 +101,11 @@ def _title(points: Points, metric: str) -> str:
 
 
 def _lines(plot: figure, points: Points, names: Sequence[str], metric: str, brush: Brush) -> None:
-    """Draw a segment between each two neighbours; those of points that failed or were stopped on top."""
+    """Draw a segment between each two neighbours; those of points that failed on top, of those that were stopped below."""
     n = len(points.rows)
     alpha, bad = (0.6, 0.6) if n <= 600 else (0.25, 0.2) if n <= 2000 else (0.12, 0.12)
     faint = {"nonselection_line_alpha": 0.03, "selection_line_alpha": 0.8}
-    kinds = [(points.fine, colours(points, metric, brush.look), alpha)]
-    if points.others is not None:
-        kinds.append((points.others, by_status(), bad))
+    kinds = layers(points, metric, brush.look, alpha, bad)
     found = [
         _segments(
             plot, points, names, view=view, line_color=colour, line_alpha=alpha, line_width=1.1, **faint

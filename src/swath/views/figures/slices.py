@@ -10,7 +10,7 @@ from bokeh.models import ColumnDataSource
 from swath.views.figures.axes import Axis
 from swath.views.figures.brushing import Brush
 from swath.views.figures.canvas import canvas, label, said, scale, ticks, tooltips
-from swath.views.figures.marks import by_status, colours
+from swath.views.figures.marks import layers
 from swath.views.figures.study import RAIL
 from swath.views.palette import LIGHT, Look
 
@@ -78,9 +78,6 @@ def _floor(study: Study, name: str) -> float:
 def _marks(plot: figure, points: Points, name: str, metric: str, brush: Brush) -> None:
     place = points.unit(name)
     faint = {"nonselection_fill_alpha": 0.04, "selection_fill_alpha": 0.9, "line_color": None}
-    kinds = [(points.fine, colours(points, metric, brush.look), points.alpha)]
-    if points.others is not None:
-        kinds.append((points.others, by_status(), 0.5))
     found = [
         plot.scatter(
             place,
@@ -92,7 +89,7 @@ def _marks(plot: figure, points: Points, name: str, metric: str, brush: Brush) -
             fill_alpha=alpha,
             **faint,
         )
-        for view, colour, alpha in kinds
+        for view, colour, alpha in layers(points, metric, brush.look, points.alpha)
     ]
     rows = [
         ("point", "@point"),
@@ -192,9 +189,6 @@ def _finished(plot: figure, points: Points, metric: str, brush: Brush) -> None:
         "line_color": None,
         "size": points.size,
     }
-    kinds = [(points.fine, colours(points, metric, brush.look), points.alpha)]
-    if points.others is not None:
-        kinds.append((points.others, by_status(), 0.5))
     found = [
         plot.scatter(
             "uorder",
@@ -205,7 +199,7 @@ def _finished(plot: figure, points: Points, metric: str, brush: Brush) -> None:
             fill_alpha=alpha,
             **faint,
         )
-        for view, colour, alpha in kinds
+        for view, colour, alpha in layers(points, metric, brush.look, points.alpha)
     ]
     rows = [
         ("finished as", "@order"),

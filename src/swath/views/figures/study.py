@@ -260,10 +260,18 @@ class Points:
         return CDSView(filter=IndexFilter(np.flatnonzero(self.study.ok[self.rows]).tolist()))
 
     @cached_property
-    def others(self) -> CDSView | None:
-        """The view of marks of points that failed or were stopped early; None if there is none."""
-        bad = np.flatnonzero(~self.study.ok[self.rows]).tolist()
-        return CDSView(filter=IndexFilter(bad)) if bad else None
+    def stopped(self) -> CDSView | None:
+        """The view of marks of points that were stopped early; None if there is none."""
+        return self._view(~self.study.ok & ~self.study.failed)
+
+    @cached_property
+    def failed(self) -> CDSView | None:
+        """The view of marks of points that failed; None if there is none."""
+        return self._view(self.study.failed)
+
+    def _view(self, chosen: NDArray[np.bool_]) -> CDSView | None:
+        places = np.flatnonzero(chosen[self.rows]).tolist()
+        return CDSView(filter=IndexFilter(places)) if places else None
 
     @property
     def size(self) -> int:

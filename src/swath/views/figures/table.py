@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 ROWS: Final = 300
 """Of the table; sorting a column sorts these."""
 COLUMNS: Final = 14
+WHY: Final = 480
+"""Pixels for a reason."""
 NUMBER: Final = "<%- value === null || Number.isNaN(value) ? '' : Number.isInteger(value) ? value : Number(value.toPrecision(4)) %>"
 """An underscore template; what it writes is escaped, and it holds nothing of the run."""
 
@@ -178,7 +180,7 @@ def _listing(
         TableColumn(
             field=key,
             title=escape(said(title, 24)),
-            width=_width(source.data[key]),
+            width=WHY if title == "why" else _width(source.data[key]),
             formatter=_formatter(source.data[key]),
         )
         for title, key in shown.items()
