@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
+import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,14 +26,16 @@ from swath.store.manifest import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "results" / "study"
+def folder():
+    """In memory where there is some: hundreds of files are written, and no power fails."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as name:
+        yield Path(name) / "results" / "study"
 
 
 def record(
@@ -251,6 +256,36 @@ def test_steps_are_durable_no_later_than_what_comes_after_them(folder, monkeypat
             session.store._commits._busy += 1
         session.save(0, 4)
     assert seen[0] == (1, 1)
+
+
+def test_a_reader_at_any_instant_sees_what_was_recorded_first(folder, monkeypatch):
+    """While files are written, merged and removed beside it."""
+    for name, value in (("MANY", 3), ("LEAST", 3), ("LEFT", 2)):
+        monkeypatch.setattr(merging, name, value)
+    wrong: list[Any] = []
+    looks: list[int] = []
+    with Session(folder, study()) as session:
+        ended = threading.Event()
+
+        def look() -> None:
+            try:
+                while not ended.is_set():
+                    frame = Results(folder).curves
+                    assert frame["step"].tolist() == list(range(1, len(frame) + 1))
+                    assert not looks or len(frame) >= looks[-1]
+                    looks.append(len(frame))
+            except BaseException as error:  # noqa: BLE001  another thread must tell
+                wrong.append(error)
+
+        reader = threading.Thread(target=look)
+        reader.start()
+        for step in range(1, 151):
+            record(session, *loss((0, step, float(step))))
+        ended.set()
+        reader.join()
+    assert not wrong
+    assert looks
+    assert len(Results(folder).curves) == 150
 
 
 def test_ended_by_a_full_disk_steps_say_so_as_rows_do(folder, monkeypatch):

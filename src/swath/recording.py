@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 SCALAR = "value"
 """Name of the metric of a step, or of a result, that is a bare number."""
 
-TAKEN = ("point", "step", "seconds")
-"""Columns of curves that are no metrics."""
+TAKEN = ("point", "attempts", "step", "seconds")
+"""Columns of what is kept of steps that are no metrics."""
 
 
 class Pruned(BaseException):  # no error: the point ends because it was decided so
