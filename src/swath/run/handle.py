@@ -178,8 +178,8 @@ class Handle:
         self._page.begin()
         if self._planner:
             self._planner.begin()
+        self._minder.start()  # first: the loop waits for its end, and may be over at once
         threading.Thread(target=self._work, name="swath-loop", daemon=True).start()
-        self._minder.start()
 
     def _open(self, task: Task) -> Signature:
         signature = self._engine.open(task)
