@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -14,10 +16,14 @@ from distributed import Client
 import swath
 from running import HOLD, Cluster, ask, assert_same, ran, until
 from swath.cli import sweep as cli
-from swath.cluster import remote
+from swath.cluster import mailbox, remote
 from swath.cluster.background import Background
+from swath.definition import define
+from swath.engines.dask import Dask
+from swath.messages import Batch, Finished, Joined, Left, Step, Stepped
 from swath.objective import locate
-from swath.run import Options, start
+from swath.run import Options, make_task, start
+from swath.task import unpack_steps
 
 STUDY = """
 objective: model:simulate
@@ -246,3 +252,151 @@ def test_the_last_words_are_said_although_a_coroutine_does_not_hear_that_it_is_t
     until(lambda: said)
     background.close(farewell())
     assert said == ["begun", "begun", "farewell"]
+
+
+# Steps of running points.
+
+TRAINS = """
+import time
+from pathlib import Path
+import swath
+
+HERE = Path(__file__).parent
+
+def train(x):
+    with open(HERE / "ran", "a") as file:
+        file.write(f"{x}\\n")
+    for epoch in range(12000):  # a minute
+        time.sleep(0.005)
+        yield {"loss": x + 1 / (epoch + 1)}
+"""
+
+
+class Listened:
+    """An engine on a cluster with a point on each of its workers, and what it has said."""
+
+    def __init__(self, address, folder, **more):
+        (folder / "study.py").write_text(TRAINS)
+        mapping = {"objective": "study:train", "parameters": {"x": {"range": [9]}}}
+        definition = define(mapping, folder=folder)
+        task = make_task(definition, locate(definition.objective, folder))
+        self.engine = Dask(scheduler=address)
+        self.engine.open(replace(task, **more))
+        self.events, self.batches = [], {}
+
+    def find(self, kind, which=lambda _: True):
+        """Wait for an event; each is found once."""
+
+        def looks():
+            for event in self.events:
+                if isinstance(event, kind) and which(event):
+                    self.events.remove(event)
+                    return event
+            self.events += self.engine.wait(0.1)
+            return None
+
+        return until(looks)
+
+    def begins(self, number):
+        """Give the worker that joins next the point of a number."""
+        joined = self.find(Joined)
+        self.batches[number] = Batch(number, joined.worker, number, number + 1, 1, 600.0)
+        self.engine.submit([self.batches[number]])
+        return joined.worker
+
+    def steps(self, number):
+        return self.find(Stepped, lambda event: event.batch_id == number).steps
+
+    def ends(self, number):
+        self.engine.prune(self.batches[number], number)
+        reply = self.find(Finished, lambda event: event.batch_id == number).reply
+        assert reply.failed == (("pruned", ((number, number + 1),)),)
+        return reply
+
+
+@pytest.mark.parametrize("stepped", ["loss", ""])
+def test_steps_come_from_every_worker_and_one_point_is_ended(cluster, tmp_path, stepped):
+    made = Listened(cluster.address, tmp_path, stepped=stepped)
+    try:
+        for number in (0, 1):
+            made.begins(number)
+        heard = [*made.steps(0), *made.steps(0)]
+        made.steps(1)
+        reply = made.ends(1)
+        assert [step.step for step in reply.steps] == [*range(1, len(reply.steps) + 1)]
+        heard += made.steps(0)  # it goes on
+        whole = made.ends(0).steps
+        assert heard == list(whole[: len(heard)])  # from the beginning, without a gap
+    finally:
+        made.engine.close()
+
+
+def test_steps_come_again_after_a_worker_and_after_the_scheduler_were_lost(fragile, tmp_path, monkeypatch):
+    monkeypatch.setattr(mailbox, "PAUSE", 0.05)
+    fragile.hire("second")
+    made = Listened(fragile.address, tmp_path, stepped="loss")
+    try:
+        workers = [made.begins(number) for number in (0, 1)]
+        made.steps(0)
+        made.steps(1)
+        fragile.kill(workers[0])
+        made.find(Left, lambda event: event.worker == workers[0])
+        made.steps(1)
+        port = fragile.address.rpartition(":")[2]
+        fragile.stop()
+        made.find(Left, lambda event: event.worker == workers[1])
+        fragile.start(port)
+        fragile.hire("third")  # a worker ends with its scheduler
+        made.begins(2)
+        made.steps(2)
+        made.ends(2)
+    finally:
+        made.engine.close()
+
+
+def told(answer):
+    number, packed = json.loads(answer)
+    return number, {batch: unpack_steps(steps) for batch, steps in packed}
+
+
+def test_an_answer_with_steps_that_is_lost_is_given_again():
+    first, second, third = (Step(0, n, 0.0, {"a": n}) for n in (1, 2, 3))
+
+    async def story():
+        box = mailbox.Mailbox()
+        box.hear(7, (first,))
+        assert told(await box.take(0, 60.0)) == (1, {7: (first,)})
+        box.hear(7, (second,))
+        assert told(await box.take(0, 60.0)) == (1, {7: (first,)})  # it was lost
+        assert told(await box.take(1, 60.0)) == (2, {7: (second,)})
+        waiting = asyncio.create_task(box.take(2, 60.0))
+        await asyncio.sleep(0)
+        box.hear(7, (third,))
+        assert told(await waiting) == (3, {7: (third,)})
+        assert told(await box.take(3, 0.01)) == (3, {})  # nothing, for a while
+        box.hear(7, (first,))
+        box.hear(8, (second,))
+        box.end(7)
+        assert told(await box.take(3, 60.0)) == (4, {8: (second,)})
+
+    asyncio.run(story())
+
+
+def test_more_workers_than_may_be_asked_at_a_time_take_turns(monkeypatch):
+    monkeypatch.setattr(mailbox, "TOGETHER", 2)
+    monkeypatch.setattr(mailbox, "HURRY", 0.001)
+    asked, patiences = Counter(), set()
+
+    async def ask(address, number, patience):
+        asked[address] += 1
+        patiences.add(patience)
+        await asyncio.sleep(min(patience, 0.001))
+        return json.dumps([number, []])
+
+    async def story():
+        listener = mailbox.Listener(ask, print)
+        await asyncio.gather(*(listener.follow(name, lambda name=name: asked[name] < 3) for name in "abcde"))
+
+    asyncio.run(story())
+    assert asked == dict.fromkeys("abcde", 3)
+    assert 0.001 in patiences

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +19,10 @@ import swath
 from swath.errors import CannotWriteError
 from swath.inside.crumb import ENDING, TURN, blank, end
 from swath.inside.evaluate import Evaluator
-from swath.messages import merge
+from swath.messages import Step, merge
 from swath.slot import Slot
 from swath.slot.pool import Pool
-from swath.task import pack, unpack
+from swath.task import pack, pack_steps, unpack, unpack_steps
 from tasks import batch, statuses, table, task
 
 NUMBERS = itertools.count()
@@ -73,6 +76,18 @@ def curves(reply):
     for step in reply.steps:
         found.setdefault(step.position, []).append((step.step, *step.metrics.values()))
     return found
+
+
+def test_steps_travel_exactly():
+    awkward = [0.1, -0.0, math.inf, 5e-324, 1 / 3, float("nan")]
+    steps = tuple(Step(n, n * 2**40, 0.1 * n, {"a": value, "\u00fc b": n}) for n, value in enumerate(awkward))
+    steps += (Step(2**62, 0, 0.0, {"other": 1.0}), Step(0, 1, 0.0, {"\u00fc b": 1.0, "a": 2.0}))
+    there = unpack_steps(json.loads(json.dumps(pack_steps(steps))))
+    assert repr(there) == repr(
+        tuple(replace(step, metrics={k: float(v) for k, v in step.metrics.items()}) for step in steps)
+    )
+    with pytest.raises(ValueError, match="3 bytes of steps, in rows of 32"):
+        unpack_steps([(["a"], "AAAA")])
 
 
 # By hand.
@@ -434,6 +449,81 @@ def test_folders_that_cannot_be_made_say_what_to_do(evaluator, tmp_path):
         f"{CannotWriteError.__module__}.CannotWriteError: no folder for checkpoints at "
     )
     assert "share it, or choose one that is shared with --out" in row["failure"]
+
+
+# What a stop or a search needs.
+
+
+@pytest.mark.parametrize(
+    ("recorded", "text"),
+    [
+        (
+            "pass",
+            "stop decides by steps of the metric 'loss', but a point returned without having recorded it: yield it",
+        ),
+        (
+            "swath.record(los=1)",
+            r"recorded it \(it recorded 'los'; did you mean 'los'\?\): yield it at every step, or call ",
+        ),
+        (
+            "swath.record(b=1, a=2)",
+            r"\(it recorded 'a', 'b'\): yield it at every step, or call swath.record\(loss=...\), or name",
+        ),
+    ],
+)
+def test_a_point_without_the_steps_that_decide_ends_the_sweep(evaluator, recorded, text):
+    source = f"import swath\n\ndef f(x):\n    if x > 1:\n        swath.record(loss=1)\n    else:\n        {recorded}\n"
+    made = evaluator(source, stepped="loss")
+    assert re.search(text, made.evaluate(1, 3, 30.0).fatal)
+    assert made.evaluate(2, 4, 30.0).fatal == ""
+
+
+def test_points_that_fail_or_have_nothing_left_to_do_need_no_steps(evaluator, tmp_path):
+    source = "import swath\n\ndef f(x):\n    swath.checkpoint()\n    if x:\n        raise ValueError\n"
+    made = evaluator(source, stepped="loss", checkpoints=str(tmp_path / "kept"))
+    assert statuses(made.evaluate(1, 3, 30.0)) == {1: "error", 2: "error"}
+    assert made.evaluate(0, 1, 30.0).fatal  # it had all to do
+    (folder,) = (tmp_path / "kept" / made.space.content_id(0, ("x",)),)
+    (folder / "model").touch()
+    assert statuses(made.evaluate(0, 1, 30.0)) == {0: "ok"}
+
+
+@pytest.mark.parametrize(
+    ("returned", "text"),
+    [
+        (
+            "{'los': 1, 'b': 2}",
+            r"'loss', which the first 3 points did not return \(they returned 'b', 'los'; did you mean 'los'\?\)",
+        ),
+        (
+            "None",
+            "'loss', which the first 3 points did not return; correct minimize, maximize or subject_to, or the obj",
+        ),
+        ("{'loss': None}", "'loss', which the first 3 points did not return; correct"),
+        (
+            "{str(i): i for i in range(20)}",
+            r"\(they returned '0', '1', '10', '11', '12', '13', '14', '15' and 12 more\)",
+        ),
+    ],
+)
+def test_a_metric_that_no_point_returns_ends_a_search(evaluator, returned, text):
+    made = evaluator(f"def f(x):\n    return {returned}\n", wanted=("loss",))
+    assert made.evaluate(0, 3, 30.0).fatal.startswith(
+        "the search needs the metric 'loss', which the first 3 points"
+    )
+    assert re.search(text, made.evaluate(0, 3, 30.0).fatal)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_metric_that_some_point_has_returned_may_be_missing_later(tmp_path, fresh):
+    source = "def f(x):\n    return {'loss': 1} if x else {}\n"
+    made = Slot(task(tmp_path, source, {"x": [1, 0, 0]}, wanted=("loss",), fresh=fresh), "w")
+    try:
+        made.open()
+        assert statuses(made.evaluate(batch(0, 2))) == {0: "ok", 1: "ok"}
+        assert statuses(made.evaluate(batch(2, 3))) == {2: "ok"}
+    finally:
+        made.close()
 
 
 # In a slot.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from itertools import groupby
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from swath.messages import Log, Reply, Step
@@ -151,14 +153,44 @@ def unpack(data: bytes) -> Reply:
     return Reply(**header)
 
 
-def pack_steps(steps: Iterable[Step]) -> list[tuple[int, int, float, dict[str, float]]]:
-    """Write steps as JSON can hold them; NaN and infinities stay what they are, as Python's reader and writer have it."""
-    return [(step.position, step.step, step.seconds, dict(step.metrics)) for step in steps]
+PackedSteps = list[tuple[list[str], str]]
+"""Runs of steps with the same names: these, and the numbers of each step, little-endian, as text."""
 
 
-def unpack_steps(packed: Iterable[tuple[int, int, float, dict[str, float]]]) -> tuple[Step, ...]:
-    """Read what `pack_steps` wrote."""
-    return tuple(Step(*fields) for fields in packed)
+def pack_steps(steps: Iterable[Step]) -> PackedSteps:
+    """Write steps as JSON can hold them, exactly; a hundred thousand of them may come in one reply."""
+    packed: PackedSteps = []
+    for names, run in groupby(steps, lambda step: tuple(step.metrics)):
+        row = _row(len(names))
+        numbers = b"".join(
+            [row.pack(step.position, step.step, step.seconds, *step.metrics.values()) for step in run]
+        )
+        packed.append((list(names), _text(numbers)))
+    return packed
+
+
+def unpack_steps(packed: Iterable[tuple[list[str], str]]) -> tuple[Step, ...]:
+    """Read what `pack_steps` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is not that.
+    """
+    steps: list[Step] = []
+    for names, text in packed:
+        numbers, row = base64.b64decode(text, validate=True), _row(len(names))
+        if len(numbers) % row.size:
+            raise ValueError(f"{len(numbers)} bytes of steps, in rows of {row.size}")
+        steps += [
+            Step(position, step, seconds, dict(zip(names, values, strict=True)))
+            for position, step, seconds, *values in row.iter_unpack(numbers)
+        ]
+    return tuple(steps)
+
+
+def _row(metrics: int) -> Struct:
+    return Struct(f"<qqd{metrics}d")
 
 
 def _ranges(pairs: list[list[int]]) -> tuple[tuple[int, int], ...]:

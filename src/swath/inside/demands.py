@@ -58,11 +58,13 @@ class Demands:
             return ""
         told = {step.position for step in recorder.steps if self._stepped in step.metrics}
         # One that goes on from a checkpoint may have nothing left to do.
-        if told.issuperset(set(positions).difference(recorder.resumed)):
+        silent = set(positions).difference(told, recorder.resumed)
+        if not silent:
             return ""
+        others = {name for step in recorder.steps if step.position in silent for name in step.metrics}
         return (
             f"stop decides by steps of the metric {self._stepped!r}, but a point returned without having recorded it"
-            f"{_instead('it recorded', self._stepped, {name for step in recorder.steps for name in step.metrics})}: "
+            f"{_instead('it recorded', self._stepped, others)}: "
             f"yield it at every step, or call {_call(self._stepped)}, or name another one (stop: metric)"
         )
 
