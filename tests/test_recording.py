@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import swath
+from swath.cli import sweep as cli
 from swath.errors import CannotWriteError
 from swath.inside.crumb import ENDING, TURN, blank, end
 from swath.inside.evaluate import Evaluator
@@ -668,3 +670,52 @@ def test_a_pool_passes_on_what_is_heard_and_ends_only_what_runs(tmp_path, monkey
         assert statuses(pool.evaluate(batch(1, 2, number=9))) == {1: "ok"}
     finally:
         pool.close()
+
+
+# In a sweep.
+
+STUDY = """
+import swath
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+def train(x):
+    file = swath.checkpoint() / "epoch"
+    begun = int(file.read_text()) if file.exists() else 0
+    for epoch in range(begun + 1, 6):
+        yield {"step": epoch, "loss": x / epoch}
+        file.write_text(str(epoch))
+        if epoch == 3 and x == 2 and not (HERE / "mended").exists():
+            raise RuntimeError("broken")
+"""
+
+
+@pytest.mark.parametrize("engine", ["inline", "dask"])
+def test_steps_and_folders_of_a_sweep(tmp_path, monkeypatch, engine):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    name = f"recording{next(NUMBERS)}"
+    (tmp_path / f"{name}.py").write_text(STUDY)
+    (tmp_path / "study.yaml").write_text(
+        f"objective: {name}:train\nparameters: {{x: [1, 2, 3]}}\nminimize: loss\n"
+    )
+    options = {"engine": engine, **({"workers": 1} if engine == "dask" else {})}
+    results = swath.load("study.yaml").run(**options)
+    assert results.statuses == {"ok": 2, "error": 1}
+    (tmp_path / "mended").touch()
+    results = swath.load("study.yaml").run(retry=["error"], **options)
+    assert results.statuses == {"ok": 3}
+    assert results.frame.loss.tolist() == [0.2, 0.4, 0.6]
+    curves = results.curves
+    assert curves.groupby("point").step.apply(list).tolist() == [[1, 2, 3, 4, 5]] * 3
+    folder = tmp_path / "results" / "study"
+    assert len(list((folder / "checkpoints").iterdir())) == 3
+    # Whoever looks at the folder is not disturbed by them.
+    for command in (["ls"], ["status", "study"], ["doctor"]):
+        said = CliRunner().invoke(cli, command)
+        assert said.exit_code == 0, said.output
+        assert "checkpoints" not in said.output
+    swath.load("study.yaml").run(fresh=True, limit=1, **options)
+    assert len(list((tmp_path / "results" / "study.1" / "checkpoints").iterdir())) == 3
+    assert len(list((folder / "checkpoints").iterdir())) == 1
