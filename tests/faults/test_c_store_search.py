@@ -123,7 +123,7 @@ class History:
             todo.difference_update(write.accepted)
         if not todo or (book.known < POINTS and dice.random() < 0.3):
             if book.known < POINTS:
-                xs = [dice.randrange(10**6) for _ in range(min(dice.randint(1, 3), POINTS - book.known))]
+                xs = [dice.randrange(10**12) for _ in range(min(dice.randint(1, 3), POINTS - book.known))]
                 with self._uncertain(session, self.proposed, xs):
                     session.propose(xs)
             return
