@@ -363,6 +363,31 @@ def test_C12_damage_of_rows_steps_or_proposals_is_named_and_never_returned(disk,
             check_mending(there, name, by_doctor=dice.random() < 0.5)
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"x": "far"}, "invalid literal"),
+        ({"x": [1]}, "int() argument"),
+        ({"x": 1 << 70}, "too large"),
+        ({"y": 1}, "proposal 5 has 'y', which the search does not propose"),
+    ],
+)
+def test_F02_proposals_that_no_search_has_made_are_named_and_not_used(disk, row, said, monkeypatch):
+    """Whoever makes such a folder can compute checksums."""
+    monkeypatch.setattr(merging, "LEFT", 8)
+    sound = Seen(disk)
+    with Search(FOLDER, searched(), disk=disk) as session:
+        session.store.propose(5, [row])
+        (*_, entry) = session.store.manifest.proposals
+    seen = Seen(disk)
+    assert (seen.rows, seen.curves, seen.proposed) == (sound.rows, sound.curves, sound.proposed)
+    assert seen.damage == (entry.path,)
+    (item,) = examine(FOLDER, disk).damage
+    assert item.text.startswith("does not fit its definition: ")
+    assert said in item.text
+    check_mending(disk, entry.path, by_doctor=False)
+
+
 def test_C12_the_doctor_says_what_is_missing_and_what_became_of_it(disk):
     told = {}
     for kind in ("steps.arrow", "proposals.arrow"):

@@ -189,8 +189,8 @@ class Archive:
             if table is None:
                 return False
             try:
-                book.put(entry.first, proposals.read(table))
-            except SwathError as error:
+                proposals.put(space, entry.first, table)
+            except (SwathError, TypeError, ValueError, OverflowError) as error:
                 self.damage[entry.path] = damaged(entry, f"does not fit its definition: {error}")
                 return False
         return True

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from swath.space import Space
+    from swath.space.computed import Computed
     from swath.space.values import Value
     from swath.store.disk import Disk
     from swath.store.entries import ProposalsEntry
@@ -101,6 +103,23 @@ def read(table: pa.Table) -> list[dict[str, Any]]:
     if not all(isinstance(row, dict) for row in rows):
         raise TypeError("a proposal is no mapping")
     return rows
+
+
+def put(space: Space, first: int, table: pa.Table) -> None:
+    """Put the proposals in a table into the book of a space.
+
+    Raises
+    ------
+    SwathError, TypeError, ValueError, OverflowError
+        They are not such as its search proposes; the book is as it was.
+    """
+    assert space.proposals is not None  # noqa: S101
+    rows = read(table)
+    for axis in (axis for block in space.blocks for axis in block if axis.lazy):
+        for name, column in zip(axis.names, axis.values, strict=True):
+            values = [row[name] for row in rows if name in row]
+            np.fromiter(values, cast("Computed", column).kind, len(values))
+    space.proposals.put(first, rows)
 
 
 def join(found: Sequence[pa.Table]) -> pa.Table:
