@@ -1,7 +1,7 @@
 """A small neural network that learns handwritten digits, epoch by epoch: hopeless trainings can be ended early.
 
 The objective is a generator: what it yields after each epoch is a step, which `stop` in ``sweeps/network.yaml`` looks at.
-After each epoch it saves the network, so a training that was killed, or ended early and promoted later, goes on from there.
+Before that it saves the network, so a training that was killed, or ended early and promoted later, goes on from there.
 The order of the images in an epoch follows from the seed and the epoch alone: a training that was interrupted gives bit
 by bit what it would have given.
 
@@ -65,15 +65,16 @@ def train(
     file = swath.checkpoint() / "network.npz"
     done, layers, steps = load(file) if file.exists() else (0, start(hidden, seed), None)
     steps = steps or [np.zeros_like(layer) for layer in layers]
-    for epoch in range(done + 1, epochs + 1):
-        order = np.random.default_rng([seed, epoch]).permutation(len(images))
-        for first in range(0, len(images), batch):
-            few = order[first : first + batch]
-            ahead = [layer + momentum * step for layer, step in zip(layers, steps, strict=True)]
-            slopes = gradient(ahead, images[few], digits[few], decay)
-            steps = [momentum * step - rate * slope for step, slope in zip(steps, slopes, strict=True)]
-            layers = [layer + step for layer, step in zip(layers, steps, strict=True)]
-        save(file, epoch, layers, steps)
+    for epoch in range(max(done, 1), epochs + 1):
+        if epoch > done:  # else it was saved, but perhaps not heard
+            order = np.random.default_rng([seed, epoch]).permutation(len(images))
+            for first in range(0, len(images), batch):
+                few = order[first : first + batch]
+                ahead = [layer + momentum * step for layer, step in zip(layers, steps, strict=True)]
+                slopes = gradient(ahead, images[few], digits[few], decay)
+                steps = [momentum * step - rate * slope for step, slope in zip(steps, slopes, strict=True)]
+                layers = [layer + step for layer, step in zip(layers, steps, strict=True)]
+            save(file, epoch, layers, steps)
         yield {"step": epoch, **measured(layers, tests, answers)}
 
 

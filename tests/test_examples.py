@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -251,8 +252,24 @@ def test_a_training_that_was_interrupted_gives_bit_by_bit_the_same(network, monk
     begun.close()
     if torn:  # killed while it wrote
         (folders[1] / "network.part").write_bytes(b"half a network")
-    parts += network.train(**POINT, epochs=4)
+    parts[1:] = network.train(**POINT, epochs=4)  # what it had come to is told again
     assert parts == whole
+
+
+def test_few_trainings_go_on_to_the_end_and_no_epoch_is_done_twice(tmp_path):
+    small = yaml.safe_load((SWEEPS / "network.yaml").read_text())
+    small["parameters"]["epochs"] = small["stop"]["max_steps"] = 9
+    small["sample"]["draws"] = 32
+    (tmp_path / "network.yaml").write_text(yaml.safe_dump(small, sort_keys=False))
+    shutil.copy(SWEEPS / "network.py", tmp_path)
+    results = swath.load(tmp_path / "network.yaml").run(out=tmp_path, workers=2)
+    frame, curves = results.frame, results.curves
+    assert len(frame) == 32
+    assert set(frame["status"]) == {"ok", "pruned"}
+    ends = curves.groupby("point")["step"].max()
+    assert (ends[frame["status"] == "ok"] == 9).all()
+    assert curves["step"].tolist() == [step for end in ends for step in range(1, end + 1)]
+    assert len(curves) < 32 * 9 / 2
 
 
 # Ishigami

@@ -47,6 +47,22 @@ def bowl(x, y, kind):
     note(x, y, kind)
     time.sleep(0.02)
     return (x - 0.3) ** 2 + (y + 0.2) ** 2 + (kind == "b")
+
+
+def descent(x, y, steps):
+    note(x, y)
+    file = swath.checkpoint() / "step"
+    done = int(file.read_text()) if file.exists() else 0
+    for step in range(max(done, 1), steps + 1):
+        if step > done:  # else it was saved, but perhaps not heard
+            time.sleep(0.003)
+            (file.parent / "part").write_text(str(step))
+            os.replace(file.parent / "part", file)
+        yield {"step": step, "loss": loss(x, y, step)}
+
+
+def loss(x, y, step):
+    return abs(x - 0.3) + abs(y + 0.2) + 1 / step
 """.replace("\\\\", "\\")
 
 TPE = {
@@ -54,6 +70,16 @@ TPE = {
     "parameters": {"x": {"uniform": [-1, 1]}, "y": {"uniform": [-1, 1]}, "kind": ["a", "b"]},
     "search": {"method": "tpe", "points": 60},
     "minimize": "value",
+}
+
+
+STEPS, RUNGS = 27, {1, 3, 9}
+ASHA = {
+    "objective": "searched:descent",
+    "parameters": {"x": {"uniform": [-1, 1]}, "y": {"uniform": [-1, 1]}, "steps": STEPS},
+    "search": {"method": "tpe", "points": 60},
+    "stop": {"method": "asha", "reduction": 3, "max_steps": STEPS},
+    "minimize": "loss",
 }
 
 
@@ -159,3 +185,23 @@ def test_a_tpe_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, pyt
     # it still knew what it had been told: ten points at random, the last ones near the minimum
     far = np.hypot(frame["x"] - 0.3, frame["y"] + 0.2) + (frame["kind"] == "b")
     assert far[40:].median() < 0.5 * far[:10].median()
+
+
+def test_an_asha_search_that_is_killed_loses_and_doubles_no_step(tmp_path, pytestconfig):
+    kills = pytestconfig.getoption("--search-kills")
+    search = Killed(tmp_path, ASHA, seed=pytestconfig.getoption("--first-seed") + 1)
+    results = search.run(kills)
+    frame, curves = results.frame, results.curves
+    assert list(frame.index) == list(range(60))
+    assert set(frame["status"]) == {"ok", "pruned"}
+    for point, row in frame.iterrows():
+        steps = curves[curves["point"] == point]
+        last = STEPS if row["status"] == "ok" else int(steps["step"].max())
+        assert steps["step"].tolist() == list(range(1, last + 1))  # none lost, none twice
+        assert steps["loss"].tolist() == [
+            abs(row["x"] - 0.3) + abs(row["y"] + 0.2) + 1 / n for n in steps["step"]
+        ]
+        assert row["loss"] == steps["loss"].iloc[-1]
+    stopped = frame.index[frame["status"] == "pruned"]
+    ends = curves[curves["point"].isin(stopped)].groupby("point")["step"].max()
+    assert (ends < STEPS).all()
