@@ -9,6 +9,7 @@ from random import Random
 import numpy as np
 import pytest
 
+import swath
 from running import until
 from simulating import Ledger, judge, planned
 from swath.driver import Driver
@@ -20,9 +21,10 @@ from swath.messages import STATUSES, Batch, Ending, Joined, Left, Opened, Promot
 from swath.ranges import RangeSet
 from swath.run.asking import FREELY
 from swath.run.endings import EXCLUDED, Endings
+from swath.run.openings import with_new_book
 from swath.run.planning import Planner, Waiting
 from swath.run.searching import Searching
-from swath.search import Outcome
+from swath.search import Outcome, Proposer
 from swath.snapshot import Sampler
 from swath.space import Axis, Space
 from swath.store.segments import accept
@@ -70,14 +72,14 @@ def plan_of(space, proposer, *, done=None, saved=(), **keywords):
     return plan, stored
 
 
-def payload(rows):
+def payload(rows, seconds=0.01):
     """Rows as a slot sends them: index, status and value of each."""
     n = len(rows)
     statuses = np.array([STATUSES.index(status) for _, status, _ in rows], np.uint8)
     failures = {i: (status, "") for i, (_, status, _) in enumerate(rows) if status not in ("ok", "pruned")}
     values = [("y", pa_floats([value for *_, value in rows]))]
     indices = np.array([index for index, *_ in rows], np.int64)
-    return (encode(indices, statuses, np.full(n, 0.01), np.zeros(n, np.int64), failures, values),)
+    return (encode(indices, statuses, np.full(n, seconds), np.zeros(n, np.int64), failures, values),)
 
 
 def pa_floats(values):
@@ -86,11 +88,11 @@ def pa_floats(values):
     return pa.array(values, pa.float64())
 
 
-def written(*rows, attempt=1, steps=()):
+def written(*rows, attempt=1, steps=(), seconds=0.01):
     """A write of consecutive positions."""
     start, stop = rows[0][0], rows[-1][0] + 1
     here = ((start, stop),)
-    reply = Reply(here, len(rows), payload=payload(rows), steps=steps)
+    reply = Reply(here, len(rows), payload=payload(rows, seconds), steps=steps)
     return Write(Batch(start, "w", start, stop, attempt, 1.0), reply, RangeSet(here))
 
 
@@ -246,8 +248,6 @@ def test_a_point_that_was_ended_early_and_goes_on_is_told_again():
 def test_earlier_sessions_are_told_in_the_order_of_their_rows_and_what_has_none_is_open():
     import pyarrow as pa
 
-    from swath.store.segments import accept
-
     space, proposer = search_space(10), Toy(10)
     space.proposals.put(0, [{"x": number} for number in range(6)])
     first, again = written((0, "error", 0.0), (1, "ok", 1.0)), written((0, "ok", 3.0), attempt=2)
@@ -262,6 +262,39 @@ def test_earlier_sessions_are_told_in_the_order_of_their_rows_and_what_has_none_
     plan.take(Joined(0.0, "w", 2))
     assert plan.open() == (((6, 8),), False)
     assert isinstance(parts[0], pa.Table)
+
+
+def followed(definition, rows, saved):
+    """Run a search with one slot and long points, until it has so many rows; return all that it has proposed."""
+    done = RangeSet.of(np.array([table.column("point").to_pylist() for _, table in saved], np.int64).ravel())
+    plan, _ = plan_of(definition.space, Proposer(definition), done=done, saved=saved, startup=4)
+    plan.begin()
+    plan.take(Joined(0.0, "w", 1))
+    plan.open()
+    while plan.pending and len(saved) < rows:
+        position, _ = next(iter(plan.pending))
+        write = written((position, "ok", abs(definition.space[position]["x"] - 0.3)), seconds=60.0)
+        saved.append((np.array([position]), accept(write, 0, definition.space.positions).table))
+        plan.take(write)
+        plan.open()
+    return [row["x"] for row in definition.space.proposals.rows(0, definition.space.proposals.known)]
+
+
+def test_a_study_that_was_made_again_proposes_what_the_old_one_would_have():
+    sweep = swath.Sweep(
+        "study:f",
+        {"x": swath.uniform(0, 1)},
+        minimize="y",
+        search={"points": 20, "startup": 4, "method": "tpe"},
+    )
+    whole = followed(with_new_book(sweep.definition), 20, [])
+    assert len(set(whole)) == 20
+    for stop in (2, 4, 11):
+        saved = []
+        half, rest = with_new_book(sweep.definition), with_new_book(sweep.definition)
+        followed(half, stop, saved)
+        rest.space.proposals.put(0, half.space.proposals.rows(0, half.space.proposals.known))
+        assert followed(rest, 20, saved) == whole
 
 
 def test_slots_wait_for_it_only_while_something_is_to_be_opened():

@@ -12,6 +12,7 @@ ends with the sweep. If the plan is thinking then, it is left behind: what it fi
 
 from __future__ import annotations
 
+import atexit
 import threading
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 LEAVING = 2.0
 """Seconds for which the end of a sweep waits for a plan that is thinking."""
+
+
+LAST = 30.0
+"""Seconds for which an interpreter that ends waits for it."""
 
 
 class Plan(Protocol):
@@ -161,6 +166,10 @@ class Planner:
         self._heard.put(None)
         if self._thread.is_alive():
             self._thread.join(LEAVING)
+        if self._thread.is_alive():
+            atexit.register(
+                self._thread.join, LAST
+            )  # an interpreter that ends under a library at work aborts
 
     def _work(self) -> None:
         try:

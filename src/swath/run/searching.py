@@ -263,6 +263,7 @@ class Searching:
         for indices, table in parts:
             mask = winning[start : start + len(indices)].tolist()
             rows = read(indices.tolist(), table, self._metrics, last)
+            self._durations.extend(numpy_column(table, "seconds").tolist())
             yield from (row for row, counts in zip(rows, mask, strict=True) if counts)
             start += len(indices)
         opened = RangeSet(self._ranges(0, self._opened))
