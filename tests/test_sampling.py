@@ -415,6 +415,48 @@ def test_points_of_conditional_designs_match():
     assert [other[i] for i in found] == [old[i] for i in range(200)]
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    st.data(),
+    st.tuples(st.sampled_from(EVERY), st.sampled_from(EVERY)),
+    st.tuples(st.integers(1, 30), st.integers(1, 30)),
+)
+def test_matching_agrees_with_a_list_of_points(data, methods, draws):
+    """Few values, many conditions: most rows repeat, and what they have depends on other axes."""
+    conditions = st.sampled_from(
+        ["g == 1", "a == 1", "g == 2 and a == 0", "b == 'x'", "a == 0 or b == 'y'", None]
+    )
+
+    def drawn(form, reads):
+        when = data.draw(conditions.filter(lambda text: text is None or set(Expression(text).names) <= reads))
+        return form if when is None else {**form, "when": when}
+
+    def space(method, n):
+        parameters = {
+            "g": data.draw(st.sampled_from([[1, 2], [2, 3, 1], [1]])),
+            "a": drawn({"integers": [0, 1]}, {"g"}),
+            "b": drawn({"choice": ["x", "y", 0]}, {"g", "a"}),
+            "c": drawn({"uniform": [0, 1], "step": 0.5}, {"g", "a", "b"}),
+            "h": data.draw(st.sampled_from([["p"], ["p", "q"]])),
+        }
+        return sampled(parameters, n, method)
+
+    old, new = (space(method, n) for method, n in zip(methods, draws, strict=True))
+    places = {}
+    for i in range(len(new)):
+        places.setdefault(json.dumps(new[i], sort_keys=True), i)
+    found = new.match(old, np.arange(len(old)), was={}, receives=()).tolist()
+    designs = [[axis.design for axis in made.blocks[0] if axis.lazy] for made in (old, new)]
+    same = designs[0] == designs[1]  # then rows are matched by number, whatever else has their content
+    for i, j in enumerate(found):
+        content = json.dumps(old[i], sort_keys=True)
+        if same and j < 0:
+            continue
+        assert (j >= 0) == (content in places)
+        assert j < 0 or json.dumps(new[j], sort_keys=True) == content
+        assert same or j in {-1, places.get(content)}
+
+
 def test_an_axis_that_has_none_of_its_names_counts_once():
     space = sampled(
         {

@@ -3,30 +3,39 @@
 Theory of operation
 -------------------
 What a point has of a lazy axis depends on its row and on the values that the axis' conditions read elsewhere, the
-*context*. For each context that is met the known rows are computed once, and each name gets a place for every
-value, and one for absent. From then on rows are found as on any axis.
+*context*. For each context that is met, every known row is computed once, some thousand at a time, and of its content
+a hash of 64 bits is kept, sorted. A row that is found by its hash is computed again and compared, so hashes decide
+nothing but where to look; of two rows that differed and had the same one, the second would count as new.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from swath.errors import UsageError
-from swath.space.axes import Rows, Series
+from swath.space.axes import Series
 from swath.space.computed import MOST_LISTED
-from swath.space.values import canonical
+from swath.space.expressions import Column
+from swath.space.ordering import mixed
+from swath.space.values import canonical, key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from swath.space.blocks import Block
-    from swath.space.expressions import Column
 
     Integers = NDArray[np.int64]
+    Words = NDArray[np.uint64]
+    Mask = NDArray[np.bool_]
+
+_CHUNK: Final = 2**16
+_ABSENT: Final = np.uint64(1)
+_NUMBER: Final = np.uint64(2)
 
 
 def rows_of(
@@ -80,11 +89,11 @@ def rows_of(
     for place, values in enumerate(distinct):
         rows = some[number.reshape(-1) == place]
         lookup = _lookup(block, i, dict(zip(context, values[1:].tolist(), strict=True)), were)
-        found[rows] = lookup.find(asked, present, rows)
+        found[rows] = lookup.find(asked, rows)
     return np.where(found < 0, nothing, found)
 
 
-def _present(column: Column | None, n: int) -> NDArray[np.bool_]:
+def _present(column: Column | None, n: int) -> Mask:
     if column is None:
         return np.zeros(n, np.bool_)
     return np.ones(n, np.bool_) if column.present is None else column.present
@@ -105,37 +114,99 @@ class Lookup:
     """The known rows of a lazy axis in one context; see `rows_of`."""
 
     def __init__(self, block: Block, i: int, context: Mapping[int, int], were: Mapping[str, Series]) -> None:
-        axis = block.axes[i]
-        n = axis.known
-        codes = {i: np.arange(n, dtype=np.int64)}
-        codes |= {other: np.full(n, code) for other, code in context.items()}
-        self._absent = n
-        self._series: dict[str, Series] = {}
-        places, some = [], np.zeros(n, np.bool_)
-        for name, series, there in zip(axis.names, axis.series, block.presence(i, codes), strict=True):
-            values = Series.of(series.at(codes[i]))
-            if name in were:
-                place = -were[name].places_of(values)  # 0: equal, 1: another
-            else:
-                place = values.own_places()
-                self._series[name] = values
-            places.append(place if there is None else np.where(there, place, 0 if name in were else n))
-            some |= True if there is None else there
-        self._names = axis.names
-        places[0] = np.where(some, places[0], n + 1)  # nothing is no row
-        self._rows = Rows(places, n + 2)
+        self._block, self._i, self._context, self._were = block, i, context, were
+        hashes, rows = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+        known = block.axes[i].known
+        for start in range(0, known, _CHUNK):
+            chunk = np.arange(start, min(start + _CHUNK, known), dtype=np.int64)
+            columns = self._columns(chunk)
+            sound = self._sound(columns, len(chunk))
+            hashes.append(self._hashes(columns, len(chunk))[sound])
+            rows.append(chunk[sound])
+        found = np.concatenate(hashes)
+        order = np.argsort(found, kind="stable")
+        self._sorted, self._rows = found[order], np.concatenate(rows)[order]
 
-    def find(
-        self, asked: Mapping[str, Column], present: Sequence[NDArray[np.bool_]], rows: Integers
-    ) -> Integers:
+    def find(self, asked: Mapping[str, Column], rows: Integers) -> Integers:
         """Return the rows that have what is asked for at some places; as `rows_of` does."""
-        places = []
-        for name, there in zip(self._names, present, strict=True):
-            if name not in self._series:
-                places.append(np.zeros(len(rows), np.int64))
-            elif name not in asked:
-                places.append(np.full(len(rows), self._absent))
-            else:
-                place = self._series[name].places_of(Series.of(asked[name].values[rows]))
-                places.append(np.where(there[rows], place, self._absent))
-        return self._rows.find(places)
+        n = len(rows)
+        wanted = {name: _taken(column, rows) for name, column in asked.items()}
+        hashes = self._hashes(wanted, n)
+        place = np.minimum(np.searchsorted(self._sorted, hashes), max(len(self._sorted) - 1, 0))
+        hits = np.flatnonzero(self._sorted[place] == hashes) if len(self._sorted) else place[:0]
+        found, there = np.full(n, -1), self._rows[place[hits]]
+        columns = self._columns(there)
+        alike = np.ones(len(hits), np.bool_)
+        for name in self._block.axes[self._i].names:
+            if name not in self._were:
+                column = wanted.get(name)
+                alike &= same(_nothing(len(hits)) if column is None else _taken(column, hits), columns[name])
+        found[hits[alike]] = there[alike]
+        return found
+
+    def _columns(self, rows: Integers) -> dict[str, Column]:
+        """Return what some rows have."""
+        axis = self._block.axes[self._i]
+        codes = {self._i: rows, **{i: np.full(len(rows), code) for i, code in self._context.items()}}
+        parts = zip(axis.names, axis.series, self._block.presence(self._i, codes), strict=True)
+        return {name: Column(series.at(rows), there) for name, series, there in parts}
+
+    def _sound(self, columns: Mapping[str, Column], n: int) -> Mask:
+        """Tell which rows have anything at all, and what they must have had."""
+        some, sound = np.zeros(n, np.bool_), np.ones(n, np.bool_)
+        for name, column in columns.items():
+            there = _present(column, n)
+            some |= there
+            if name in self._were:
+                sound &= ~there | (self._were[name].places_of(Series.of(column.values)) == 0)
+        return sound & some
+
+    def _hashes(self, columns: Mapping[str, Column], n: int) -> Words:
+        found = np.zeros(n, np.uint64)
+        for name in self._block.axes[self._i].names:
+            part = np.full(n, _ABSENT)
+            if name in columns and name not in self._were:
+                there = _present(columns[name], n)
+                part[there] = _contents(columns[name].values[there])
+            found = mixed(found ^ part, _NUMBER)
+        return found
+
+
+def _nothing(n: int) -> Column:
+    return Column(np.zeros(n), np.zeros(n, np.bool_))
+
+
+def _taken(column: Column, rows: Integers) -> Column:
+    return Column(column.values[rows], None if column.present is None else column.present[rows])
+
+
+def _contents(values: NDArray[Any]) -> Words:
+    """Return hashes that are equal for equal content."""
+    if values.dtype.kind in "if":
+        return mixed((values.astype(np.float64) + 0.0).view(np.uint64), _NUMBER)  # -0.0 is 0.0
+    items = values.tolist()
+    keys = list(map(key, items))
+    known = {name: _content(item) for name, item in dict(zip(keys, items, strict=True)).items()}
+    return np.fromiter((known[name] for name in keys), np.uint64, len(items))
+
+
+def _content(value: Any) -> int:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**1000:
+        return int(_contents(np.array([value], np.float64))[0])
+    return int.from_bytes(blake2b(canonical(value).encode(), digest_size=8).digest(), "little")
+
+
+def same(left: Column, right: Column) -> Mask:
+    """Tell row by row whether two columns have equal content, or are both absent."""
+    n = len(left.values)
+    here, there = _present(left, n), _present(right, n)
+    found: Mask = (here == there) & (_alike(left.values, right.values) | ~here)
+    return found
+
+
+def _alike(left: NDArray[Any], right: NDArray[Any]) -> Mask:
+    if left.dtype == right.dtype and left.dtype.kind == "f" and not (np.isnan(left) & np.isnan(right)).any():
+        found: Mask = left == right
+        return found
+    pairs = zip(map(key, left.tolist()), map(key, right.tolist()), strict=True)
+    return np.fromiter((a == b for a, b in pairs), np.bool_, len(left))

@@ -18,8 +18,8 @@ import numpy as np
 
 from swath.space.axes import Series
 from swath.space.blocks import theirs_places
-from swath.space.lookup import rows_of
-from swath.space.values import canonical, key
+from swath.space.lookup import rows_of, same
+from swath.space.values import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from swath.space.axes import Axis
     from swath.space.blocks import Block
     from swath.space.candidates import Candidates
-    from swath.space.expressions import Column
     from swath.space.points import Part
     from swath.space.values import Value
 
@@ -74,8 +73,8 @@ class Matching:
             found[rows] = self._located(part)
         for name in self._unequal:
             hits = np.flatnonzero(found >= 0)
-            same = _same(self._old.take(indices[hits]).column(name), self._new.take(found[hits]).column(name))
-            found[hits[~same]] = -1
+            alike = same(self._old.take(indices[hits]).column(name), self._new.take(found[hits]).column(name))
+            found[hits[~alike]] = -1
         return found
 
     def _located(self, part: Part) -> Integers:
@@ -145,14 +144,3 @@ def _meaning(space: Candidates, name: str) -> Any:
         return name
     expression = space.derive[name]
     return expression.text, tuple(_meaning(space, read) for read in sorted(expression.names))
-
-
-def _same(left: Column, right: Column) -> NDArray[np.bool_]:
-    """Tell row by row whether two columns have equal content, or are both absent."""
-    a, b = left.values, right.values
-    pairs = zip(map(key, a.tolist()), map(key, b.tolist()), strict=True)
-    equal: NDArray[np.bool_] = np.fromiter((x == y for x, y in pairs), np.bool_, len(a))
-    here = np.ones(len(a), np.bool_) if left.present is None else left.present
-    there = np.ones(len(a), np.bool_) if right.present is None else right.present
-    same: NDArray[np.bool_] = (here == there) & (equal | ~here)
-    return same
