@@ -33,7 +33,8 @@ class Sweep:
         mappings is a union.
     **keys
         Every other key of a definition file, with the same content: ``where``, ``derive``, ``zip``, ``table``,
-        ``sample``, ``minimize``, ``maximize``, ``stop``, ``seed``, ``order``, ``point``, ``cluster``, ``isolation``, ``name``.
+        ``sample``, ``search``, ``minimize``, ``maximize``, ``stop``, ``seed``, ``order``, ``point``, ``cluster``, ``isolation``,
+        ``name``.
 
     Raises
     ------

@@ -66,7 +66,7 @@ def _of_search(space: Space, search: Search) -> list[Mistake]:
         if found:
             return found
         try:
-            kept = kept or conditions.keeps(row)
+            kept = conditions.keeps(row) or kept
         except ExpressionError as error:
             return [fails("where", error)]
         if kept and number >= _SPREAD:
