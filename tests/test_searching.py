@@ -277,6 +277,7 @@ def test_editors_know_the_key():
             {"where": "model > 2"},
             "where: expression 'model > 2': 'svm' > 2 cannot be computed, at x=0.7, y=1, model='svm'; rule such",
         ),
+        ({"where": "x < 0.5 or model > 2"}, "where: expression 'x < 0.5 or model > 2': 'svm' > 2"),
         (
             {"derive": {"half": "y / 2", "odd": "model - half"}},
             "derive.odd: expression 'model - half': 'svm' - ",
