@@ -228,7 +228,7 @@ class Evaluator:
     def _raised(self, error: BaseException, position: int, rows: _Rows) -> object:
         """Take in what came out of a point instead of a result; return the result that it has anyway."""
         row = len(rows.results)
-        if isinstance(error, Pruned):
+        if issubclass(type(error), Pruned):  # asking the exception itself may raise another
             rows.pruned.add(row)
             return settle(dict(self.recorder.last_given(position)))
         rows.failures[row] = ("error", text := describe(error))

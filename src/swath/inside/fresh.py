@@ -27,7 +27,7 @@ from swath.inside.keeper import DEATH_SIGNAL, SHOW, control, empty, kill_rest
 from swath.inside.rows import verdict
 from swath.inside.steps import line, read_lines, with_steps
 from swath.messages import Reply, merge
-from swath.task import pack, unpack
+from swath.task import REPLY, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,7 @@ class Fresh:
         for _ in range(2):
             began, clock, place = time.time(), time.monotonic(), os.fstat(self._evidence).st_size
             said, code = self._in_a_copy(position)
-            if not code:
+            if not code and said.startswith(REPLY):  # it may also end itself, well
                 reply = unpack(said)
                 if reply.rows and not reply.failed:
                     self._evaluator.demands.met()  # else it would have said so
