@@ -39,8 +39,8 @@ def test_a_pruned_point_is_no_failure_and_a_promoted_one_is_not_done_any_more():
     progress.feed(Promote(2, 2, "good after all"))
     after = progress.snapshot(2.0)
     assert (after.done, after.saved, after.statuses["pruned"]) == (3, 3, 1)
-    assert "1 ended early" in pieces(after)
-    assert "1 ended early" in shown(after)
+    assert "1 stopped early" in pieces(after)
+    assert "1 stopped early" in shown(after)
     assert "early" not in shown(Progress("sweep", 8, now=0.0).snapshot(0.0))
 
 

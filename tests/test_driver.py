@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from simulating import Ledger, planned_to_stop, simulate
@@ -31,6 +32,7 @@ from swath.messages import (
     Write,
 )
 from swath.ranges import RangeSet
+from swath.stopping import METHODS
 
 # One event at a time.
 
@@ -432,3 +434,35 @@ def test_simulated_early_stopping(request):
     if count >= 50:
         assert sum(len(driver.courses.pruned) for driver in drivers) > 5 * count
         assert sum(driver.promotions.total() for driver in drivers) > count
+
+
+def test_asha_finds_the_same_best_with_a_fifth_of_the_training(request):
+    """The tasks of `benchmarks/stopping.py`, through the driver, on workers that take different times for a step."""
+    count = max(3, request.config.getoption("--seeds") // 100)
+    fewer, regrets = [], []
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        points, whole = 128, 100
+        end, height, speed = (
+            rng.beta(1.5, 4, points),
+            rng.uniform(0.2, 1, points),
+            rng.uniform(0.2, 1.5, points),
+        )
+        noise = rng.normal(0, 0.005, (points, whole + 1))
+
+        def loss(point, step, end=end, height=height, speed=speed, noise=noise):
+            return end[point] + height[point] * step ** -speed[point] + noise[point, step]
+
+        plan = Plan(seed=seed, workers=3, duration=1000.0, spread=0.5, steps=whole, curve=loss, keeping=True)
+        engine = Simulated(plan)
+        ledger = Ledger(engine)
+        rule = METHODS["asha"]("loss", 1, min_steps=4, max_steps=whole)
+        engine.open()
+        assert drive(Driver(points, rule=rule), engine, ledger.append).ending is Ending.COMPLETE
+        assert set(engine.done.values()) == {1}, "nobody does a step twice"
+        finished = [position for position, status in ledger.ends.items() if status == "ok"]
+        fewer.append(points * whole / engine.done.total())
+        best = min(loss(point, whole) for point in range(points))
+        regrets.append(min(loss(point, whole) for point in finished) - best)
+    assert np.median(fewer) > 5
+    assert np.median(regrets) < 0.005  # the noise of one value

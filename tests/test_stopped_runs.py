@@ -108,8 +108,8 @@ def test_an_inline_run_ends_points_early_has_some_go_on_and_says_why(study):
         assert row["attempts"] == 1 + went_on[point]
     point = next(iter(went_on))
     said = ask("show", "train", point, folder=study).stdout
-    assert "ended early: loss at step" in said
-    assert "went on: loss at step" in said
+    assert "stopped early: loss " in said
+    assert "went on: loss " in said
 
 
 def test_the_same_inline_run_decides_the_same_again(study):
@@ -172,6 +172,7 @@ def test_killed_again_and_again_no_step_is_lost_or_doubled_and_no_epoch_trained_
     assert not results.damage
     counts = epochs(study)
     assert set(counts.values()) == {1}, "an epoch was trained again although its checkpoint was complete"
-    assert trained(results) >= set(counts), "a step was lost"
-    assert len(trained(results)) <= len(counts) + 2 * killed, "a step is there that nobody has trained"
+    saved = trained(results)
+    assert len(saved - set(counts)) <= 2 * killed, "a step is there that nobody has trained"
+    assert saved >= set(counts), "a step was lost"
     assert results.best(1)["end"].tolist() == [0.0]

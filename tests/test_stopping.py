@@ -41,9 +41,7 @@ def test_asha_asks_at_its_rungs_only():
             reason = rule.see(position, step, {"loss": 1.0 if step < worse else 2.0})
             assert bool(reason) == (step >= 2)
             if reason:
-                assert reason == (
-                    f"loss at step 2 is 1, which is not among the best 1 of {position + 1} at rung 2"
-                )
+                assert reason == (f"loss 1 at step 2 is not among the best 1 of {position + 1} at rung 2")
                 break
 
 
@@ -54,7 +52,7 @@ def test_asha_lets_one_in_eta_go_on_and_judges_by_the_first_value_at_or_beyond_a
     ]
     assert kept == [True, True, True, False, True]  # of 1, 2, 3, 4, 5 the best 1, 1, 1, 2, 2
     assert not rule.see(4, 6, {"loss": 9.0})  # between rungs nothing is asked
-    assert "at step 7 is 9" in rule.see(3, 7, {"loss": 9.0}) or "at step 5 is 5" in rule.see(
+    assert "at step 7 is 9" in rule.see(3, 7, {"loss": 9.0}) or "loss 5 at step 5" in rule.see(
         3, 7, {"loss": 9.0}
     )
 
@@ -62,7 +60,7 @@ def test_asha_lets_one_in_eta_go_on_and_judges_by_the_first_value_at_or_beyond_a
 def test_asha_maximizes_and_counts_nan_as_worst():
     rule = Asha("score", -1, reduction=2)
     assert rule.see(0, 1, {"score": nan}) == (
-        "score at step 1 is NaN or infinite, which is not among the best 1 of 1 at rung 1"
+        "score NaN or infinite at step 1 is not among the best 1 of 1 at rung 1"
     )
     assert not rule.see(1, 1, {"score": 0.1})
     assert rule.see(2, 1, {"score": 0.05})
@@ -86,7 +84,7 @@ def test_asha_promotes_who_belongs_to_the_best_by_now_and_kept_a_checkpoint():
     assert rule.see(3, 1, {"loss": 4.0})
     rule.ended(3, "pruned", resumable=False)
     ((position, reason),) = rule.promoted()
-    assert (position, reason) == (1, "loss at step 1 is 2, which is by now among the best 2 of 4 at rung 1")
+    assert (position, reason) == (1, "loss 2 at step 1 is by now among the best 2 of 4 at rung 1")
     assert rule.promoted() == ()
     assert not rule.see(1, 1, {"loss": 9.9})  # told again: nothing changes
     assert rule.see(1, 2, {"loss": 5.0}) == ""  # the first at rung 2

@@ -22,7 +22,7 @@ from swath.messages import Urgency
 from swath.run import Options, prepare
 from swath.views.ansi import is_terminal
 from swath.views.live.address import tunnel
-from swath.views.phrases import best, complaint, setting
+from swath.views.phrases import best, complaint, pruned, setting
 from swath.views.terminal import Silence, progress
 from swath.views.text import cells, count, cut, duration, listed, plain, plural
 
@@ -354,7 +354,8 @@ def _best(snapshot: Snapshot) -> str:
 
 
 def _counts(snapshot: Snapshot) -> str:
-    return f"{plural(snapshot.ok, 'point')} ok{_failed(snapshot)}"
+    stopped = f", {early}" if (early := pruned(snapshot)) else ""
+    return f"{plural(snapshot.ok, 'point')} ok{stopped}{_failed(snapshot)}"
 
 
 def _failed(snapshot: Snapshot) -> str:

@@ -38,6 +38,11 @@ class Kept:
     given: Mapping[str, Any]
 
 
+def last_step(folder: Path) -> int:
+    """Return the last step that a point has kept in its folder; 0 if it has kept none."""
+    return max((kept.step for kept in Trail(folder).earlier), default=0)
+
+
 class Trail:
     """The steps of one point.
 

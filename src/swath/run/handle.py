@@ -14,6 +14,7 @@ from swath.agreement import check_arguments
 from swath.bulletin import Bulletin
 from swath.driver import Driver
 from swath.errors import ClusterLostError, ObjectiveError, SwathError
+from swath.inside.trail import last_step
 from swath.loop import drive
 from swath.messages import Conclude, Crowded, Durable, Ending, Lost, Noted, StopAsked, Tick, Urgency, Write
 from swath.run.beginning import known_signature, make_task, policy_of, progress_of, tried_again
@@ -94,7 +95,7 @@ class Handle:
         past, opened = self._take_up(task, code, previous)
         again = tried_again(past, options.retry)
         rule = rule_of(definition.stop)
-        promotions = remember(rule, store.steps(), past, again, self._keeps) if rule else ()
+        promotions = remember(rule, store.steps(), past, again, self._kept) if rule else ()
         self._planner = make_planner(definition, options, store, past, again, engine)
         todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
         todo = self._planner.todo if self._planner else todo
@@ -131,9 +132,10 @@ class Handle:
         for promotion in promotions:
             self._journal.take(promotion)
 
-    def _keeps(self, position: int) -> bool:
-        """Tell whether a point has left a folder for checkpoints, so that another attempt need not begin anew."""
-        return (self.folder / CHECKPOINTS / self._naming.content_id(position)).is_dir()
+    def _kept(self, position: int) -> int | None:
+        """Return the last step beside the checkpoint of a point; None if it has left no folder."""
+        folder = self.folder / CHECKPOINTS / self._naming.content_id(position)
+        return last_step(folder) if folder.is_dir() else None
 
     def _take_up(self, task: Task, code: Code, previous: Previous | None) -> tuple[Past, bool]:
         """Begin to write, with what is there already; tell whether slots were opened for that."""

@@ -5,7 +5,9 @@ Theory of operation
 A rule is a fold of steps and ends, and both are on disk; nothing else of it is kept. When a run is opened, the rule is told
 the steps that count, in the order in which they came, and then how each of those points ended. What it would have decided
 meanwhile is passed over: that has happened, or it will be asked again. A point that was stopped can go on if it has left a
-folder for checkpoints; who deserves that by now waits again before anything is offered, as does whoever is to be retried.
+folder for checkpoints; who deserves that by now waits again before anything is offered, as does whoever is to be retried. So
+does a point that was going on when the driver was killed: beside its checkpoint are steps (`swath.inside.trail`) that come
+after those which are saved.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def remember(
     steps: Iterable[Step],
     past: Past,
     again: dict[int, RangeSet],
-    kept: Callable[[int], bool],
+    kept: Callable[[int], int | None],
 ) -> tuple[Promote, ...]:
     """Tell a rule what has happened; have the points that should go on by now tried again, and return them.
 
@@ -63,24 +65,29 @@ def remember(
     again : dict of int to RangeSet
         Points that will be tried again, by their next attempts; gets those that should go on.
     kept : callable
-        Takes a position, tells whether its point could go on from a checkpoint.
+        Takes a position, gives the last step beside the checkpoint of its point; None if there is no checkpoint.
     """
-    seen: dict[int, None] = {}
+    seen: dict[int, int] = {}
     for step in steps:
-        seen[step.position] = None
+        seen[step.position] = step.step
         rule.see(step.position, step.step, step.metrics)
     pruned = pruned_of(past, again)
     failed = [positions for attempts in past.failed.values() for positions in attempts.values()]
-    for position in seen:
+    going_on: list[tuple[int, str]] = []
+    for position, last in seen.items():
         if position in pruned:
-            rule.ended(position, PRUNED, resumable=kept(position))
+            reached = kept(position)
+            if reached is not None and reached > last:
+                going_on.append((position, f"it was going on, and had come to step {reached}"))
+            else:
+                rule.ended(position, PRUNED, resumable=reached is not None)
         elif any(position in retried for retried in again.values()):
             rule.ended(position, "", resumable=False)  # it begins anew
         elif position in past.done and not any(position in positions for positions in failed):
             rule.ended(position, "ok", resumable=False)
     promotions = tuple(
         Promote(position, pruned[position] + 1, reason)
-        for position, reason in rule.promoted()
+        for position, reason in (*going_on, *rule.promoted())
         if position in pruned
     )
     for promotion in promotions:

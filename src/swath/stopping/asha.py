@@ -113,7 +113,7 @@ class Asha:
         for rung in reached[self._passed[position] :]:
             if position in self._told or not rung.is_among_best(position, self._eta):
                 self._told.add(position)
-                return self._said(rung, position, "is not")
+                return self._said(rung, position, "not among")
             self._passed[position] += 1
         return ""
 
@@ -135,7 +135,7 @@ class Asha:
                 if (above := self._next(position)) is not None:  # it was there before its end reached it
                     above.pause(position)
                 else:
-                    found.append((position, self._said(rung, position, "is by now")))
+                    found.append((position, self._said(rung, position, "by now among")))
         return tuple(found)
 
     def _reached(self, step: int) -> list[Rung]:
@@ -153,6 +153,6 @@ class Asha:
         loss, step = rung.seen[position]
         value = f"{self._sign * loss:.6g}" if loss < inf else "NaN or infinite"
         return (
-            f"{self._metric} at step {step} is {value}, which {how} among the best {rung.places(self._eta):,} "
+            f"{self._metric} {value} at step {step} is {how} the best {rung.places(self._eta):,} "
             f"of {len(rung.seen):,} at rung {rung.step:,}"
         )

@@ -318,7 +318,7 @@ def _curve(recorded: Mapping[str, Sequence[Any]], *, unicode: bool) -> list[str]
 
 def _decisions(made: Sequence[Decision]) -> list[str]:
     """Say why a point ended early, and why it went on after all."""
-    words = {"prune": "ended early", "promote": "went on"}
+    words = {"prune": "stopped early", "promote": "went on"}
     said = [f"  {_when(each['time'])} UTC  {words[each['event']]}: {plain(each['reason'])}" for each in made]
     return ["decisions", *said] if said else []
 

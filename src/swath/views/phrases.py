@@ -39,9 +39,9 @@ def pieces(snapshot: Snapshot) -> list[str]:
 
 
 def pruned(snapshot: Snapshot) -> str:
-    """Say how many points ended early; empty if none did."""
+    """Say how many points were stopped early; empty if none did."""
     number = snapshot.statuses.get("pruned", 0)
-    return f"{count(number)} ended early" if number else ""
+    return f"{count(number)} stopped early" if number else ""
 
 
 def pace(snapshot: Snapshot) -> list[str]:
