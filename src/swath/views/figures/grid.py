@@ -2,7 +2,7 @@
 
 Cells are computed as everywhere (`swath.views.figures.counting`), but the models stay and get new colours, so that a page can
 be brought up to date every few seconds. A cell is grey until one of its points has a row, hatched where all that has a row failed,
-and has a speck where some of it did; it is blank where ``where`` leaves no point.
+dotted where all was stopped early, and has a speck where some failed; it is blank where ``where`` leaves no point.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from swath.views.figures.counting import cell_of
 from swath.views.figures.counting import count as counted
 from swath.views.figures.heatmap import SPECKS, stepwise
 from swath.views.figures.study import Study
-from swath.views.palette import FAILED, LIGHT, Look, sequential
+from swath.views.palette import FAILED, LIGHT, STATUS, Look, sequential
 from swath.views.text import count
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from swath.snapshot import Direction
     from swath.views.figures.axes import Cells
 
-HATCH = "right_diagonal_line"
+HATCH, DOTS = "right_diagonal_line", "dot"
 
 ONE = Axis.categories("", [""])
 """Where there is no second parameter."""
@@ -89,7 +89,7 @@ class Grid:
             fill_color="colour",
             line_color=look.surface,
             hatch_pattern="hatch",
-            hatch_color=FAILED,
+            hatch_color="ink",
             hatch_alpha=0.8,
             hatch_scale=8,
             hatch_weight=1.5,
@@ -97,7 +97,14 @@ class Grid:
         plot.scatter(
             "spot", "up", source=self._source, size="speck", fill_color=FAILED, line_color=look.surface
         )
-        told = [("", "@x"), ("", "@y"), ("mean", "@value"), ("rows", "@rows"), ("failed", "@failed")]
+        told = [
+            ("", "@x"),
+            ("", "@y"),
+            ("mean", "@value"),
+            ("rows", "@rows"),
+            ("failed", "@failed"),
+            ("stopped early", "@stopped"),
+        ]
         plot.add_tools(HoverTool(tooltips=told, renderers=[cells], limit=1))
         self._bar = ColorBar(
             color_mapper=self._mapper,
@@ -254,14 +261,17 @@ class Grid:
         empty = np.isnan(values)
         hatched = empty & (shown.failed > 0)
         colours[empty] = self._look.pending
-        colours[hatched | blank] = self._look.surface
+        dotted = empty & ~hatched & (shown.stopped > 0)
+        colours[hatched | dotted | blank] = self._look.surface
         self._source.data.update(
             {
                 "colour": colours,
                 "value": values,
                 "rows": shown.rows.astype(float),
                 "failed": shown.failed.astype(float),
-                "hatch": np.where(hatched, HATCH, "blank"),
+                "hatch": np.where(hatched, HATCH, np.where(dotted, DOTS, "blank")),
+                "ink": np.where(hatched, FAILED, STATUS["pruned"]),
+                "stopped": shown.stopped.astype(float),
                 "speck": np.where((shown.failed > 0) & ~empty, 5.0 * (len(values) <= SPECKS), 0.0),
             }
         )
@@ -282,6 +292,8 @@ def _blank(m: int, k: int, look: Look) -> dict[str, NDArray[Any]]:
         "y": np.full(n, ""),
         "colour": np.full(n, look.pending),
         "hatch": np.full(n, "blank"),
+        "ink": np.full(n, FAILED),
+        "stopped": np.zeros(n),
         "value": np.full(n, np.nan),
         "rows": np.zeros(n),
         "failed": np.zeros(n),
