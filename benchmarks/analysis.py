@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from bokeh.embed import file_html
 from bokeh.layouts import column
@@ -79,6 +80,23 @@ def page(frame: pd.DataFrame) -> str:
     return file_html(column(heatmap(sound), *slices, *texts), INLINE, "million")
 
 
+def staircase(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the front of two goals, without points that are equal in both."""
+    ordered = rows.sort_values(["error", "cost"])
+    return ordered[ordered["cost"] < ordered["cost"].cummin().shift(fill_value=float("inf"))]
+
+
+def peeled(costs: np.ndarray, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the front of several goals as one finds it on the net: what a point dominates is taken away, point by point."""
+    left, i = np.arange(len(costs)), 0
+    while i < len(costs):
+        kept = (costs < costs[i]).any(axis=1)
+        kept[i] = True
+        left, costs = left[kept], costs[kept]
+        i = int(kept[:i].sum()) + 1
+    return rows.iloc[left]
+
+
 def questions(folder: Path) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
     results = swath.open(folder / "million")
     frame = pd.read_parquet(folder / "million" / "results.parquet").set_index("point")
@@ -105,6 +123,22 @@ def questions(folder: Path) -> dict[str, tuple[Callable[[], object], Callable[[]
             lambda: pd.read_parquet(folder / "million" / "results.parquet"),
         ),
         "best(5)": (lambda: results.best(5), lambda: sound().nsmallest(5, "error")),
+        'pareto(by=["error", "cost"])': (
+            lambda: results.pareto(by=["error", "cost"]),
+            lambda: staircase(sound()),
+        ),
+        'pareto(by=["error", "cost", ("steps", "maximize")])': (
+            lambda: results.pareto(by=["error", "cost", ("steps", "maximize")]),
+            lambda: peeled(sound().assign(steps=lambda rows: -rows["steps"])[METRICS].to_numpy(), sound()),
+        ),
+        "history()": (
+            results.history,
+            lambda: (
+                frame.assign(finished=frame["started"] + pd.to_timedelta(frame["seconds"], unit="s"))
+                .sort_values("finished")
+                .assign(best=lambda rows: rows["error"].where(rows["status"] == "ok").cummin().ffill())
+            ),
+        ),
         'mean(over="seed")': (
             results.mean,
             lambda: sound().groupby(["beta", "gamma", "mode"])[METRICS].agg(["mean", "sem", "size"]),

@@ -80,6 +80,24 @@ def test_the_front_of_a_run(folder):
     assert results.where("size > 100").pareto(by).empty
 
 
+def test_the_front_of_averages(folder):
+    errors = [float(i // 2 + (i % 2) * 10) for i in range(SIZE)]  # the seeds differ by luck
+    sizes = [float(SIZE - i // 2) for i in range(SIZE)]
+    results = saved(folder, error=errors, size=sizes)
+    by = ["error", "size"]
+    assert len(results.pareto(by)) == 12
+    found = results.pareto(by, over="seed")
+    means = results.mean("seed")
+    assert found.equals(means.iloc[np.argsort(means["error"], kind="stable")])
+    assert constrained(results, "error < 8").pareto(by, over="seed")["error"].tolist() == [5.0, 6.0, 7.0]
+    with pytest.raises(UsageError, match="no parameter named 'sed'"):
+        results.pareto(by, over="sed")
+    lines = ask(
+        "results", folder, "--pareto", "--by", "error,size", "--mean-over", "seed", "--format", "csv"
+    ).splitlines()
+    assert len(lines) == 13
+
+
 @pytest.mark.parametrize(
     ("by", "said"),
     [

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from swath.analysis.names import demand
 from swath.analysis.optima import Optima
-from swath.analysis.tables import Part, numeric, target, varying
+from swath.analysis.tables import Part, parameters, target, varying
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
@@ -137,12 +137,10 @@ class Analysis(Optima):
         UsageError
             There is no such parameter.
         """
-        from swath.analysis.averages import mean  # noqa: PLC0415
+        from swath.analysis.averages import means  # noqa: PLC0415
 
         table = self._table()
-        over = _parameters(table, over)
-        by = [name for name in table.definition.space.names if name not in over]
-        return mean(table.frame, by, numeric(table))
+        return means(table, parameters(table, over))
 
     def pivot(
         self, rows: str, columns: str, metric: str | None = None, *, over: str | Sequence[str] | None = None
@@ -179,7 +177,7 @@ class Analysis(Optima):
         if rows == columns:
             raise UsageError(f"rows and columns of a table are two parameters, not twice {rows}")
         if over is not None:
-            _settled(table, (rows, columns, *_parameters(table, over)))
+            _settled(table, (rows, columns, *parameters(table, over)))
         return pivot(table.frame, rows, columns, target(table, metric), space)
 
     def difference(
@@ -230,7 +228,7 @@ class Analysis(Optima):
         table = self._table()
         space = table.definition.space
         demand(parameter, space.names, "parameter")
-        over = _parameters(table, over)
+        over = parameters(table, over)
         if parameter in over:
             raise UsageError(
                 f"{parameter} is compared, so pairs cannot be told apart by it; leave it out of over"
@@ -362,14 +360,6 @@ class Selection(Analysis):
         from swath.views.notebook.results import selection  # noqa: PLC0415  only who looks at it needs it
 
         return str(selection(self).html)
-
-
-def _parameters(table: Table, over: str | Sequence[str]) -> tuple[str, ...]:
-    """Return names of parameters, which there must be."""
-    over = (over,) if isinstance(over, str) else tuple(over)
-    for name in over:
-        demand(name, table.definition.space.names, "parameter")
-    return over
 
 
 def _settled(table: Table, known: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from swath.analysis.levels import floats, free, groups, labels, levels, sums
+from swath.analysis.tables import numeric
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swath.analysis.levels import Levels
+    from swath.analysis.tables import Table
     from swath.space import Space
 
 CELLS: Final = 10**7
@@ -60,6 +62,12 @@ def mean(frame: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.D
         columns[free(f"{name}_se", columns)] = error
     columns[free("n", columns)] = sums(group, count)
     return pd.DataFrame(columns, index=pd.RangeIndex(count))
+
+
+def means(table: Table, over: Sequence[str]) -> pd.DataFrame:
+    """Average all metrics that are numbers over some parameters; see `Analysis.mean`."""
+    by = [name for name in table.definition.space.names if name not in over]
+    return mean(table.frame, by, numeric(table))
 
 
 def moments(

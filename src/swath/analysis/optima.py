@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from swath.analysis.names import demand, enumerated
 from swath.analysis.rows import Rows
-from swath.analysis.tables import eligible, numeric, several, target, undecided
+from swath.analysis.tables import eligible, feasible, numeric, parameters, several, target, undecided
 from swath.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +53,12 @@ class Optima(Rows):
         demand(name, there, "metric that is a number")
         return best(table.frame, name, n, eligible(table), largest=definition.maximizes(name))
 
-    def pareto(self, by: Sequence[str | tuple[str, str]] | None = None) -> pd.DataFrame:
+    def pareto(
+        self,
+        by: Sequence[str | tuple[str, str]] | None = None,
+        *,
+        over: str | Sequence[str] | None = None,
+    ) -> pd.DataFrame:
         """Return the points that no other one beats: the Pareto front of several goals.
 
         A point beats another if it is nowhere worse and somewhere better; points that are equal in every goal do not beat
@@ -64,11 +69,13 @@ class Optima(Rows):
         by : sequence of str or (str, str), optional
             Two or more metrics that are numbers, or ``seconds``, each with ``"minimize"`` or ``"maximize"``; a name alone
             goes as the definition says, or is minimized. Default: what the definition optimises.
+        over : str or sequence of str, optional
+            Parameters to average over first, as `mean` does: replicates, whose luck would else be on the front.
 
         Returns
         -------
         DataFrame
-            Rows of ``frame``, the best by the first goal first, equals in the order of their points. Points that failed,
+            Rows of ``frame``, or of ``mean(over)``, the best by the first goal first, equals in the order of their points. Points that failed,
             lack one of the metrics, or break a constraint of the search, are left out.
 
         Raises
@@ -84,8 +91,14 @@ class Optima(Rows):
         from swath.analysis.pareto import pareto  # noqa: PLC0415
 
         table = self._table()
-        wanted = several(by, table.definition.goals, (*numeric(table), "seconds"))
-        return pareto(table.frame, wanted, eligible(table))
+        goals = table.definition.goals
+        if over is None:
+            wanted = several(by, goals, (*numeric(table), "seconds"))
+            return pareto(table.frame, wanted, eligible(table))
+        from swath.analysis.averages import means  # noqa: PLC0415
+
+        frame = means(table, parameters(table, over))
+        return pareto(frame, several(by, goals, numeric(table)), feasible(frame, table.definition))
 
     @property
     def stopped(self) -> pd.DataFrame:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
 
 
-def pareto(frame: pd.DataFrame, goals: Sequence[Goal], eligible: Bools) -> pd.DataFrame:
+def pareto(frame: pd.DataFrame, goals: Sequence[Goal], eligible: Bools | None) -> pd.DataFrame:
     """Select the rows that no other one dominates, the best by the first goal first; see `Analysis.pareto`.
 
     Parameters
@@ -38,10 +38,11 @@ def pareto(frame: pd.DataFrame, goals: Sequence[Goal], eligible: Bools) -> pd.Da
         The rows.
     goals : sequence of (str, int)
         Metrics and their signs: 1 where less is better, -1 where more is.
-    eligible : ndarray of bool, shape (rows,)
+    eligible : ndarray of bool, shape (rows,), or None
         Which may be on the front; those that lack a metric, or have NaN, are not.
     """
-    places = members([sign * floats(frame[name]) for name, sign in goals], eligible)
+    every = np.ones(len(frame), bool) if eligible is None else eligible
+    places = members([sign * floats(frame[name]) for name, sign in goals], every)
     return frame.iloc[places]
 
 

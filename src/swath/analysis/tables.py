@@ -194,3 +194,11 @@ def varying(table: Table) -> list[str]:
     space = table.definition.space
     others = [name for name in space.names if name not in space.replicates]
     return [name for name in others if len(coded(table.frame[name])[1]) > 1]
+
+
+def parameters(table: Table, over: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names of parameters, which there must be."""
+    over = (over,) if isinstance(over, str) else tuple(over)
+    for name in over:
+        demand(name, table.definition.space.names, "parameter")
+    return over

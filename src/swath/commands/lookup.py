@@ -110,7 +110,8 @@ def rows(
     _consistent(best=best, by=by, mean_over=mean_over, pivot=pivot, pareto=pareto, every=every)
     results = Results(folder)
     if pareto:
-        return (results if where is None else results.where(where)).pareto(goals_of(by))
+        over = mean_over.split(",") if mean_over else None
+        return (results if where is None else results.where(where)).pareto(goals_of(by), over=over)
     if pivot:
         return _table(results if where is None else results.where(where), pivot, by)
     if best is not None:
@@ -202,9 +203,9 @@ def _consistent(
         raise UsageError(f"--by {by} says what is best, so it needs --best K")
     others = {"--best": best is not None, "--mean-over": bool(mean_over), "--all": every}
     also = next((name for name, given in others.items() if given), None)
-    if pareto and (also or pivot):
+    if pareto and (pivot or (also and also != "--mean-over")):
         raise UsageError(
-            f"--pareto compares all goals of all rows, so it does not go with {also or '--pivot'}"
+            f"--pareto compares all goals of all rows, so it does not go with {'--pivot' if pivot else also}"
         )
     if pivot and also:
         raise UsageError(
