@@ -5,8 +5,8 @@ Theory of operation
 Goals become costs, of which less is better. A row *dominates* another if it is nowhere worse and somewhere better (Pareto,
 1896); rows that are equal in every goal do not dominate each other. For two goals one sort is enough: in lexicographic order a row is
 on the front if its second cost is below those of all before it (Kung, Luccio and Preparata, 1975, doi:10.1145/321906.321910).
-For more, costs become ranks, rows stand by the sum of theirs, so that none is dominated by a later one, and the first of those that are
-left takes away all that it dominates; that takes as many passes over what is left as the front has members.
+For more, costs become ranks, different rows stand by the sum of theirs, so that none is dominated by a later one, and the first of those
+that are left takes away all that it dominates; that takes as many passes over what is left as the front has members.
 """
 
 from __future__ import annotations
@@ -62,9 +62,21 @@ def front(costs: Floats) -> Bools:
     costs : ndarray of float, shape (n, goals)
         Less is better; no NaN.
     """
-    if costs.shape[1] == 2:
-        return _staircase(costs[:, 0], costs[:, 1])
-    return _peeled(costs)
+    found = ~_hopeless(costs)
+    near = costs[found]
+    found[found] = _staircase(near[:, 0], near[:, 1]) if costs.shape[1] == 2 else _peeled(near)
+    return found
+
+
+def _hopeless(costs: Floats) -> Bools:
+    """Tell which rows are worse in every goal than one good row: most of them as a rule, and that is quickly seen."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = np.ptp(costs, axis=0) if len(costs) else np.zeros(1)
+        if not (np.isfinite(spread) & (spread > 0)).all():
+            return np.zeros(len(costs), bool)
+        balanced = ((costs - costs.min(axis=0)) / spread).sum(axis=1)
+    worse: Bools = (costs > costs[balanced.argmin()]).all(axis=1)
+    return worse
 
 
 def _staircase(first: Floats, second: Floats) -> Bools:
@@ -84,11 +96,16 @@ def _staircase(first: Floats, second: Floats) -> Bools:
 
 def _peeled(costs: Floats) -> Bools:
     ranks = np.column_stack([np.unique(cost, return_inverse=True)[1] for cost in costs.T])
-    places = np.lexsort((*ranks.T[::-1], ranks.sum(axis=1)))
-    rest = ranks[places]
-    found = np.zeros(len(costs), bool)
+    order = np.lexsort((*ranks.T[::-1], ranks.sum(axis=1)))
+    ranks = ranks[order]
+    new = np.ones(len(ranks), bool)
+    new[1:] = (ranks[1:] != ranks[:-1]).any(axis=1)
+    rest, places = ranks[new], np.arange(int(new.sum()))  # of equals only one is looked at
+    on = np.zeros(len(places), bool)
     while len(rest):
-        beaten = (rest >= rest[0]).all(axis=1)
-        found[places[beaten][(rest[beaten] == rest[0]).all(axis=1)]] = True
-        rest, places = rest[~beaten], places[~beaten]
+        on[places[0]] = True
+        left = (rest < rest[0]).any(axis=1)
+        rest, places = rest[left], places[left]
+    found = np.empty(len(costs), bool)
+    found[order] = on[np.cumsum(new) - 1]
     return found
