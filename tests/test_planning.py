@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
+from dataclasses import asdict
 from random import Random
 
 import numpy as np
@@ -25,9 +27,11 @@ from swath.run.openings import with_new_book
 from swath.run.planning import Planner, Waiting
 from swath.run.searching import Searching
 from swath.search import Outcome, Proposer
-from swath.snapshot import Sampler
+from swath.snapshot import Sampler, Snapshot
 from swath.space import Axis, Space
 from swath.store.segments import accept
+from swath.views.block import block
+from swath.views.phrases import sampling
 
 
 def search_space(points, replicates=1):
@@ -415,3 +419,13 @@ def test_what_was_of_no_use_before_does_not_keep_a_search_from_going_on():
     plan, _ = plan_of(space, proposer, done=RangeSet([(0, 30)]), saved=[(np.arange(30), table)])
     plan.begin()
     assert len(proposer.told) == 30
+
+
+def test_what_a_search_costs_is_said_in_a_few_words():
+    seen = Snapshot(name="s", sampler=Sampler(method="tpe", proposed=37, points=200, cost=0.0041, waited=0.3))
+    assert sampling(seen) == "tpe, 37 of 200 proposed, 4.1 ms each, slots waited for it 30 % of the time"
+    quiet = Sampler(method="tpe", points=200, waited=0.001)
+    assert sampling(Snapshot(name="s", sampler=quiet)) == "tpe, 0 of 200 proposed"
+    assert sampling(Snapshot(name="s")) == ""
+    assert any("4.1 ms each" in "".join(text for text, _ in line) for line in block(seen, 100, 30))
+    assert Snapshot.from_json(json.loads(json.dumps(asdict(seen)))) == seen

@@ -58,7 +58,7 @@ class Batch:
     attempt: int
     budget: float
     limit: int | None = None
-    points: str = ""
+    points: str = field(default="", compare=False)  # whoever recalls a batch has it without them
 
 
 @dataclass(frozen=True, slots=True)
