@@ -176,3 +176,10 @@ def test_killed_again_and_again_no_step_is_lost_or_doubled_and_no_epoch_trained_
     assert len(saved - set(counts)) <= 2 * killed, "a step is there that nobody has trained"
     assert saved >= set(counts), "a step was lost"
     assert results.best(1)["end"].tolist() == [0.0]
+
+
+def test_check_says_which_points_will_end_early(study):
+    assert (
+        "stop       asha by loss, max_steps 27, reduction 3\n"
+        in ask("check", "train.yaml", folder=study).stdout
+    )

@@ -16,7 +16,7 @@ from swath.store.manifest import read_manifest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from swath.definition import Definition
+    from swath.definition import Definition, Stop
     from swath.definition.searching import Search
     from swath.outline import Place, Sample, Side
 
@@ -49,6 +49,7 @@ class Preview(TypedDict):
     until: str
     least: int
     search: Described | None
+    stop: str
     optimise: dict[str, str]
     axes: list[Side]
     first: list[Place]
@@ -92,6 +93,7 @@ def preview(definition: Definition, out: Path) -> Preview:
         least=points // until.most * until.first if until else points,
         optimise=definition.directions,
         search=_described(search) if search else None,
+        stop=_stopping(definition.stop) if definition.stop else "",
         axes=sides(space, search.chosen if search else ()),
         first=first,
         last=last,
@@ -109,6 +111,12 @@ def _described(search: Search) -> Described:
         subject_to=[bound.text for bound in search.subject_to],
         earlier=str(search.earlier or ""),
     )
+
+
+def _stopping(stop: Stop) -> str:
+    """Say which points end early: ``asha by loss, min_steps 4``."""
+    settings = (f"{key} {value:g}" for key, value in stop.settings.items() if key != "root")
+    return ", ".join([f"{stop.method} by {stop.metric}", *settings])
 
 
 def _rows(folder: Path) -> int:

@@ -68,6 +68,7 @@ def preview(report: Preview) -> str:
         ("until", plain(report["until"])),
         ("sample", _sample(report)),
         ("search", plain(_search(report))),
+        ("stop", plain(report["stop"])),
         ("where", plain(report["where"])),
         *((plain(metric), plain(direction)) for direction, metric in report["optimise"].items()),
         ("results", plain(report["folder"]) + _there(report)),
