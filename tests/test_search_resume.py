@@ -15,6 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import yaml
 
 import swath
@@ -175,6 +176,7 @@ class Killed:
         return Kept(proposals, rows, results.curves)
 
 
+@pytest.mark.timeout(0)  # as many kills as are asked for
 def test_a_tpe_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, pytestconfig):
     kills = pytestconfig.getoption("--search-kills")
     search = Killed(tmp_path, TPE, seed=pytestconfig.getoption("--first-seed"))
@@ -187,6 +189,7 @@ def test_a_tpe_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, pyt
     assert far[40:].median() < 0.5 * far[:10].median()
 
 
+@pytest.mark.timeout(0)
 def test_an_asha_search_that_is_killed_loses_and_doubles_no_step(tmp_path, pytestconfig):
     kills = pytestconfig.getoption("--search-kills")
     search = Killed(tmp_path, ASHA, seed=pytestconfig.getoption("--first-seed") + 1)
