@@ -354,13 +354,13 @@ def test_run_says_what_it_did_and_where_it_went(here):
     assert done.stderr.replace("\n", "").isprintable()
 
 
-def test_points_that_were_ended_early_are_counted_at_the_end(here):
+def test_points_that_were_stopped_early_are_counted_at_the_end(here):
     (here / "learns.py").write_text("def f(x):\n    for step in range(1, 6):\n        yield x / step\n")
     (here / "learns.yaml").write_text(
         "objective: learns:f\nparameters: {x: [0, 1, 2, 3]}\nminimize: value\nstop: {method: threshold, upper: 1.5}\n"
     )
     done = swath("run", "learns.yaml", "--engine", "inline", cwd=here, check=0)
-    assert re.search(r"^learns: 2 points ok, 2 ended early in [\d.]+s$", done.stderr, re.MULTILINE)
+    assert re.search(r"^learns: 2 points ok, 2 stopped early in [\d.]+s$", done.stderr, re.MULTILINE)
 
 
 def test_the_same_command_goes_on(here):
