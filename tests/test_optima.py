@@ -134,6 +134,7 @@ def test_what_breaks_a_constraint_is_not_the_best(folder):
     assert study_.sound.sum() == 9
     drawn = fronts(Points(study_), (("error", 1), ("size", -1)), study_.ranked()[:1])[0].renderers
     assert [renderer.glyph.fill_color for renderer in drawn[:3]].count(None) == 1  # hollow: 15 of them
+    assert Points(study_).unfit.filter.indices == [0, 1, 2, *range(12, 24)]
     assert constrained(results, "absent > 1").best().empty
 
 

@@ -76,7 +76,9 @@ def fronts(
 def _title(study: Study, goals: Sequence[Goal], members: Integers) -> str:
     more = f" of {len(goals)} goals, {GOALS} shown" if len(goals) > GOALS else ""
     sound = count(int(study.sound.sum()))
-    return f"Pareto front{more}: {count(len(members))} of {sound} points"
+    unfit = int((study.ok & ~study.sound).sum())
+    bound = f", ○ {count(unfit)} break a constraint" if unfit else ""
+    return f"Pareto front{more}: {count(len(members))} of {sound} points{bound}"
 
 
 def _pair(points: Points, goals: tuple[Goal, ...], members: Integers, brush: Brush, height: int) -> figure:

@@ -10,7 +10,7 @@ from bokeh.models import CategoricalColorMapper, CDSView, LinearColorMapper, Log
 from swath.views.palette import STATUS, Look, sequential
 
 FAINT = 0.4
-"""How much less opaque marks are of points that were stopped early."""
+"""How much less opaque marks are of points that were stopped early, or break a constraint."""
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,8 @@ def layers(
     points : Points
         The marks.
     metric : str
-        What gives those that are ``ok`` their colour; those of points that were stopped lie below, those that failed on top.
+        What gives those that are ``ok`` their colour; those of points that were stopped, or
+        break a constraint, lie below, those that failed on top.
     look : Look
         Of the page.
     alpha, bad : float
@@ -73,6 +74,7 @@ def layers(
     """
     every = (
         (points.stopped, by_status(), FAINT * alpha),
+        (points.unfit, colours(points, metric, look), FAINT * alpha),
         (points.fine, colours(points, metric, look), alpha),
         (points.failed, by_status(), bad),
     )

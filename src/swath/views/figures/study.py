@@ -256,8 +256,13 @@ class Points:
 
     @cached_property
     def fine(self) -> CDSView:
-        """The view of marks of points that are ``ok``."""
-        return CDSView(filter=IndexFilter(np.flatnonzero(self.study.ok[self.rows]).tolist()))
+        """The view of marks of points that are ``ok`` and keep the constraints."""
+        return CDSView(filter=IndexFilter(np.flatnonzero(self.study.sound[self.rows]).tolist()))
+
+    @cached_property
+    def unfit(self) -> CDSView | None:
+        """The view of marks of points that are ``ok`` and break a constraint; None if there is none."""
+        return self._view(self.study.ok & ~self.study.sound)
 
     @cached_property
     def stopped(self) -> CDSView | None:

@@ -177,6 +177,11 @@ def _ways(found: Results) -> Iterator[tuple[str, str]]:
     yield "all rows:", ".frame"
     if _failed(found):
         yield "what failed:", ".failures"
+    if found.statuses.get("pruned"):
+        yield "what was stopped early:", ".stopped"
+        yield "learning curves:", ".plot.curves()"
+    if len(found.definition.goals) > 1 and found.statuses.get("ok"):
+        yield "the front:", ".plot.pareto()"
 
 
 def _state(found: Results) -> str:
