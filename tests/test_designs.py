@@ -11,6 +11,7 @@ from pandas.testing import assert_frame_equal
 import swath
 from running import ask, assert_same, begun, command, family, outcome, ran, until
 from swath.errors import DefinitionError
+from swath.views.notebook.sweep import sweep
 
 NAPS = 80
 MODEL = '''
@@ -165,6 +166,10 @@ def test_check_tells_what_is_drawn(tmp_path):
         "extra        1000  float            lognormal, mean 0, deviation 1, by 0.1",
     ):
         assert line in said
+    block = swath.load(tmp_path / "study.yaml").definition
+    text = sweep(block).text
+    assert "sample sobol, 1000 draws" in text
+    assert "loguniform from 1 to 1024, by 1" in text
     assert said.count("\n    0 ") + said.count("\n 3999 ") == 2
 
 

@@ -52,7 +52,7 @@ class Sample(TypedDict):
     method: str
     draws: int
     places: list[int]
-    remark: str
+    text: str
 
 
 class Place(TypedDict):
@@ -82,7 +82,9 @@ def sample(space: Space) -> Sample | None:
     places = [
         next((i for i, axis in enumerate(_varying(block)) if axis in designs), -1) for block in space.blocks
     ]
-    return Sample(method=method, draws=draws, places=places, remark=_remark(method, draws))
+    said = f"{method}, {_number(draws)} {'draw' if draws == 1 else 'draws'}"
+    remark = _remark(method, draws)
+    return Sample(method=method, draws=draws, places=places, text=f"{said}; {remark}" if remark else said)
 
 
 def _remark(method: str, draws: int) -> str:
@@ -91,9 +93,12 @@ def _remark(method: str, draws: int) -> str:
         return "more draws would be another design, which keeps none of these points"
     if method == "sobol" and draws & (draws - 1):
         below = 1 << (draws.bit_length() - 1)
-        near = [str(n) if n < 10_000 else f"{n:,}" for n in (below, 2 * below)]
-        return f"a power of 2, such as {near[0]} or {near[1]}, is balanced better"
+        return f"a power of 2, such as {_number(below)} or {_number(2 * below)}, is balanced better"
     return ""
+
+
+def _number(n: int) -> str:
+    return str(n) if n < 10_000 else f"{n:,}"
 
 
 def sides(space: Space, chosen: Sequence[Chosen] = ()) -> list[Side]:

@@ -13,20 +13,19 @@ space; `match` finds the points of an earlier definition in this one (`swath.spa
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from swath.errors import UsageError
+from swath.space import counting
 from swath.space.axes import Axis
 from swath.space.candidates import Candidates
 from swath.space.expressions import Expression
 from swath.space.matching import Matching
 from swath.space.operations import truth
-from swath.space.ordering import Permutation, arrangement, subkey
+from swath.space.ordering import Permutation, arrangement
 from swath.space.points import Points
 from swath.space.proposals import Proposals, Proposed
 from swath.space.values import (
@@ -61,11 +60,6 @@ __all__ = [
     "linspace",
     "logspace",
 ]
-
-_SAMPLE = 10**6
-"""Candidates that an estimate looks at: a share of one half is known to 0.05 %."""
-_CHUNK = 2**16
-"""Candidates that are looked at together: their columns stay in the processor's cache."""
 
 
 class Space:
@@ -285,19 +279,7 @@ class Space:
         """Tell whether ``where`` excludes every point; None if that takes looking at more than ``limit`` candidates."""
         if self.where is None or self.proposals is not None:
             return None if self.where else self.size == 0
-        left = limit
-        for number in range(len(self.blocks)):
-            shadow = self._shadow(number)
-            start, length = 0, 64
-            while start < shadow.size:
-                if left <= 0:
-                    return None
-                stop = min(start + length, shadow.size, start + left)
-                if self.keep(self.take(shadow.indices(start, stop))).any():
-                    return False
-                left -= stop - start
-                start, length = stop, min(4 * length, _CHUNK)  # usually the first few are enough
-        return True
+        return counting.is_empty(self, limit)
 
     def count(self, limit: int = 10**8) -> tuple[int, bool]:
         """Count the points that satisfy ``where``.
@@ -305,7 +287,7 @@ class Space:
         Parameters
         ----------
         limit : int
-            Candidates to look at, at most, for an exact answer; 10^8 take some seconds.
+            Candidates to look at, at most, for an exact answer; 10^8 take some seconds. A tenth where values are drawn.
 
         Returns
         -------
@@ -316,54 +298,7 @@ class Space:
         """
         if self.where is None or self.proposals is not None:  # what is not proposed yet cannot be counted
             return self.size, self.where is None
-        shadows = [self._shadow(number) for number in range(len(self.blocks))]
-        if sum(shadow.size for shadow in shadows) > limit:
-            return self._estimate(), False
-        return sum(self._kept(shadow) for shadow in shadows), True
-
-    def _reads(self) -> set[str]:
-        """Return the parameters that ``where`` depends on, through derived columns too."""
-        pending, read = set(self.where.names if self.where else ()), set()
-        while pending:
-            name = pending.pop()
-            if name in read:
-                continue
-            read.add(name)
-            pending |= set(self.derive[name].names) if name in self.derive else self._conditions(name)
-        return read
-
-    def _conditions(self, name: str) -> set[str]:
-        """Return what decides whether a point has a parameter that is drawn."""
-        axes = [axis for block in self.blocks for axis in block if axis.lazy and name in axis.names]
-        return {read for axis in axes for when in axis.whens if when for read in when.names} - {name}
-
-    def _shadow(self, number: int) -> _Shadow:
-        """Return the least part of a block that tells how many of its points ``where`` keeps."""
-        block, offset = self.candidates.blocks[number], self.candidates.offsets[number]
-        if not block.plain:
-            return _Shadow(block.size, 1, offset, (), ())
-        read = self._reads()
-        widths = [len(axis) for axis in block.axes]
-        decide = [i for i, axis in enumerate(block.axes) if read.intersection(axis.names)]
-        strides = tuple(math.prod(widths[i + 1 :]) for i in decide)
-        size = math.prod(widths[i] for i in decide)
-        return _Shadow(size, block.size // size, offset, tuple(widths[i] for i in decide), strides)
-
-    def _kept(self, shadow: _Shadow) -> int:
-        found = 0
-        for start in range(0, shadow.size, _CHUNK):
-            points = self.take(shadow.indices(start, min(start + _CHUNK, shadow.size)))
-            found += int(self.keep(points).sum())
-        return found * shadow.weight
-
-    def _estimate(self) -> int:
-        drawn = min(_SAMPLE, self.size)
-        sample = Permutation(self.size, subkey("estimate", 0)).forward(np.arange(drawn, dtype=np.int64))
-        kept = sum(
-            int(self.keep(self.take(chunk)).sum())
-            for chunk in np.array_split(sample, max(1, drawn // _CHUNK))
-        )
-        return kept * self.size // drawn
+        return counting.count(self, limit)
 
     # To other processes, and back.
 
@@ -411,24 +346,3 @@ def _book(space: Space) -> Proposals | None:
     values = block[i].values[0]
     assert isinstance(values, Proposed)  # noqa: S101  # for the type checker
     return values.book
-
-
-@dataclass(frozen=True, slots=True)
-class _Shadow:
-    """Some points of a block, each standing for ``weight`` that differ from it only where ``where`` does not look."""
-
-    size: int
-    weight: int
-    offset: int
-    widths: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def indices(self, start: int, stop: int) -> Integers:
-        """Return the indices of the shadow's points [start, stop)."""
-        rest = np.arange(start, stop, dtype=np.int64)
-        if not self.widths:
-            return rest + self.offset
-        indices = np.full(len(rest), self.offset)
-        for code, stride in zip(np.unravel_index(rest, self.widths), self.strides, strict=True):
-            indices += code * stride
-        return indices

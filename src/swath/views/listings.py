@@ -66,7 +66,7 @@ def preview(report: Preview) -> str:
         ("objective", plain(report["objective"])),
         ("points", f"{about}{_least(report)}{count(report['points'])}{_product(report)}"),
         ("until", plain(report["until"])),
-        ("sample", _sample(report)),
+        ("sample", report["sample"]["text"] if report["sample"] else ""),
         ("search", plain(_search(report))),
         ("stop", plain(report["stop"])),
         ("where", plain(report["where"])),
@@ -99,14 +99,6 @@ def _factors(product: Sequence[Sequence[int]], sample: Sample | None) -> list[li
         [plural(n, "draw") if i == place else count(n) for i, n in enumerate(block)]
         for block, place in zip(product, places, strict=True)
     ]
-
-
-def _sample(report: Preview) -> str:
-    sample = report["sample"]
-    if sample is None:
-        return ""
-    remark = f"; {sample['remark']}" if sample["remark"] else ""
-    return f"{sample['method']}, {plural(sample['draws'], 'draw')}{remark}"
 
 
 def _search(report: Preview) -> str:

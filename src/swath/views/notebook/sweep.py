@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from swath.errors import ExpressionError
-from swath.outline import ends, excerpt, product
+from swath.outline import ends, excerpt, product, sample
 from swath.space.computed import Computed
 from swath.views.notebook import Block, code, framed, titled
 from swath.views.notebook.markup import Html, join, row, table, tag
@@ -106,6 +106,8 @@ def _written(content: object) -> str:
 
 def _said(definition: Definition) -> Iterator[tuple[str, str]]:
     space = definition.space
+    if drawn := sample(space):
+        yield "sample", drawn["text"]
     if space.where is not None:
         yield "where", space.where.text
     for name, expression in space.derive.items():
