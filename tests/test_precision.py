@@ -13,6 +13,12 @@ def sample(combination, sigma, n=1000):
     return np.random.default_rng(combination).normal(10.0, sigma, n)
 
 
+def told(planner, rows):
+    """Tell of (combination, replicate, value), NaN for a failure."""
+    numbers, replicates, values = map(np.array, zip(*rows, strict=True))
+    return planner.take(numbers, replicates, {"peak": values.astype(float)})
+
+
 def played(condition, samples, first, most, order=None):
     """Evaluate what is opened until nothing is, in an order of one's own; return the counts, and the planner."""
     planner = Precision(Condition(condition), first, most)
@@ -21,8 +27,8 @@ def played(condition, samples, first, most, order=None):
     while todo:
         number, replicate = todo.pop(0 if order is None else int(order.integers(len(todo))))
         counts[number] += 1
-        row = (number, replicate, {"peak": samples[number][replicate]})
-        todo += [(c, r) for c, start, stop in planner.take([row]) for r in range(start, stop)]
+        row = (number, replicate, samples[number][replicate])
+        todo += [(c, r) for c, start, stop in told(planner, [row]) for r in range(start, stop)]
     return counts, planner
 
 
@@ -59,23 +65,42 @@ def test_rows_of_an_earlier_session_open_what_they_had_opened():
     samples = {0: sample(0, 0.05)}
     counts, _ = played("se(peak) < 0.01", samples, 10, 200)
     planner = Precision(Condition("se(peak) < 0.01"), 10, 200)
-    rows = [(0, replicate, {"peak": samples[0][replicate]}) for replicate in range(counts[0])]
-    assert planner.take(rows) == [(0, 10, counts[0])]
+    rows = [(0, replicate, samples[0][replicate]) for replicate in range(counts[0])]
+    assert told(planner, rows) == [(0, 10, counts[0])]
     assert planner.precise == 1
 
 
 def test_failed_replicates_count_as_replicates_but_not_as_values():
     planner = Precision(Condition("se(peak) < 1"), 3, 100)
-    rows = [(0, 0, {"peak": 1.0}), (0, 1, {}), (0, 2, {})]
-    assert planner.take(rows) == [(0, 3, 6)], "one value has no standard error"
-    assert Precision(Condition("se(peak) < 1"), 2, 100).take([(0, 0, {}), (0, 1, {})]) == []
+    rows = [(0, 0, 1.0), (0, 1, np.nan), (0, 2, np.nan)]
+    assert told(planner, rows) == [(0, 3, 6)], "one value has no standard error"
+    nothing = Precision(Condition("se(peak) < 1"), 2, 100)
+    assert told(nothing, [(0, 0, np.nan), (0, 1, np.nan)]) == []
+    assert (nothing.precise, nothing.imprecise) == (0, 1)
 
 
 def test_at_most_as_many_again_are_opened_at_once():
-    condition = Condition("se(peak) < 1e-9")
-    assert needed(condition, {"peak": np.array([0.0, 1.0])}, 2, 1000) == (4, False)
-    assert needed(condition, {"peak": np.array([0.0, 1.0])}, 2, 3) == (3, False)
-    assert needed(condition, {"peak": np.array([0.0, 1.0])}, 2, 2) == (2, False)
+    two = {"peak": np.array([[0.0, 1.0], [1.0, 1.0]])}
+    for most, count in ((1000, 4), (3, 3), (2, 2)):
+        counts, holds = needed(Condition("se(peak) < 1e-9"), two, 2, most)
+        assert (counts.tolist(), holds.tolist()) == ([count, 2], [False, True])
+
+
+def test_many_combinations_are_followed_together():
+    """What is opened is the same as when each is alone, whichever are decided, and none is asked twice."""
+    samples = {number: sample(number, 0.01 * (number % 7)) for number in range(300)}
+    alone = {n: played("se(peak) < 0.01", {n: samples[n]}, 4, 90)[0][n] for n in range(0, 300, 23)}
+    planner = Precision(Condition("se(peak) < 0.01"), 4, 90)
+    counts = dict.fromkeys(samples, 0)
+    todo = [(n, r) for r in range(4) for n in samples]
+    while todo:
+        batch, todo = todo[:64], todo[64:]
+        for n, _ in batch:
+            counts[n] += 1
+        opened = told(planner, [(n, r, samples[n][r]) for n, r in batch])
+        todo += [(n, r) for n, start, stop in opened for r in range(start, stop)]
+    assert {n: counts[n] for n in alone} == alone
+    assert planner.precise + planner.imprecise == 300
 
 
 @pytest.mark.parametrize(

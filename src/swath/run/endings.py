@@ -12,14 +12,17 @@ from __future__ import annotations
 from itertools import repeat
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+
 from swath.messages import STATUSES
 from swath.search import Outcome
-from swath.store.segments import numpy_column
+from swath.store.segments import floats, numpy_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import pyarrow as pa
+    from numpy.typing import NDArray
 
 EXCLUDED = "excluded"
 """The status of a point that ``where`` leaves out: it has no row."""
@@ -109,4 +112,21 @@ def values(table: pa.Table, metric: str) -> list[object]:
         if name == metric:
             for row, value in enumerate(column.to_pylist()):
                 found[row] = found[row] if value is None else value
+    return found
+
+
+def numbers(table: pa.Table, metric: str) -> NDArray[np.float64]:
+    """Return a metric as numbers, from whatever columns have its name; NaN where there is none."""
+    found = np.full(table.num_rows, np.nan)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name == metric and (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+            there = floats(column)
+            found = np.where(np.isnan(there), found, there)
+        elif name == metric and pa.types.is_boolean(column.type):
+            found = np.array(
+                [
+                    old if new is None else float(new)
+                    for old, new in zip(found, column.to_pylist(), strict=True)
+                ]
+            )
     return found

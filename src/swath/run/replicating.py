@@ -18,12 +18,12 @@ import numpy as np
 from swath.messages import STATUSES, Durable, Lost, Write
 from swath.precision import Precision
 from swath.ranges import RangeSet
-from swath.run.endings import values
+from swath.run.endings import numbers
 from swath.snapshot import Replicates
 from swath.store.segments import RejectedError, accept, numpy_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from swath.space import Space
 
     Integers = NDArray[np.int64]
-    Row = tuple[int, int, Mapping[str, float]]
 
 
 class Layout:
@@ -107,7 +106,7 @@ class Replicating:
         self._layout = Layout((block.size for block in space.candidates.blocks), until.most)
         self._precision = Precision(until.condition, until.first, until.most)
         self.opened = self._positions(self._layout.beginning(until.first))
-        self.opened.update(self._wanted(self._earlier(saved, done)))
+        self.opened.update(self._earlier(saved, done))
         self.opened.update(done)
         self.pending = self.opened.copy()
         self.pending.difference_update(done)
@@ -164,45 +163,40 @@ class Replicating:
         except RejectedError:
             return  # the store has found the same
         self.pending.difference_update(write.accepted)
-        fresh = self._wanted(self._rows(numpy_column(table, "point"), table))
+        fresh = self._wanted(numpy_column(table, "point"), table)
         fresh.difference_update(self._open)
         if fresh:
             self._open.update(fresh)
             self.pending.update(fresh)
             self._wanting.append(tuple(fresh))
 
-    def _wanted(self, rows: Iterable[Row]) -> RangeSet:
-        """Return the positions that combinations want in view of more rows."""
-        wanted = [self._layout.indices(*replicates) for replicates in self._precision.take(rows)]
+    def _wanted(self, points: Integers, table: pa.Table) -> RangeSet:
+        """Return the positions that combinations want in view of more rows, those of these points."""
+        known = np.flatnonzero(points >= 0)
+        combinations, replicates = self._layout.places(points[known])
+        good = (numpy_column(table, "status") == STATUSES.index("ok"))[known]
+        found = {
+            name: np.where(good, numbers(table, name)[known], np.nan)
+            for name in self._until.condition.metrics
+        }
+        wanted = [
+            self._layout.indices(*opened) for opened in self._precision.take(combinations, replicates, found)
+        ]
         if not wanted:
             return RangeSet()
         return RangeSet.of(self._space.positions(np.concatenate(wanted)))
 
-    def _rows(self, points: Integers, table: pa.Table) -> Iterator[Row]:
-        combinations, replicates = self._layout.places(points)
-        names = self._until.condition.metrics
-        columns = [values(table, name) for name in names]
-        good = numpy_column(table, "status") == STATUSES.index("ok")
-        places = zip(combinations.tolist(), replicates.tolist(), good.tolist(), strict=True)
-        for (combination, replicate, ok), *found in zip(places, *columns, strict=True):
-            metrics = {
-                name: float(value)
-                for name, value in zip(names, found, strict=True)
-                if ok and isinstance(value, int | float)
-            }
-            yield combination, replicate, metrics
-
-    def _earlier(self, saved: Iterable[tuple[Integers, pa.Table]], done: RangeSet) -> Iterator[Row]:
-        """Give the rows of points that need nothing any more; of several rows of one the last comes last."""
+    def _earlier(self, saved: Iterable[tuple[Integers, pa.Table]], done: RangeSet) -> RangeSet:
+        """Return what combinations want in view of the rows of points that need nothing any more."""
+        wanted = RangeSet()
         for points, table in saved:
             known = np.flatnonzero(points >= 0)
-            keep = np.zeros(len(points), np.bool_)
-            keep[known[done.contains_array(self._space.positions(points[known]))]] = True
-            if keep.any():
-                places = np.where(points >= 0, points, 0)
-                for row, counts in zip(self._rows(places, table), keep.tolist(), strict=True):
-                    if counts:
-                        yield row
+            counted = np.full(len(points), -1)
+            counted[known] = np.where(
+                done.contains_array(self._space.positions(points[known])), points[known], -1
+            )
+            wanted.update(self._wanted(counted, table))  # of several rows of one the last comes last
+        return wanted
 
     def _positions(self, indices: RangeSet) -> RangeSet:
         if self._space.order == "grid":
