@@ -1,6 +1,6 @@
 """How good a search is: swath's proposals against Optuna's own, after the same number of evaluations.
 
-    python benchmarks/quality.py [--only NAME ...] [--method tpe] [--points 100] [--seeds 20] [--jobs 2]
+    python benchmarks/quality.py [--only NAME ...] [--slots 1 8] [--method tpe] [--points 100] [--seeds 20] [--first 0]
 
 Prints Markdown. This is a simulation: slots, and how long points take, are numbers (each duration is drawn, the
 median point takes 1, one in twenty less than 0.44 or more than 2.3), so that it takes minutes and depends on nothing but seeds. An
@@ -41,13 +41,15 @@ if TYPE_CHECKING:
 CONTESTS = {
     "optuna-1": ("optuna", 1, 0),
     "swath-1": ("swath", 1, 0),
-    "swath-1-ahead": ("swath", 1, 1),
+    "swath-1+1": ("swath", 1, 1),
     "optuna-8": ("optuna", 8, 0),
     "swath-8": ("swath", 8, 0),
-    "swath-8-ahead": ("swath", 8, 8),
+    "swath-8+2": ("swath", 8, 2),
+    "swath-8+8": ("swath", 8, 8),
 }
 """Who asks, slots, and how many proposals are ahead."""
 
+SLOTS = [1, 8]
 SPREAD = 0.5  # standard deviation of the logarithm of a duration
 RESAMPLES = 2000
 SAMPLERS: dict[str, Callable[[int], Any]] = {
@@ -151,34 +153,23 @@ def delta(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 
 def table(found: dict[tuple[str, str], np.ndarray], names: Sequence[str], slots: int) -> str:
-    base = f"optuna-{slots}"
-    header = [
-        "function",
-        "Optuna's regret",
-        "swath's",
-        "ratio",
-        "delta",
-        "with one ahead a slot",
-        "ratio",
-        "delta",
-    ]
+    base, *others = contests([slots])
+    header = ["function", "Optuna's regret"]
+    for who in others:
+        header += [f"swath's, {CONTESTS[who][2] or 'none'} ahead", "ratio", "delta"]
     rows = []
     for name in names:
         theirs = found[name, base]
         cells = [name, f"{np.median(theirs):.3g}"]
-        for who in (f"swath-{slots}", f"swath-{slots}-ahead"):
-            ours = found[name, who]
+        for ours in (found[name, who] for who in others):
             cells += [f"{np.median(ours):.3g}", interval(ratio, ours, theirs), interval(delta, ours, theirs)]
         rows.append(cells)
-    rows.append(
-        [
-            "all",
-            "",
-            *overall(found, names, base, f"swath-{slots}"),
-            *overall(found, names, base, f"swath-{slots}-ahead"),
-        ]
-    )
+    rows.append(["all", "", *[cell for who in others for cell in overall(found, names, base, who)]])
     return f"### {slots} {'slot' if slots == 1 else 'slots'}\n\n{markdown(header, rows)}"
+
+
+def contests(slots: Sequence[int]) -> list[str]:
+    return [who for who, (_, count, _) in CONTESTS.items() if count in slots]
 
 
 def overall(found: dict[tuple[str, str], np.ndarray], names: Sequence[str], base: str, who: str) -> list[str]:
@@ -203,22 +194,25 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--method", choices=SAMPLERS, default="tpe", help="[tpe]")
     parser.add_argument("--points", type=int, default=100, help="evaluations of a search [100]")
     parser.add_argument("--seeds", type=int, default=20, help="searches of each contestant [20]")
+    parser.add_argument(
+        "--slots", nargs="+", type=int, choices=SLOTS, default=SLOTS, metavar="N", help="[1 8]"
+    )
+    parser.add_argument("--first", type=int, default=0, help="seed [0]")
     parser.add_argument("--jobs", type=int, default=2, help="processes [2]")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
-    tasks = [
-        (name, contest, options.method, options.points, seed)
-        for name, contest, seed in product(options.only, CONTESTS, range(options.seeds))
-    ]
+    keys = list(product(options.only, contests(options.slots)))
+    seeds = range(options.first, options.first + options.seeds)
+    tasks = [(*key, options.method, options.points, seed) for key, seed in product(keys, seeds)]
     with ProcessPoolExecutor(options.jobs) as pool:
         regrets = np.array(list(pool.map(regret, tasks, chunksize=4))).reshape(-1, options.seeds)
-    found = dict(zip(product(options.only, CONTESTS), regrets, strict=True))
+    found = dict(zip(keys, regrets, strict=True))
     print(f"`python benchmarks/quality.py {' '.join(sys.argv[1:])}`\n\n{machine()}")
-    print(f"{options.method}, {options.points} evaluations, {options.seeds} seeds.\n")
-    for slots in (1, 8):
+    print(f"{options.method}, {options.points} evaluations, {options.seeds} seeds from {options.first} on.\n")
+    for slots in options.slots:
         print(table(found, options.only, slots), flush=True)
 
 

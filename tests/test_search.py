@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import optuna
@@ -226,6 +227,25 @@ def test_several_goals(method):
     assert sum(between[-30:]) < sum(between[:30])
     player.ask(1)
     assert player.tell(100, Outcome("pruned", {"loss": 1, "other": 1}, step=1)) == "pruned"
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="the extra gp is large")
+def test_gaussian_processes():
+    losses = [sphere(row)["loss"] for row in play(proposer(method="gp"), 16)]
+    assert min(losses[10:]) < min(losses[:10]) / 4
+    bounded = play(
+        proposer(method="gp", search={"subject_to": "reach > 3"}),
+        16,
+        lambda row: {**sphere(row), "reach": row["x"]},
+    )
+    assert all(row["x"] > 2.5 for row in bounded[12:])
+    player = proposer(MIXED, method="gp", minimize=["loss", "other"])
+    play(player, 12)
+    assert len(player.ask(3)) == 3
+    endless = play(
+        proposer(method="gp"), 13, lambda row: {"loss": math.inf if row["x"] > 0 else row["x"] ** 2}
+    )
+    assert len(endless) == 13
 
 
 # History.

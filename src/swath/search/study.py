@@ -110,6 +110,10 @@ class Study:
             )
         finally:
             optuna.logging.set_verbosity(said)
+        if (
+            search.method == "gp"
+        ):  # an infinite value is a bad one, and it takes it for the worst of the others
+            warnings.filterwarnings("ignore", "Clip non-finite values", UserWarning)
         self._generators = list(_generators(sampler))
 
     def ask(
