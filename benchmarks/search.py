@@ -7,13 +7,14 @@ Prints Markdown. ``sleep`` and ``cpu``: 500 evaluations of 100 ms on two slots, 
 500 and 1,000 results. Each contestant runs in a fresh process, one after another in every round (A B C A B C ...), so that all
 of them meet the same machine; ratios are taken within a round. Times are those of the whole process, imports and
 swath's cluster and files included, up to a frame; start-up (imports, and what is there before the first evaluation could start)
-stands beside it. `docs/search.md` keeps the output of a run.
+stands beside it; CPU time is that of all processes. `docs/search.md` keeps the output of a run.
 """
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import resource
 import statistics
 import sys
 from typing import TYPE_CHECKING
@@ -54,14 +55,17 @@ class Race:
     def run(self, who: str) -> None:
         work, sampler = ("nothing", "random") if self.name == "random" else (self.name, "tpe")
         words = (who, work, "--points", str(self.points), "--sampler", sampler)
+        before = cpu()
         try:
-            self.runs[who].append(printed(searchers.__file__, *words, limit=LIMIT))
+            found = printed(searchers.__file__, *words, limit=LIMIT)
         except FailedError as error:
             self.failures[who] = str(error)
+        else:
+            self.runs[who].append({**found, "cpu": cpu() - before})
 
     def row(self, who: str) -> list[str]:
         if who in self.failures:
-            return [who, self.failures[who], *[""] * 6]
+            return [who, self.failures[who], *[""] * 8]
         ours, base = whole(self.runs[who]), whole(self.runs["swath"])
         least = 0 if self.name == "random" else self.points * BUSY / SLOTS
         middle = statistics.median(ours)
@@ -71,16 +75,30 @@ class Race:
             spread(ours),
             spread([run["start"] for run in self.runs[who]]),
             spread([run["search"] for run in self.runs[who]]),
+            spread([run["cpu"] for run in self.runs[who]]),
             f"{1e6 * middle / self.points:,.1f}",
             f"{least / middle:.0%}" if least else "",
-            spread([theirs / swath for theirs, swath in zip(ours, base, strict=False)]) if base else "",
+            ratios(ours, base),
+            ratios([run["cpu"] for run in self.runs[who]], [run["cpu"] for run in self.runs["swath"]]),
         ]
 
     def report(self) -> str:
-        header = ["contestant", "runs", "whole, s", "start-up, s", "search, s", "µs/point", "efficiency"]
+        header = ["contestant", "runs", "whole, s", "start-up, s", "search, s", "CPU, s"]
         return f"### {self.name}: {self.points:,} points\n\n" + markdown(
-            [*header, "whole / swath's"], [self.row(who) for who in self.runs]
+            [*header, "µs/point", "efficiency", "whole / swath's", "CPU / swath's"],
+            [self.row(who) for who in self.runs],
         )
+
+
+def cpu() -> float:
+    """Seconds of all cores that processes have taken which were started here, with theirs, and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def ratios(theirs: Sequence[float], ours: Sequence[float]) -> str:
+    pairs = [a / b for a, b in zip(theirs, ours, strict=False)]
+    return spread(pairs) if pairs else ""
 
 
 def whole(runs: Sequence[Mapping[str, float]]) -> list[float]:

@@ -220,6 +220,12 @@ def test_what_does_not_go_together(keys, message):
     assert f"error: {message}" in [str(mistake) for mistake in caught.value.mistakes]
 
 
+def test_a_key_that_is_misspelt_is_not_called_missing_too():
+    assert refused(minimize=None, minimise="loss") == ["minimise: unknown key; did you mean 'minimize'?"]
+    mistakes = refused(search={"points": None, "point": 20})
+    assert mistakes == ["search.point: unknown key; did you mean 'points'?"]
+
+
 def test_known_points_of_conditional_spaces_and_where():
     known = [
         {"x": 0.5, "y": 1, "model": "svm", "depth": 2},

@@ -123,9 +123,12 @@ class Draft:
             self.problems.append(problem)
 
     def is_blamed(self, path: Path) -> bool:
-        """Tell whether a problem of this path, or of one above it, is known."""
+        """Tell whether a problem of this path, or of one above it, is known; or if its key is there, misspelt."""
         above = {path[:n] for n in range(1, len(path) + 1)}
-        return any(problem.path in above for problem in self.problems)
+        meant = {(end[:-1], f"did you mean {end[-1]!r}?") for end in above}
+        return any(
+            problem.path in above or (problem.path[:-1], problem.hint) in meant for problem in self.problems
+        )
 
     def has_below(self, path: Path) -> bool:
         """Tell whether a problem of this path, or of one below it, is known."""
