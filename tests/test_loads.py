@@ -303,7 +303,10 @@ def test_dask_s_own_workers_show_columns_of_ours_on_the_embedded_cluster(held):
         assert told["swath_point"] == str(load.point)
         assert ran(held) == [str(load.point)]  # shuffled: not the first one
         columns = WorkerTable(handle._engine._cluster._cluster.scheduler).extra_names
-        assert {name for name in columns if name.startswith("swath")} == {*metrics_of(dict)} - {"swath"}
+        assert {name for name in columns if name.startswith("swath")} == {*metrics_of(dict)} - {
+            "swath",
+            "swath_steps",
+        }
     finally:
         (held / "go").touch()
         assert handle.wait(60)
