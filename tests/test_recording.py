@@ -719,3 +719,22 @@ def test_steps_and_folders_of_a_sweep(tmp_path, monkeypatch, engine):
     swath.load("study.yaml").run(fresh=True, limit=1, **options)
     assert len(list((tmp_path / "results" / "study.1" / "checkpoints").iterdir())) == 3
     assert len(list((folder / "checkpoints").iterdir())) == 1
+
+
+def test_the_inline_engine_ends_the_same_points_at_the_same_steps_every_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def train(x):
+        for step in range(1, 30):
+            yield (x * 37 % 23) / 23 + 1 / step
+
+    sweep = swath.Sweep(train, {"x": range(40)}, minimize="value", stop={"method": "asha"}, name="again")
+    curves = []
+    for _ in range(2):
+        results = sweep.run(engine="inline", fresh=True)
+        curves.append(results.curves.drop(columns="seconds"))
+        assert results.statuses["pruned"] > 20
+    assert curves[0].equals(curves[1])
+    whole = {x: len(steps) for x, steps in curves[0].groupby("point")}
+    assert max(whole.values()) == 29
+    assert sum(whole.values()) < 40 * 29 / 3
