@@ -11,6 +11,9 @@ A worker that is there but silent or paused for half a minute counts as gone, be
 what it held runs elsewhere, and its late answers are dropped and counted. When it is heard again, it is greeted
 again.
 
+What running points record is asked for in a call beside the tasks (`swath.cluster.mailbox`), once a worker's heartbeat tells that
+there is something, or from the beginning where steps decide; the word that ends a point goes the same way.
+
 A scheduler that is gone takes every worker with it, at once. A client of ours is then made anew until one
 gets through: Dask's own gives up after a while and lets its attempts grow apart. How long to wait for workers is the
 driver's decision.
@@ -21,16 +24,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import threading
 import time
-import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from swath.cluster import calls
 from swath.cluster.background import Background
-from swath.cluster.clock import keep_steady
+from swath.cluster.connection import end, reach
 from swath.cluster.greeting import Answer, Greeter
 from swath.cluster.heartbeat import has_steps, loads_in
 from swath.cluster.mailbox import Listener
@@ -159,7 +160,7 @@ class Remote:
 
     def _connect(self) -> Client:
         try:
-            return self._background.ask(_client(self.address, CONNECT_TIMEOUT))
+            return self._background.ask(reach(self.address, CONNECT_TIMEOUT))
         except (OSError, TimeoutError) as error:
             self._background.close()
             raise ClusterLostError(f"no Dask scheduler answers at {self.address}: {error}") from error
@@ -265,7 +266,7 @@ class Remote:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.gather(*words, return_exceptions=True), 5)
         if self._mine:
-            await _ended(self.client)
+            await end(self.client)
 
     # Who is there; on the loop.
 
@@ -366,9 +367,9 @@ class Remote:
     async def _reconnect(self) -> None:
         """Try once to reach a scheduler again; a client of the user's tries by itself."""
         if self._mine:
-            await _ended(self.client)
+            await end(self.client)
             with contextlib.suppress(Exception):  # whatever it is, the next attempt may do
-                self.client = await _client(self.address, RETRY)
+                self.client = await reach(self.address, RETRY)
 
     # Greetings; on the loop.
 
@@ -431,27 +432,3 @@ class Remote:
 
 def _quiet(status: str) -> str:
     return "paused, having too little memory," if status == "paused" else "silent"
-
-
-async def _client(address: str, patience: float) -> Client:
-    from distributed import Client  # noqa: PLC0415  # imported only where a sweep runs on Dask
-    from distributed.versions import VersionMismatchWarning  # noqa: PLC0415
-    from tornado.ioloop import IOLoop  # noqa: PLC0415
-
-    # What a client meets, and who has other versions, we report ourselves.
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-    warnings.simplefilter("ignore", VersionMismatchWarning)
-    keep_steady(IOLoop.current())
-    client = Client(address, asynchronous=True, set_as_default=False, timeout=patience, name="swath")
-    try:
-        return await client
-    except BaseException:
-        await _ended(client)
-        raise
-
-
-async def _ended(client: Client) -> None:
-    """End a client, whatever state it is in."""
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(client._close(fast=True), 5)  # noqa: SLF001  # the public one may wait for ever
-    client.status = "closed"  # else it would try again when it is garbage
