@@ -9,18 +9,23 @@ import numpy as np
 import pytest
 from bokeh.document import Document
 
+import swath
 from saving import Session
+from swath.commands.picture import picture
 from swath.definition import define
 from swath.errors import UsageError
 from swath.results import Results
+from swath.snapshot import Snapshot
 from swath.views.figures.axes import Axis
 from swath.views.figures.heatmap import heatmap
 from swath.views.figures.overview import overview
 from swath.views.figures.study import Points
+from swath.views.live.feed import Feed
 from swath.views.live.page import PANELS, View
 from swath.views.live.record import Record
 from swath.views.origins import origin, scales
 from swath.views.report import report
+from swath.views.sketch.paper import Room
 from test_live import ABOUT, increment
 
 pytestmark = pytest.mark.usefixtures("at_once")
@@ -142,3 +147,50 @@ def test_the_live_page_knows_scales(results):
     assert not view._broken
     assert view.grid._figure.xaxis[0].axis_label.text == "rate, in 6 steps"
     assert next(iter(view.grid._figure.xaxis[0].major_label_overrides.values())) == "1e-05"
+
+
+def test_rates_of_failure_of_continuous_parameters_are_those_of_tenths(tmp_path):
+    definition = define({**DESIGN, "parameters": {"rate": {"uniform": [0, 1]}}})
+    with Session(tmp_path / "design", definition) as session:
+        rate = definition.space.take(np.arange(DRAWS)).column("rate").values
+        session.save(0, DRAWS, statuses=["error" if x > 0.9 else "ok" for x in rate], loss=np.zeros(DRAWS))
+    found = Results(tmp_path / "design").failures.rates
+    assert found["parameter"].tolist() == ["rate"] * 10 + ["worker"]
+    assert found["points"].tolist()[:10] == [7, 7, 7, 7, 6, 6, 6, 6, 6, 6]
+    assert found["rate"].tolist()[:8] == [0.0] * 8
+    assert found["failed"].tolist()[:10] == [0] * 8 + [int((rate > 0.9).sum()) - 6, 6]
+    assert found["value"].iloc[9].endswith(f"to {rate.max():.4g}")
+
+
+def test_nothing_breaks_on_a_search_of_which_most_is_not_known_yet(tmp_path):
+    pytest.importorskip("optuna", reason="an extra")
+    sweep = swath.Sweep(
+        lambda model, rate=0.1, trees=1: {"loss": rate + trees / 200 + (model == "b")},
+        {
+            "model": ["b", "a"],
+            "rate": {"loguniform": [1e-4, 1], "when": "model == 'a'"},
+            "trees": {"integers": [10, 200], "when": "model == 'b'"},
+        },
+        search={"method": "tpe", "points": 500},
+        minimize="loss",
+        name="search",
+    )
+    sweep.run(out=tmp_path, engine="inline", limit=25)
+    results = Results(tmp_path / "search")
+    study_ = results.study
+    assert (len(study_), study_.total, study_.pending) == (25, 500, {})
+    assert study_.axes["model"].values == ("b", "a")
+    assert (study_.axes["rate"].kind, study_.axes["rate"].low, study_.axes["rate"].high) == ("log", 1e-4, 1.0)
+    assert (study_.axes["trees"].low, study_.axes["trees"].high) == (10, 200)
+    assert "step by step" not in report(study_)
+    assert results._repr_html_()
+    assert results.importance()["n"].max() == 25
+    assert len(results.difference("model", over=["rate", "trees"])) == 1
+    assert results.where(rate=0.5).frame.empty
+    assert results.history()["best"].is_monotonic_decreasing
+    room = Room(60, 14)
+    for wish in ("auto", "history", "rate", "model,rate"):
+        assert picture(results.folder, wish, room)
+    feed = Feed(results.definition, lambda: Snapshot(name="search"), {}, pytest.fail)
+    feed.tick()
+    assert feed.record.about["scales"]["rate"] == (1e-4, 1.0, True)

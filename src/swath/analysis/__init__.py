@@ -204,7 +204,8 @@ class Analysis(Optima):
             A metric that is a number, or ``seconds``. Default: the one that the definition minimizes or maximizes, or
             the only one there is.
         baseline : value, optional
-            What the other values are compared with. Default: the first that the definition lists.
+            What the other values are compared with. Default: the first that the definition lists, or, of a search, the
+            first that there is.
         confidence : float
             In (0, 1).
 

@@ -108,14 +108,16 @@ def differences(
 def _place(kinds: Levels, parameter: str, candidates: Iterable[Any]) -> int:
     """Return the place of the first candidate that occurs."""
     there = {canonical(None if is_nan(value) else value): i for i, value in enumerate(kinds.values.tolist())}
-    for value in candidates:
+    wanted = list(candidates)
+    for value in wanted:
         place = there.get(canonical(value.tolist() if hasattr(value, "tolist") else value))
         if place is not None:
             return place
-    if not there:
-        return 0  # there are no rows
+    missing = [repr(value) for value in wanted]
+    if not there or not missing:
+        return 0  # there are no rows, or the definition lists no values: the first that there is
     raise UsageError(
-        f"no row has {parameter} = {value!r}, there is {', '.join(map(repr, kinds.values.tolist()))}"
+        f"no row has {parameter} = {missing[-1]}, there is {', '.join(map(repr, kinds.values.tolist()))}"
     )
 
 

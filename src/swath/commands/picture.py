@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 ROWS = 30  # lines of a picture; a higher one would be too large for the eye
+COMMON = 0.05  # part of the rows that must have both parameters of a heat map
 HISTORY, CURVES, PARETO = "history", "curves", "pareto"
 
 
@@ -180,7 +181,9 @@ def _names(wish: str, definition: Definition, frame: pd.DataFrame, values: Float
     space = definition.space
     able = [name for name in space.names if name not in space.replicates and frame[name].dtype.kind in "iuf"]
     told = {name: _told(*_axis(frame, name, definition), values) for name in able}
-    best = sorted((name for name in able if told[name] >= 0), key=lambda name: -told[name])[:2]
+    best = sorted((name for name in able if told[name] >= 0), key=lambda name: -told[name])
+    there = {name: frame[name].notna().to_numpy() for name in best}
+    best = best[:1] + [name for name in best[1:] if np.mean(there[name] & there[best[0]]) > COMMON][:1]
     return sorted(
         best, key=lambda name: -len(_axis(frame, name, definition)[0].cells())
     )  # a terminal is wider than high
