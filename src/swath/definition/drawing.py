@@ -20,6 +20,7 @@ MOST_DRAWS: Final = 10**12
 """Rows of a design; more could not run, and fewer would not be told apart by the coarsest sequence."""
 _LARGEST_WHOLE: Final = 2**53
 _LARGEST: Final = 1e300
+_LARGEST_BOUND: Final = 2**51  # a fraction has 52 bits, so every whole number between two bounds can be drawn
 
 DISTRIBUTIONS: Final = {
     "uniform": "[low, high]",
@@ -65,8 +66,8 @@ def _deviation(arguments: tuple[Any, Any]) -> tuple[Any, Any]:
 _Step = Annotated[int | float, Leaf(_step, {"type": "number", "exclusiveMinimum": 0})]
 _Pair = tuple[Number, Number]
 _Wholes = tuple[
-    Annotated[int, whole(-_LARGEST_WHOLE, _LARGEST_WHOLE)],
-    Annotated[int, whole(-_LARGEST_WHOLE, _LARGEST_WHOLE)],
+    Annotated[int, whole(-_LARGEST_BOUND, _LARGEST_BOUND)],
+    Annotated[int, whole(-_LARGEST_BOUND, _LARGEST_BOUND)],
 ]
 
 

@@ -213,6 +213,8 @@ class Space:
         ------
         KeyError
             There is none.
+        UsageError
+            More rows are drawn than can be looked through.
         """
         return self.candidates.index(point)
 

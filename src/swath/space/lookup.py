@@ -76,8 +76,8 @@ def rows_of(
     axis, were = block.axes[i], were or {}
     if axis.known > MOST_LISTED:
         raise UsageError(
-            f"{axis.known:,} rows of {', '.join(axis.names)} are too many to look through for values, "
-            f"{MOST_LISTED:,} are possible; name points by their number"
+            f"{axis.known:,} rows of {', '.join(axis.names)} are too many to be compared by value, {MOST_LISTED:,} are "
+            "possible: keep to the same design with more or fewer draws, or give the run another name"
         )
     present = [_present(asked.get(name), n) for name in axis.names]
     nothing = np.where(np.logical_or.reduce(present), -1, len(axis))
@@ -105,7 +105,10 @@ def _lookup(block: Block, i: int, context: Mapping[int, int], were: Mapping[str,
     )
     found = block.lookups.get(what)
     if found is None:
-        block.lookups.clear()  # one at a time: it may be large
+        known = block.axes[i].known
+        outdated = any(each.known != known for each in block.lookups.values())
+        if outdated or (len(block.lookups) + 1) * known > 2 * MOST_LISTED:
+            block.lookups.clear()
         found = block.lookups[what] = Lookup(block, i, context, were)
     return found
 
@@ -116,7 +119,7 @@ class Lookup:
     def __init__(self, block: Block, i: int, context: Mapping[int, int], were: Mapping[str, Series]) -> None:
         self._block, self._i, self._context, self._were = block, i, context, were
         hashes, rows = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-        known = block.axes[i].known
+        self.known = known = block.axes[i].known
         for start in range(0, known, _CHUNK):
             chunk = np.arange(start, min(start + _CHUNK, known), dtype=np.int64)
             columns = self._columns(chunk)
