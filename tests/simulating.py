@@ -17,8 +17,11 @@ from swath.engines.simulated import NONSENSE, Plan, Simulated
 from swath.loop import drive
 from swath.messages import Crowded, Durable, Ending, Lost, Promote, Prune, Record, Stepped, Submit, Urgency
 from swath.progress import Progress
+from swath.ranges import RangeSet
+from swath.run.stopping import pruned_of, remember
 from swath.snapshot import GOOD
 from swath.stopping import METHODS
+from swath.store.history import Past
 
 LOSS = "loss"
 
@@ -33,6 +36,7 @@ class Ledger:
         self.ends = {}  # status of the row that counts, by position
         self.attempts = {}
         self.curves = {}  # steps that count, by position
+        self.steps = []  # as they came
 
     def record(self, command):
         for step in command.steps:
@@ -40,6 +44,26 @@ class Ledger:
             for later in [number for number in curve if number >= step.step]:
                 del curve[later]
             curve[step.step] = step.metrics[LOSS]
+            self.steps.append(step)
+
+    def counting(self):
+        """The steps that count, in the order in which they came."""
+        last = {(step.position, step.step): step for step in self.steps}
+        return [
+            step
+            for step in self.steps
+            if step.step in self.curves[step.position] and last[step.position, step.step] is step
+        ]
+
+    def past(self):
+        """What a store would tell of it."""
+        failed = {}
+        for position, status in self.ends.items():
+            if status != "ok":
+                attempts = failed.setdefault(status, {})
+                attempts.setdefault(self.attempts[position], RangeSet()).add(position, position + 1)
+        done = RangeSet((position, position + 1) for position in self.ends)
+        return Past(done, Counter(self.ends.values()), failed, excluded=0)
 
     def append(self, write):
         now = self.engine.now()
@@ -202,6 +226,44 @@ def simulate(seed, planned=planned):
             f"seed {seed}: {error}\n{total=}\n{plan}\n{policy}\n{log}\nagain: --first-seed {seed} --seeds 1"
         )
     return conclusion, driver
+
+
+def stop_and_go_on(seed):
+    """Run a planned cluster, stop it, and go on with a rule that is told what is on the disk; return both drivers."""
+    total, plan, policy, _ = planned_to_stop(seed)
+    random = Random(f"{seed} going on")
+    urgency = random.choice([Urgency.DRAIN, Urgency.NOW])
+    plan = replace(plan, sick=0, stops=((random.uniform(1, 30) * plan.duration, urgency, None),))
+    first = Simulated(plan)
+    ledger = Ledger(first)
+    stopped = Watched(first, ledger, total, policy=policy, rule=rule_for(seed, plan))
+    first.open()
+    drive(stopped, first, ledger.append)
+
+    second = Simulated(replace(plan, stops=()))
+    second._kept = dict(first._kept)
+    ledger.engine = second
+    past, again, rule = ledger.past(), {}, rule_for(seed, plan)
+    promotions = ()
+    if rule:
+        kept = lambda position: first._kept.get(position) if plan.keeping else None  # noqa: E731
+        promotions = remember(rule, ledger.counting(), past, again, kept)
+    for promotion in promotions:
+        assert ledger.ends[promotion.position] == "pruned"
+        assert plan.keeping
+    pruned = pruned_of(past, again)
+    driver = Watched(
+        second, ledger, total, policy=policy, rule=rule, done=past.done, again=again, pruned=pruned
+    )
+    driver.engine.done.update(first.done)
+    second.open()
+    conclusion = drive(driver, second, ledger.append)
+    assert conclusion.ending in (Ending.COMPLETE, Ending.LOST)
+    if conclusion.ending is Ending.COMPLETE:
+        assert set(ledger.ends) == {*range(total)}
+        for position, curve in ledger.curves.items():
+            judge_steps(plan, position, ledger.ends[position], curve)
+    return stopped, driver, promotions
 
 
 def compare(seen, driver):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swath.driver import Driver
+from swath.driver import Driver, Policy
 from swath.messages import (
     Conclude,
     Durable,
@@ -20,6 +20,9 @@ from swath.messages import (
     Write,
 )
 from swath.ranges import RangeSet
+from swath.run.stopping import pruned_of, remember
+from swath.stopping import Asha
+from swath.store.history import Past
 
 
 class Told:
@@ -142,3 +145,77 @@ def test_what_an_earlier_session_pruned_can_be_promoted():
     told = Told(2, done=RangeSet([(0, 2)]), rule=rule, pruned={1: 3})
     (batch,) = told.offered()
     assert (batch.start, batch.stop, batch.attempt) == (1, 2, 4)
+
+
+def test_where_a_step_was_not_heard_the_reply_brings_the_whole_course_again():
+    told = Told(1)
+    (batch,) = told.offered()
+    told.tell(Stepped(0.1, batch.id, (step(0, 1),)))
+    told.tell(Stepped(0.1, batch.id, (step(0, 3),)))
+    record, _ = finishes(told, batch, steps=tuple(step(0, number) for number in (1, 2, 3, 4)))
+    assert [each.step for each in record.steps] == [1, 2, 3, 4]
+
+
+def test_a_promotion_is_no_retry():
+    rule = Scripted(prunes=[(0, 1)])
+    told = Told(1, rule=rule, policy=Policy(retries=1))
+    (batch,) = told.offered()
+    rule.promotes = [(0, "good after all")]
+    finishes(told, batch, failed=(("pruned", ((0, 1),)),), kept=((0, 1),))
+    told.tell(Durable(1.0, (batch.id,)))
+    for attempt in (2, 3):  # it went on as the second one, failed, and is tried again
+        (batch,) = told.offered()
+        assert batch.attempt == attempt
+        finishes(told, batch, failed=(("error", ((0, 1),)),))
+    assert not told.offered()
+    assert told.driver.failures == 1
+
+
+# Going on after a stop.
+
+
+class Kept:
+    """What is on the disk, and what is beside checkpoints."""
+
+    def __init__(self, rows, beside=None):
+        failed = {}
+        for position, (status, attempt) in rows.items():
+            if status != "ok":
+                failed.setdefault(status, {}).setdefault(attempt, RangeSet()).add(position, position + 1)
+        self.past = Past(RangeSet((p, p + 1) for p in rows), {}, failed, excluded=0)
+        self.beside = beside or {}
+
+    def remember(self, steps, again):
+        rule = Asha("loss", 1, reduction=2)
+        made = remember(rule, steps, self.past, again, self.beside.get)
+        return rule, [(promotion.position, promotion.attempt, promotion.reason) for promotion in made]
+
+
+def test_a_rule_is_told_what_is_saved_and_who_deserves_it_goes_on():
+    steps = [step(0, 1, 1.0), step(1, 1, 2.0), step(2, 1, 3.0), step(3, 1, 4.0)]
+    rows = {0: ("ok", 1), 1: ("pruned", 2), 2: ("pruned", 1), 3: ("pruned", 1)}
+    again = {}
+    rule, promotions = Kept(rows, {1: 1, 2: 1}).remember(steps, again)
+    assert promotions == [(1, 3, "loss 2 at step 1 is by now among the best 2 of 4 at rung 1")]
+    assert again == {3: RangeSet([(1, 2)])}
+    assert pruned_of(Kept(rows).past, again) == {2: 1, 3: 1}
+    assert not rule.see(1, 1, {"loss": 2.0}), "it has passed"
+
+
+def test_who_was_going_on_when_the_driver_was_killed_goes_on():
+    rows = {0: ("pruned", 1), 1: ("pruned", 1)}
+    steps = [step(0, 1, 9.0), step(1, 1, 9.5)]
+    again = {}
+    _, promotions = Kept(rows, {0: 5, 1: 1}).remember(steps, again)
+    assert (0, 2, "it was going on, and had come to step 5") in promotions
+    assert again[2] == RangeSet([(0, 1)])
+
+
+def test_who_is_to_be_retried_is_judged_anew():
+    rows = {0: ("ok", 1), 1: ("pruned", 1)}
+    steps = [step(0, 1, 1.0), step(1, 1, 2.0)]
+    again = {2: RangeSet([(1, 2)])}
+    rule, promotions = Kept(rows, {1: 1}).remember(steps, again)
+    assert promotions == []
+    assert again == {2: RangeSet([(1, 2)])}
+    assert rule.see(1, 1, {"loss": 2.0})

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from simulating import Ledger, planned_to_stop, simulate
+from simulating import Ledger, planned_to_stop, simulate, stop_and_go_on
 from swath.driver import Driver, Policy
 from swath.engines.simulated import Plan, Simulated
 from swath.loop import drive
@@ -429,16 +429,23 @@ def test_a_plan_gives_the_same_year_again():
 
 def test_simulated_early_stopping(request):
     first = request.config.getoption("--first-seed")
-    count = max(1, request.config.getoption("--seeds") // 20)
+    count = max(1, request.config.getoption("--seeds") // 25)
     drivers = [simulate(seed, planned_to_stop)[1] for seed in range(first, first + count)]
-    if count >= 50:
+    if count >= 40:
         assert sum(len(driver.courses.pruned) for driver in drivers) > 5 * count
         assert sum(driver.promotions.total() for driver in drivers) > count
 
 
+def test_simulated_early_stopping_goes_on_after_a_stop(request):
+    first = request.config.getoption("--first-seed")
+    count = max(1, request.config.getoption("--seeds") // 40)
+    went_on = [len(stop_and_go_on(seed)[2]) for seed in range(first, first + count)]
+    assert count < 25 or sum(went_on) > 0
+
+
 def test_asha_finds_the_same_best_with_a_fifth_of_the_training(request):
     """The tasks of `benchmarks/stopping.py`, through the driver, on workers that take different times for a step."""
-    count = max(3, request.config.getoption("--seeds") // 100)
+    count = max(3, request.config.getoption("--seeds") // 200)
     fewer, regrets = [], []
     for seed in range(count):
         rng = np.random.default_rng(seed)
