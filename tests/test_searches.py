@@ -45,6 +45,9 @@ def bowl(x, y=0.0):
     return {"loss": (x - 0.3) ** 2 + y}
 
 
+PLANE = {"x": swath.linspace(0, 1, 1001), "y": swath.linspace(0, 1, 1001)}
+
+
 def sweep(points=20, *, function=bowl, parameters=None, **keys):
     search = {"method": "tpe", "points": points, "startup": 5, **keys.pop("search", {})}
     space = parameters or {"x": swath.linspace(0, 1, 1001)}
@@ -202,6 +205,29 @@ def test_more_points_keep_those_there_are_and_fewer_leave_the_rest_on_disk(run):
     assert set(less.frame["x"]) <= set(more["x"])
     again = settled(run(sweep(9)))
     assert_frame_equal(again, more)
+
+
+def test_another_method_takes_over_what_there_is(run):
+    few = settled(run(sweep(8)))
+    results = run(sweep(12, search={"method": "cma-es", "startup": 2}, parameters=PLANE))
+    assert len(results) == 12, "another space"
+    results = run(sweep(10, search={"method": "nsga-ii", "population": 4, "startup": None}))
+    assert settled(results)["x"].tolist()[:8] == few["x"].tolist()
+    assert (results.complete, len(results)) == (True, 10)
+
+
+def test_failed_points_run_again_when_asked(run, tmp_path):
+    def torn(x):
+        if x > 0.5 and not (tmp_path / "mended").exists():
+            raise ValueError("too far")
+        return {"loss": x}
+
+    first = run(sweep(14, function=torn), limit=9).frame
+    (tmp_path / "mended").touch()
+    results = run(sweep(14, function=torn), retry=("error",))
+    assert (results.complete, results.statuses) == (True, {"ok": 14})
+    again = results.frame.loc[first.index, "attempts"] == 2
+    assert (again == (first["status"] == "error")).all()
 
 
 def test_a_grid_becomes_the_beginning_of_a_search(run):
