@@ -246,6 +246,31 @@ def test_a_step_between_large_numbers_still_separates_them():
     assert Distribution.from_spec(spec).at(fractions).tolist() == [0.1, 2**49 + 0.1, float(2**50 - 1) + 0.1]
 
 
+finite = st.floats(-1e300, 1e300) | st.integers(-(10**6), 10**6) | st.sampled_from([0, 1e-300, -0.0, 0.1])
+steps = st.none() | st.floats(1e-12, 1e12) | st.integers(1, 1000)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from(["uniform", "loguniform", "normal", "lognormal", "integers"]), finite, finite, steps)
+def test_whatever_is_accepted_gives_sound_values(kind, first, second, step):
+    if "normal" not in kind:
+        first, second = sorted((first, second))
+    form = {kind: [first, second], **({} if step is None else {"step": step})}
+    try:
+        space = sampled({"x": form}, 50)
+    except DefinitionError:
+        return
+    distribution = Distribution.from_spec(form)
+    ends = np.array([2.0**-53, 0.5, 1 - 2.0**-53])
+    values = distribution.at(ends).tolist() + space.columns(0, 50).arguments(["x"])[0]
+    assert all(map(math.isfinite, values))
+    assert set(map(type, values)) == set(distribution.types)
+    assert values[0] <= values[1] <= values[2]
+    if kind in {"uniform", "loguniform", "integers"}:
+        assert all(first <= value <= second for value in values)
+    assert all(space.index(space[i]) <= i for i in range(0, 50, 7))
+
+
 # Methods.
 
 
