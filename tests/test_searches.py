@@ -283,6 +283,8 @@ def test_an_optimiser_that_fails_ends_the_sweep_and_nothing_is_lost(run, tmp_pat
         ) as told:
             run(sweep(12))
     assert told.value.exit_code == 70
+    (trouble,) = [event for event in events(tmp_path / "bowl") if event["event"] == "trouble"]
+    assert (trouble["where"], trouble["trail"][-1].partition(":")[0]) == ("search", "fails")
     results = swath.open(tmp_path / "bowl")
     assert 5 <= len(results) <= 8
     assert len(run(sweep(12))) == 12

@@ -312,6 +312,7 @@ class Handle:
             self._page.end()
             if self._planner and self._planner.error:
                 self.error = self._planner.error
+                self._journal.trouble("search", self.error.__cause__ or self.error)
             elif self._conclusion.ending is Ending.FATAL:
                 self.error = ObjectiveError(self._conclusion.reason)
             elif self._conclusion.ending is Ending.LOST:

@@ -204,6 +204,8 @@ class Planner:
 
 
 def _told(error: Exception) -> SwathError:
-    return SwathError(
+    told = SwathError(
         f"the search failed: {type(error).__name__}: {error}; all rows so far are saved, and the same command goes on"
     )
+    told.__cause__ = error
+    return told
