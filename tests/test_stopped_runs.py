@@ -126,10 +126,10 @@ def test_a_run_that_is_complete_has_nobody_go_on_and_retry_pruned_runs_them_agai
     swath.load("train.yaml").run(engine="inline")
     before = epochs(study)
     said = ask("run", "train.yaml", "--engine", "inline", folder=study).stderr
-    assert "to do" not in said or "0 points to do" in said or "nothing" in said, said
+    assert "nothing was left to do" in said
     assert epochs(study) == before
     edit(study, "stop:", "# stop:")
-    said = ask("run", "train.yaml", "--retry", "pruned", "--engine", "inline", folder=study).stderr
+    ask("run", "train.yaml", "--retry", "pruned", "--engine", "inline", folder=study)
     results = swath.open(study / "results/train")
     assert (results.frame["status"] == "ok").all()
     counts = epochs(study)
@@ -152,7 +152,7 @@ def test_what_a_limit_has_left_is_decided_as_if_nothing_had_happened(study):
 @pytest.mark.timeout(0)  # as many kills as are asked for
 def test_killed_again_and_again_no_step_is_lost_or_doubled_and_no_epoch_trained_twice(study, pytestconfig):
     random = Random(pytestconfig.getoption("--first-seed"))
-    kills = max(1, pytestconfig.getoption("--kills") // 8)
+    kills = max(1, pytestconfig.getoption("--kills") // 12)
     edit(study, "parameters: {", "parameters: {pause: 0.02, ")
     words = command("run", "train.yaml", "-n", "2", "--progress", "none")
     killed = 0
