@@ -20,7 +20,15 @@ QUICK, LONG = 0.001, 60.0
         (2, 0, 0.001, LONG, 2),  # 11 ms against a minute: the next proposal shall know the result
         (2, 1, 0.001, LONG, 1),
         (2, 2, 0.001, LONG, 0),
-        (2, 2, 5.0, LONG, 2),  # a Gaussian process that thinks for 5 s: one waits for each slot
+        (
+            2,
+            2,
+            5.0,
+            LONG,
+            1,
+        ),  # a Gaussian process that thinks for 5 s: one waits for each slot, asked for one by one
+        (2, 3, 5.0, LONG, 1),
+        (2, 4, 5.0, LONG, 0),
         (8, 20, 0.001, LONG, 0),  # workers have left
     ],
 )
@@ -35,6 +43,6 @@ def test_proposals_that_depend_on_nothing_are_asked_freely():
 
 def test_replicates_of_one_proposal_fill_several_slots():
     asked = [
-        proposals_to_ask(slots=4, pending=n, replicates=3, cost=1.0, duration=1.0) for n in (0, 2, 5, 6, 8)
+        proposals_to_ask(slots=4, pending=n, replicates=3, cost=0.03, duration=1.0) for n in (0, 2, 5, 6, 8)
     ]
     assert asked == [3, 2, 1, 1, 0]

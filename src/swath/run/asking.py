@@ -7,6 +7,9 @@ has nothing to do. Which is worse depends on the time that a slot would lose: wh
 the journey of the results and of the next batch. Where that is little against a point, no proposal waits; otherwise one
 waits for each slot, so that a slot has its next point at once. While the optimiser starts up, its proposals depend on nothing
 that is known, so that they can be had long before.
+
+Proposals that take long are asked for one by one, so that the first of them runs while the next is made, and each
+knows what was heard meanwhile.
 """
 
 from __future__ import annotations
@@ -21,6 +24,10 @@ BEARABLE = 0.02
 
 FREELY = 64
 """Proposals that are asked for together where they depend on nothing: few enough to be there soon."""
+
+
+DEAR = 0.05
+"""Seconds that a proposal takes which is asked for by itself."""
 
 
 def proposals_to_ask(
@@ -56,4 +63,5 @@ def proposals_to_ask(
     lost = (cost or 0.0) + JOURNEY
     waits = duration is not None and lost < BEARABLE * duration
     missing = (slots if waits else 2 * slots) - pending
-    return ceil(max(0, missing) / replicates)
+    count = ceil(max(0, missing) / replicates)
+    return min(count, 1) if cost is not None and cost > DEAR else count
