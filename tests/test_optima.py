@@ -50,7 +50,7 @@ def dominated(costs):
 COSTS = st.floats(allow_nan=False) | st.integers(0, 3).map(float)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     st.integers(2, 4).flatmap(lambda goals: st.lists(st.tuples(*[COSTS] * goals), min_size=1, max_size=30))
 )

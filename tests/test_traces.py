@@ -94,7 +94,7 @@ def test_of_many_curves_the_best_and_a_sample_are_drawn_and_the_figure_says_so()
 
 
 @given(st.integers(1, 500), st.integers(8, 60))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_a_long_curve_keeps_its_beginning_and_its_end(n, most):
     steps, values = thinned(np.arange(n), np.arange(n) * 1.0, most)
     assert len(steps) == len(values) <= max(most, 1) or n <= most
@@ -154,7 +154,7 @@ def test_points_that_run_are_kept_and_of_those_that_ended_the_best():
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(allow_infinity=True)), max_size=400))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_a_kept_curve_is_bounded_and_a_step_that_comes_again_takes_back(steps):
     curve = kept.Curve()
     for step, value in steps:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swath.analysis.finishing import finished
 from swath.analysis.tables import feasible
 from swath.commands.lookup import goals_of
 from swath.errors import UsageError
@@ -117,7 +118,9 @@ def picture(
         raise UsageError(f"{folder}: none of {count(len(frame))} rows has a number {metric!r} to draw")
     names = _names(wish, definition, frame, values)
     if not names:
-        order = np.argsort(_finished(frame), kind="stable")
+        kept = feasible(frame, definition)
+        values = values if kept is None else np.where(kept, values, np.nan)  # the others are never the best
+        order = finished(frame)
         title = f"{plain(metric)} of {count(len(frame))} points"
         return history(Axis.numeric(metric, values), values[order], room, title=title, direction=direction)
     axes = [_axis(frame, name, definition) for name in names]
@@ -229,12 +232,6 @@ def _told(axis: Axis, coordinates: Floats, values: Floats) -> float:
 
 def _numbers(column: pd.Series[float]) -> Floats:
     return np.array(column.to_numpy(dtype=float, na_value=np.nan), dtype=np.float64)  # one of our own
-
-
-def _finished(frame: pd.DataFrame) -> Floats:
-    began = frame["started"].dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64)
-    made: Floats = began / 1e6 + frame["seconds"].to_numpy(float)
-    return made
 
 
 def _said(metric: str, axes: Sequence[tuple[Axis, Floats]], values: Floats) -> str:
