@@ -259,7 +259,7 @@ def test_a_training_that_was_interrupted_gives_bit_by_bit_the_same(network, monk
 def test_few_trainings_go_on_to_the_end_and_no_epoch_is_done_twice(tmp_path):
     small = yaml.safe_load((SWEEPS / "network.yaml").read_text())
     small["parameters"]["epochs"] = small["stop"]["max_steps"] = 9
-    small["sample"]["draws"] = 32
+    small["stop"]["min_steps"], small["sample"]["draws"] = 1, 32
     (tmp_path / "network.yaml").write_text(yaml.safe_dump(small, sort_keys=False))
     shutil.copy(SWEEPS / "network.py", tmp_path)
     results = swath.load(tmp_path / "network.yaml").run(out=tmp_path, workers=2)
