@@ -44,7 +44,7 @@ CONTESTS = {
     "swath-1+1": ("swath", 1, 1),
     "optuna-8": ("optuna", 8, 0),
     "swath-8": ("swath", 8, 0),
-    "swath-8+2": ("swath", 8, 2),
+    "swath-8+1": ("swath", 8, 1),
     "swath-8+8": ("swath", 8, 8),
 }
 """Who asks, slots, and how many proposals are ahead."""

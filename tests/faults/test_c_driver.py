@@ -181,7 +181,7 @@ def test_C15_a_report_that_cannot_be_written_hides_nothing(squares):
 
 def test_C15_a_mistake_in_the_store_is_told_in_the_same_way(squares):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("swath.store.accept", lambda *_: {}["no part"])
+        patch.setattr("swath.store.intake.accept", lambda *_: {}["no part"])
         done = here(squares)
     assert done.exit_code == 70
     assert "KeyError" in done.output

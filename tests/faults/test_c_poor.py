@@ -93,7 +93,7 @@ def test_C09_too_few_descriptors_are_refused_with_the_way_out(poor):
     says(
         done,
         poor,
-        "48 files may be open at a time, and 2 slots need about 344",
+        "48 files may be open at a time, and 2 slots need about 346",
         "ulimit -n",
         "fewer workers: -n",
     )
