@@ -219,3 +219,21 @@ def test_who_is_to_be_retried_is_judged_anew():
     assert promotions == []
     assert again == {2: RangeSet([(1, 2)])}
     assert rule.see(1, 1, {"loss": 2.0})
+
+
+def test_what_opens_one_by_one_is_kept_for_whoever_is_free_first():
+    driver = Driver(10, opened=RangeSet([(0, 2)]))
+    told = Told.__new__(Told)
+    told.driver = driver
+    told.tell(Joined(0.0, "w", 2))
+    first, _ = told.offered()
+    told.tell(Opened(1.0, ((2, 3),)))
+    assert not told.offered(), "one for two slots"
+    told.tell(Opened(1.0, ((3, 4),)))
+    assert [batch.start for batch in told.offered()] == [2, 3], "one for each"
+    finishes(told, first)
+    assert not told.offered()
+    told.tell(Opened(1.0, ((4, 5),)))
+    assert [batch.start for batch in told.offered()] == [4], "beside the one that waits already"
+    told.tell(Opened(1.0, ((5, 6),), last=True))
+    assert not told.offered(), "there is no room for another"

@@ -37,7 +37,8 @@ that very batch are accepted; the rest is dropped and counted as ``duplicates``.
 to its batch is refused (`swath.driver.replies`; the store looks closer), and its positions wait again. Workers that
 keep failing are left out (`swath.driver.crew`, `swath.driver.quarantine`); points that all fail alike stop the sweep (`swath.driver.brake`).
 
-A sweep may begin with some of its positions closed: a search opens them as it proposes points, in `Opened`. What
+A sweep may begin with some of its positions closed: a search opens them as it proposes points, in `Opened`. While there are too
+few of them for every slot, they are kept for whoever is free first. What
 points record on their way may end them early, and bring them back (`swath.driver.courses`).
 """
 
@@ -427,9 +428,18 @@ class Driver:
         slots = sum(worker.slots for worker in usable.values())
         for depth in (1, 2):
             for name, worker in usable.items():
+                if depth > 1 and self._is_scarce(slots):
+                    break
                 while len(worker.queue) < depth * worker.slots and (batch := self._offer(name, slots)):
                     made.setdefault(name, []).append(batch)
         return [Submit(tuple(batches)) for batches in made.values()]
+
+    def _is_scarce(self, slots: int) -> bool:
+        """Tell whether what opens one by one is better kept for whoever is free first than put behind somebody."""
+        if self._closing:
+            return False
+        behind = sum(max(0, len(worker.queue) - worker.slots) for worker in self.workers.values())
+        return self._waiting_count() + behind < slots
 
     def _offer(self, name: str, slots: int) -> Batch | None:
         """Take the next offer out of what waits, if anything does and the limit allows it."""

@@ -4,12 +4,11 @@ Theory of operation
 -------------------
 A proposal that waits behind running points was made without knowing what these will bring; a slot without a proposal
 has nothing to do. Which is worse depends on the time that a slot would lose: what the optimiser takes for a proposal, and
-the journey of the results and of the next batch. Where that is little against a point, no proposal waits. Otherwise as
-many are out as are on their way at any moment, by Little's law (J. D. C. Little 1961, doi:10.1287/opre.9.3.383): points begin
-at a rate that the slots or the optimiser limit, and each is away for its duration and what is lost. Some more are out because
-durations differ, at most one for each slot. (With eight slots, eight that wait cost a search by TPE more than it gains.)
-While the optimiser starts up, its proposals depend on nothing
-that is known, so that they can be had long before.
+the journey of the results and of the next batch. Where that is little against a point, no proposal waits. Otherwise one
+waits for each of one or two slots, and one for every eight where there are more: eight that wait behind eight slots cost a
+search by TPE more than the time that they save (`benchmarks/quality.py`). Where points are so quick that the optimiser is what limits,
+no more are out than it makes while one is away (J. D. C. Little 1961, doi:10.1287/opre.9.3.383).
+While the optimiser starts up, its proposals depend on nothing that is known, so that they can be had long before.
 
 Proposals that take long are asked for one by one, so that the first of them runs while the next is made, and each
 knows what was heard meanwhile.
@@ -25,8 +24,8 @@ JOURNEY = 0.010
 BEARABLE = 0.02
 """Part of a point's duration for which its slot may be idle, so that the next proposal knows its result."""
 
-SPARE = 4
-"""One proposal more is out for so many slots."""
+FEW, MANY = 2, 8
+"""Slots of which each may have a proposal that waits; and slots that share one, where there are more."""
 
 FREELY = 64
 """Proposals that are asked for together where they depend on nothing: few enough to be there soon."""
@@ -78,6 +77,6 @@ def _wanted(slots: int, cost: float, duration: float | None) -> int:
     lost = cost + JOURNEY
     if lost < BEARABLE * duration:
         return slots
-    away = duration + lost
-    underway = min(slots * away / duration if duration else inf, away / cost if cost else inf)
-    return int(min(2 * slots, underway + 1 + max(1, slots // SPARE)))
+    wanted = slots + (slots if slots <= FEW else max(1, slots // MANY))
+    made_meanwhile = (duration + lost) / cost if cost else inf
+    return min(wanted, ceil(made_meanwhile) + 1) if made_meanwhile < slots else wanted
