@@ -86,6 +86,12 @@ def test_at_most_as_many_again_are_opened_at_once():
         assert (counts.tolist(), holds.tolist()) == ([count, 2], [False, True])
 
 
+def test_the_standard_error_is_that_of_a_sample():
+    two = {"peak": np.array([[0.0, 1.0]])}  # a standard deviation of 1 / sqrt(2), over sqrt(2)
+    assert needed(Condition("se(peak) < 0.51"), two, 2, 100)[1].tolist() == [True]
+    assert needed(Condition("se(peak) < 0.49"), two, 2, 100)[1].tolist() == [False]
+
+
 def test_many_combinations_are_followed_together():
     """What is opened is the same as when each is alone, whichever are decided, and none is asked twice."""
     samples = {number: sample(number, 0.01 * (number % 7)) for number in range(300)}
