@@ -1024,3 +1024,10 @@ def test_the_text_of_help_fits_a_page():
     out, _ = ask("--help")
     assert max(map(len, out.splitlines())) <= 80
     assert "swath results RUN       get a table" in textwrap.dedent(out)
+
+
+def test_a_goal_that_no_point_returned_is_named_at_the_end(tmp_path):
+    (tmp_path / "model.py").write_text("def f(x):\n    return {'loss': x}\n")
+    (tmp_path / "study.yaml").write_text("objective: model:f\nparameters: {x: [1, 2]}\nminimize: lost\n")
+    ended = swath("run", "study.yaml", "--engine", "inline", cwd=tmp_path, check=0)
+    assert "best:     none: no point returned a number as lost, which is to be minimized" in ended.stderr

@@ -499,7 +499,7 @@ def test_points_that_fail_or_have_nothing_left_to_do_need_no_steps(evaluator, tm
         ),
         (
             "None",
-            "'loss', which the first 3 points did not return; correct minimize, maximize or subject_to, or the obj",
+            "'loss', which the first 3 points did not return; correct minimize, maximize, subject_to or until, or the obj",
         ),
         ("{'loss': None}", "'loss', which the first 3 points did not return; correct"),
         (
@@ -511,7 +511,7 @@ def test_points_that_fail_or_have_nothing_left_to_do_need_no_steps(evaluator, tm
 def test_a_metric_that_no_point_returns_ends_a_search(evaluator, returned, text):
     made = evaluator(f"def f(x):\n    return {returned}\n", wanted=("loss",))
     assert made.evaluate(0, 3, 30.0).fatal.startswith(
-        "the search needs the metric 'loss', which the first 3 points"
+        "the sweep goes by the metric 'loss', which the first 3 points"
     )
     assert re.search(text, made.evaluate(0, 3, 30.0).fatal)
 

@@ -151,3 +151,10 @@ def test_where_leaves_combinations_out(tmp_path):
     found = study(where="a != 2").run(out=tmp_path, engine="inline")
     assert sorted(counts(found)) == [1, 3]
     assert found.complete
+
+
+def test_a_metric_that_is_never_returned_ends_it_with_the_first_points(tmp_path):
+    with pytest.raises(swath.ObjectiveError) as ended:
+        study(until={"until": "se(peek) < 0.01"}).run(out=tmp_path, engine="inline")
+    assert "the sweep goes by the metric 'peek'" in str(ended.value)
+    assert "did you mean 'peak'?" in str(ended.value)

@@ -59,7 +59,7 @@ class Task:
     stepped : str
         The metric that points must record step by step, because steps decide whether they go on; empty where none does.
     wanted : tuple of str
-        The metrics that points must return, because a search learns from them.
+        The metrics that points must return, because a search learns from them, or replicates depend on them.
     checkpoints : str
         The folder in which points may keep folders of their own.
     """

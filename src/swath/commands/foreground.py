@@ -324,7 +324,7 @@ class Words:
     def _ways(self, snapshot: Snapshot) -> list[str]:
         ended = snapshot.sampler.ended if snapshot.sampler else ""
         ways = [f"  search:   {plain(ended)}"] if ended else []
-        ways += [f"  best:     {_best(snapshot)}"] if snapshot.best else []
+        ways += [f"  best:     {said}"] if (said := _best(snapshot)) else []
         ways += [f"  results:  swath results {plain(self._run)}"] if snapshot.statuses else []
         if snapshot.failed:
             ways.append(f"  failed:   swath results {plain(self._run)} --failures")
@@ -344,7 +344,9 @@ class Words:
 
 
 def _best(snapshot: Snapshot) -> str:
-    """Say what is best, with as many of its parameters as a line has room for."""
+    """Say what is best, with as many of its parameters as a line has room for; or why nothing is."""
+    if snapshot.metric and snapshot.ok and snapshot.best is None:
+        return f"none: no point returned a number as {plain(snapshot.metric)}, which is to be {snapshot.direction}d"
     said = best(snapshot)
     for i, part in enumerate(setting(snapshot.parameters)):
         if cells(said) + cells(part) > MOST:

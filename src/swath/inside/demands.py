@@ -76,8 +76,8 @@ class Demands:
         }
         if missing := sorted(self._wanted - there):
             return (
-                f"the search needs the metric {missing[0]!r}, which the first {int(sound.sum()):,} points did not return"
-                f"{_instead('they returned', missing[0], there)}; correct minimize, maximize or subject_to, or the objective"
+                f"the sweep goes by the metric {missing[0]!r}, which the first {int(sound.sum()):,} points did not return"
+                f"{_instead('they returned', missing[0], there)}; correct minimize, maximize, subject_to or until, or the objective"
             )
         self._wanted.clear()
         return ""

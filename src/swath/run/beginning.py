@@ -57,7 +57,9 @@ def make_task(definition: Definition, code: Code, folder: Path | None = None) ->
 
 
 def _wanted(definition: Definition) -> tuple[str, ...]:
-    """Name the metrics that a search learns from."""
+    """Name the metrics that a search learns from, or that decide about replicates."""
+    if definition.until:
+        return definition.until.condition.metrics
     if definition.search is None:
         return ()
     space = definition.space
