@@ -185,9 +185,9 @@ class Kept:
         self.past = Past(RangeSet((p, p + 1) for p in rows), {}, failed, excluded=0)
         self.beside = beside or {}
 
-    def remember(self, steps, again):
+    def remember(self, steps, again, recorded=None):
         rule = Asha("loss", 1, reduction=2)
-        made = remember(rule, steps, self.past, again, self.beside.get)
+        made = remember(rule, steps, self.past, again, self.beside.get, recorded or {})
         return rule, [(promotion.position, promotion.attempt, promotion.reason) for promotion in made]
 
 
@@ -209,6 +209,15 @@ def test_who_was_going_on_when_the_driver_was_killed_goes_on():
     _, promotions = Kept(rows, {0: 5, 1: 1}).remember(steps, again)
     assert (0, 2, "it was going on, and had come to step 5") in promotions
     assert again[2] == RangeSet([(0, 1)])
+
+
+def test_who_had_recorded_more_than_its_row_tells_goes_on_until_there_is_another_row():
+    rows = {0: ("pruned", 1), 1: ("pruned", 2)}
+    steps = [step(0, 1, 9.0), step(0, 2, 8.0), step(1, 1, 9.5)]
+    again = {}
+    _, promotions = Kept(rows, {0: 2, 1: 1}).remember(steps, again, {0: 2, 1: 2})
+    assert promotions[0] == (0, 2, "it was going on, and had come to step 2")
+    assert again == {2: RangeSet([(0, 1)])}
 
 
 def test_who_is_to_be_retried_is_judged_anew():

@@ -7,7 +7,7 @@ the steps that count, in the order in which they came, and then how each of thos
 meanwhile is passed over: that has happened, or it will be asked again. A point that was stopped can go on if it has left a
 folder for checkpoints; who deserves that by now waits again before anything is offered, as does whoever is to be retried. So
 does a point that was going on when the driver was killed: beside its checkpoint are steps (`swath.inside.trail`) that come
-after those which are saved.
+after those which are saved, or the last one that is saved is of a later attempt than its row.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def remember(
     past: Past,
     again: dict[int, RangeSet],
     kept: Callable[[int], int | None],
+    recorded: Mapping[int, int],
 ) -> tuple[Promote, ...]:
     """Tell a rule what has happened; have the points that should go on by now tried again, and return them.
 
@@ -66,6 +67,8 @@ def remember(
         Points that will be tried again, by their next attempts; gets those that should go on.
     kept : callable
         Takes a position, gives the last step beside the checkpoint of its point; None if there is no checkpoint.
+    recorded : mapping of int to int
+        The attempts in which points have recorded their last steps, by position.
     """
     seen: dict[int, int] = {}
     for step in steps:
@@ -77,7 +80,8 @@ def remember(
     for position, last in seen.items():
         if position in pruned:
             reached = kept(position)
-            if reached is not None and reached > last:
+            later = recorded.get(position, 0) > pruned[position]
+            if reached is not None and (later or reached > last):
                 going_on.append((position, f"it was going on, and had come to step {reached}"))
             else:
                 rule.ended(position, PRUNED, resumable=reached is not None)

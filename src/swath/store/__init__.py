@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from swath.messages import Record, Step, Write
     from swath.space import Space
     from swath.space.values import Value
+    from swath.store.curves import Curves
 
 __all__ = ["Previous", "Store"]
 
@@ -368,11 +369,19 @@ class Store:
 
         Those that were taken back are left out.
         """
+        made, target = self._curves()
+        return iter(()) if target is None else made.steps(target)
+
+    def recorded(self) -> dict[int, int]:
+        """Tell, by position, in which attempt a point of this definition has recorded its last step that is saved."""
+        made, target = self._curves()
+        return {} if target is None else made.attempts(target)
+
+    def _curves(self) -> tuple[Curves, Target | None]:
         with self._writing:
             archive = self._archive()
             made = curves_of(archive)
-        target = archive.target(archive.manifest.current)
-        return iter(()) if target is None else made.steps(target)
+        return made, archive.target(archive.manifest.current)
 
     def earlier(self) -> Iterator[tuple[Space, NDArray[np.int64]]]:
         """Tell which points have rows in other definitions of this run.

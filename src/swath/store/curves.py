@@ -74,6 +74,11 @@ class Curves:
                 there = {name: value for name, value in metrics.items() if value is not None}
                 yield Step(position, number, took, there)
 
+    def attempts(self, target: Target) -> dict[int, int]:
+        """Return, by position, in which attempt a point has recorded its last step."""
+        positions = target.space.positions(numpy_column(self.table, "point")).tolist()
+        return dict(zip(positions, numpy_column(self.table, "attempts").tolist(), strict=True))
+
 
 def curves_of(archive: Archive) -> Curves:
     """Gather the steps that count of the current definition's points."""
