@@ -247,7 +247,7 @@ def stop_and_go_on(seed):
     promotions = ()
     if rule:
         kept = lambda position: first._kept.get(position) if plan.keeping else None  # noqa: E731
-        promotions = remember(rule, ledger.counting(), past, again, kept, {})
+        promotions = remember(rule, ledger.counting(), {}, past, again, kept)
     for promotion in promotions:
         assert ledger.ends[promotion.position] == "pruned"
         assert plan.keeping

@@ -187,7 +187,7 @@ class Kept:
 
     def remember(self, steps, again, recorded=None):
         rule = Asha("loss", 1, reduction=2)
-        made = remember(rule, steps, self.past, again, self.beside.get, recorded or {})
+        made = remember(rule, steps, recorded or {}, self.past, again, self.beside.get)
         return rule, [(promotion.position, promotion.attempt, promotion.reason) for promotion in made]
 
 

@@ -95,7 +95,7 @@ class Handle:
         past, opened = self._take_up(task, code, previous)
         again = tried_again(past, options.retry)
         rule = rule_of(definition.stop)
-        promotions = remember(rule, store.steps(), past, again, self._kept, store.recorded()) if rule else ()
+        promotions = remember(rule, *store.recorded(), past, again, self._kept) if rule else ()
         self._planner = make_planner(definition, options, store, past, again, engine)
         todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
         todo = self._planner.todo if self._planner else todo

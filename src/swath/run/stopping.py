@@ -48,10 +48,10 @@ def pruned_of(past: Past, again: Mapping[int, RangeSet]) -> dict[int, int]:
 def remember(
     rule: Rule,
     steps: Iterable[Step],
+    recorded: Mapping[int, int],
     past: Past,
     again: dict[int, RangeSet],
     kept: Callable[[int], int | None],
-    recorded: Mapping[int, int],
 ) -> tuple[Promote, ...]:
     """Tell a rule what has happened; have the points that should go on by now tried again, and return them.
 
@@ -61,14 +61,14 @@ def remember(
         As it was made.
     steps : iterable of Step
         Those that count, in the order in which they came.
+    recorded : mapping of int to int
+        The attempts in which points have recorded their last steps, by position.
     past : Past
         What became of points.
     again : dict of int to RangeSet
         Points that will be tried again, by their next attempts; gets those that should go on.
     kept : callable
         Takes a position, gives the last step beside the checkpoint of its point; None if there is no checkpoint.
-    recorded : mapping of int to int
-        The attempts in which points have recorded their last steps, by position.
     """
     seen: dict[int, int] = {}
     for step in steps:

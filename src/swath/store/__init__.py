@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from swath.messages import Record, Step, Write
     from swath.space import Space
     from swath.space.values import Value
-    from swath.store.curves import Curves
 
 __all__ = ["Previous", "Store"]
 
@@ -369,19 +368,15 @@ class Store:
 
         Those that were taken back are left out.
         """
-        made, target = self._curves()
-        return iter(()) if target is None else made.steps(target)
+        return self.recorded()[0]
 
-    def recorded(self) -> dict[int, int]:
-        """Tell, by position, in which attempt a point of this definition has recorded its last step that is saved."""
-        made, target = self._curves()
-        return {} if target is None else made.attempts(target)
-
-    def _curves(self) -> tuple[Curves, Target | None]:
+    def recorded(self) -> tuple[Iterator[Step], dict[int, int]]:
+        """Read what `steps` reads, and with it in which attempt each point has recorded its last step, by position."""
         with self._writing:
             archive = self._archive()
             made = curves_of(archive)
-        return made, archive.target(archive.manifest.current)
+        target = archive.target(archive.manifest.current)
+        return (iter(()), {}) if target is None else (made.steps(target), made.attempts(target))
 
     def earlier(self) -> Iterator[tuple[Space, NDArray[np.int64]]]:
         """Tell which points have rows in other definitions of this run.
