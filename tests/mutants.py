@@ -431,6 +431,13 @@ MUTANTS = (
         "test_slot.py::test_taking_back_what_has_not_begun",
     ),
     Mutant(
+        "a point that was given back is begun if that came between two points",
+        "inside/evaluate.py",
+        "            if position >= crumb[LIMIT]:",
+        "            if position > crumb[LIMIT]:",
+        "test_evaluate.py::test_nothing_is_given_back_and_begun",
+    ),
+    Mutant(
         "sys.exit in a point ends its child",
         "inside/evaluate.py",
         "            except BaseException as error:  # noqa: BLE001  # one point can fail only itself",

@@ -150,6 +150,30 @@ def test_nothing_begins_after_it_was_taken_back(evaluator, last):
     assert reply.done == ((0, last + 1),)
 
 
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_nothing_is_given_back_and_begun(evaluator, moment, quick):
+    """Whoever takes back comes just before or just after the loop has said where it is."""
+    last = 7
+
+    class Watched(list):
+        def __setitem__(self, word, value):
+            here = word == HERE and value == last + 1 and not given
+            if here and moment == "before":
+                given.append(cut_short(self, offer))
+            super().__setitem__(word, value)
+            if here and moment == "after":
+                given.append(cut_short(self, offer))
+
+    given: list[int] = []
+    offer = type("Offer", (), {"start": 0, "stop": 200})
+    made = evaluator(f"import time\ndef f(x): time.sleep({0.0 if quick else 0.01})", {"x": range(200)})
+    made.crumb = Watched(made.crumb)
+    reply = made.evaluate(0, 200, 30.0)
+    assert given == [last + 1 if moment == "before" else last + 2]
+    assert done(reply) == list(range(given[0]))
+
+
 def test_the_crumb_names_the_point_and_is_wiped(evaluator):
     made = evaluator("def f(x, here): return here()", {"x": range(3), "here": [Opaque("d", "function")]})
     made._constants = {"d": lambda: made.crumb[HERE]}

@@ -5,9 +5,8 @@ Theory of operation
 A batch is worked through from the front, in chunks that grow: columns of the space are made for a chunk,
 ``where`` is applied to them, and the rows left are handed to the function one by one. The loop writes the
 position it is at into shared memory before each point (the *crumb*), so that whoever watches knows which
-point was running when this process died; it reads there how far it may go, so that the rest of a batch
-can be taken back without a word being exchanged. (What it evaluates beyond, for a few milliseconds, the
-driver drops.)
+point was running when this process died; then it reads there how far it may go, so that the rest of a batch
+can be taken back without a word being exchanged, and nothing of it is begun.
 
 A microsecond matters in `_loop` and nowhere else: one clock reading a point, arguments by position where
 the function allows it, plain results kept as they are until the batch is over. What the objective could
@@ -57,7 +56,7 @@ FIRST_CHUNK, LARGEST_CHUNK = 64, 65_536
 """Points whose columns are made at a time: few before anything is known, then enough to be cheap."""
 
 LOOK = 0.005
-"""Seconds between two looks at the clock's verdict and at `LIMIT`; points longer than this look every time."""
+"""Seconds between two looks at the clock's verdict; points longer than this look every time."""
 
 MOST_HELD = 64 * 2**20
 """About how many bytes of results a batch holds before it ends, whatever its budget."""
@@ -197,6 +196,9 @@ class Evaluator:
         look, seldom, usual = 0.0, 0.0, None
         for position, values in zip(positions.tolist(), arguments, strict=False):
             crumb[HERE] = position
+            if position >= crumb[LIMIT]:  # asked after it was said where this is: see `cut_short`
+                crumb[HERE] = position - 1
+                break
             try:
                 result = call(*values)
             except BaseException as error:  # noqa: BLE001  # one point can fail only itself
@@ -212,15 +214,10 @@ class Evaluator:
             keep(result)
             if now > look:
                 prints = self.has_printed()
-                if (
-                    now > deadline
-                    or position + 1 >= crumb[LIMIT]
-                    or rows.held + self.recorder.held > MOST_HELD
-                ):
+                full = rows.held + self.recorder.held > MOST_HELD
+                if full or now > deadline or (now > seldom and self.between()):
                     break
                 if now > seldom:
-                    if self.between():
-                        break
                     seldom = now + LOOK
                 look = now if prints else min(deadline, now + LOOK)
         return len(ends) - 1

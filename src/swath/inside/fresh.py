@@ -77,9 +77,11 @@ class Fresh:
         for position, wanted in self._positions(start, stop):
             if wanted:
                 crumb[HERE] = position
+                if position >= crumb[LIMIT]:
+                    break
                 replies.append(self._evaluate_one(position))
             reached = position + 1
-            if reached >= crumb[LIMIT] or len(replies) == limit or (replies and replies[-1].fatal):
+            if len(replies) == limit or (replies and replies[-1].fatal):
                 break
             if time.monotonic() - began > budget:
                 break

@@ -214,11 +214,14 @@ class Slot:
 
 
 def cut_short(crumb: MutableSequence[int], batch: Batch) -> int:
-    """Let whoever evaluates a batch end after the point it is at; return the first it will not begin."""
+    """Let whoever evaluates a batch end after the point it is at; return the first it will not begin.
+
+    Both say where they are before they look where the other is (Dekker's way), so no point is both begun and given back.
+    """
     here = crumb[HERE]
     if not batch.start <= here < batch.stop:
         return batch.stop
     crumb[LIMIT] = here + 1
-    here = max(here, crumb[HERE])  # it may have gone on between our two looks
+    here = max(here, crumb[HERE])  # it may have gone on meanwhile
     crumb[LIMIT] = here + 1
     return min(here + 1, batch.stop)
