@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 import searchers
 from measure import FailedError, markdown, printed, spread
+from objectives import BUSY
 from overhead import machine
-from searchers import BUSY, SLOTS
+from searchers import SLOTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
