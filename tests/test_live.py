@@ -643,7 +643,7 @@ from pathlib import Path
 import swath
 handle = swath.load("study.yaml").start(out="results", workers=2)
 address = handle.snapshot.dashboard
-first = "distributed.dashboard.scheduler" in sys.modules
+first = bool({"distributed.dashboard.scheduler", "jupyter_server_proxy"} & set(sys.modules))
 bound = {c.laddr.ip for c in psutil.Process().net_connections() if c.status == "LISTEN"}
 pages = address.removesuffix("/sweep")
 text = urllib.request.urlopen(address).read().decode()

@@ -53,6 +53,12 @@ THREADS = 2
 """Of an embedded worker: one batch runs, the next is already at the slot's door when it ends."""
 
 
+ROUTES = "distributed.scheduler.http.routes"
+
+PROXY = "distributed.http.proxy"
+"""Pages of Dask that fetch others from workers. Ours have none, and this imports jupyter-server-proxy where that is installed."""
+
+
 class Embedded:
     """A cluster of our own.
 
@@ -111,7 +117,9 @@ class Embedded:
                 super().__init__(*arguments, **{**options, "dashboard": False})
 
         # Not what the environment or a file says: it could have modules loaded, or strangers let in.
-        with dask.config.set({**dask.config.merge(*dask.config.defaults), **QUIET}):
+        settings = {**dask.config.merge(*dask.config.defaults), **QUIET}
+        routes = dask.config.get(ROUTES, config=settings)
+        with dask.config.set({**settings, ROUTES: [route for route in routes if route != PROXY]}):
             self._runner = LoopRunner()
             self._runner.start()
             # Before anything runs on it: an hour that was noted by another clock may never come.
