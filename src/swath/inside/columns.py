@@ -1,6 +1,6 @@
-"""Columns of held values: Arrow arrays made of numpy buffers.
+"""Columns of held values: Arrow arrays made of numpy buffers, and read again.
 
-``pyarrow.array`` of Python objects would import pandas into every slot.
+``pyarrow.array`` of Python objects and ``to_numpy`` would import pandas into every slot, where it is installed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,27 @@ def column(kind: pa.DataType, rows: dict[int, Any], count: int) -> pa.Array:
     values = np.zeros(count, dtype=f"{'f' if pa.types.is_floating(kind) else 'i'}{kind.bit_width // 8}")
     values[list(rows)] = list(rows.values())
     return fixed(kind, values, present)
+
+
+def there(column: pa.Array) -> NDArray[np.bool_]:
+    """Tell which values of a column are not null."""
+    if not column.null_count:
+        return np.ones(len(column), bool)
+    bitmap = column.buffers()[0]
+    if bitmap is None:  # of a kind that has nothing else
+        return np.zeros(len(column), bool)
+    held = np.unpackbits(np.frombuffer(bitmap, np.uint8), bitorder="little")
+    return held[column.offset : column.offset + len(column)].astype(bool)
+
+
+def numbers(column: pa.Array) -> NDArray[np.float64]:
+    """Return the values of a column of numbers, NaN for null."""
+    kind = column.type
+    letter = "f" if pa.types.is_floating(kind) else "u" if pa.types.is_unsigned_integer(kind) else "i"
+    raw = np.frombuffer(column.buffers()[1], f"{letter}{kind.bit_width // 8}")
+    values = raw[column.offset : column.offset + len(column)].astype(np.float64)
+    values[~there(column)] = np.nan
+    return values
 
 
 def _validity(present: NDArray[np.bool_] | None) -> pa.Buffer | None:

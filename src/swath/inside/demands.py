@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from swath.inside.columns import there
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
@@ -71,23 +73,21 @@ class Demands:
     def _unreturned(self, sound: NDArray[np.bool_], fields: Sequence[Field]) -> str:
         if not self._wanted:
             return ""
-        there = {
-            name for name, column in fields if column.is_valid().to_numpy(zero_copy_only=False)[sound].any()
-        }
-        if missing := sorted(self._wanted - there):
+        returned = {name for name, column in fields if there(column)[sound].any()}
+        if missing := sorted(self._wanted - returned):
             return (
                 f"the sweep goes by the metric {missing[0]!r}, which the first {int(sound.sum()):,} points did not return"
-                f"{_instead('they returned', missing[0], there)}; correct minimize, maximize, subject_to or until, or the objective"
+                f"{_instead('they returned', missing[0], returned)}; correct minimize, maximize, subject_to or until, or the objective"
             )
         self._wanted.clear()
         return ""
 
 
-def _instead(verb: str, name: str, there: Collection[str]) -> str:
+def _instead(verb: str, name: str, others: Collection[str]) -> str:
     """Say what there is instead of a name, and which of it may have been meant."""
-    if not there:
+    if not others:
         return ""
-    names = sorted(there)
+    names = sorted(others)
     close = difflib.get_close_matches(name, names, n=1)
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     hint = f"; did you mean {close[0]!r}?" if close else ""

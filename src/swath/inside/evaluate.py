@@ -29,6 +29,7 @@ import numpy as np
 import pyarrow as pa
 
 from swath.errors import ExpressionError, ObjectiveError
+from swath.inside.columns import numbers
 from swath.inside.crumb import AFTER, EVERYTHING, HERE, LIMIT, NOWHERE
 from swath.inside.demands import Demands
 from swath.inside.metrics import MISSING, MOST_METRICS, PLAIN, TooManyError, settle, to_columns
@@ -327,7 +328,7 @@ class Evaluator:
         for name, column in fields:
             if name != metric or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
                 continue
-            values = column.to_numpy(zero_copy_only=False).astype(np.float64) * sign
+            values = numbers(column) * sign
             values[~sound] = np.nan
             if not np.isnan(values).all():
                 row = int(np.nanargmin(values))
