@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from swath.errors import DamageError
 from swath.messages import STATUSES
 from swath.space import canonical
-from swath.store.segments import OURS, array, floats, numpy_column, strings, take, unify
+from swath.store.segments import OURS, array, first_there, floats, numpy_column, strings, take, unify
 from swath.store.winners import winners
 
 if TYPE_CHECKING:
@@ -220,16 +219,8 @@ def _metrics(
 def _by_appearance(fields: Mapping[str, Sequence[pa.ChunkedArray]]) -> Any:
     """Order metrics by the first point that has them; in doubt, as the objective returned them."""
     places = {name: place for place, name in enumerate(fields)}
-    first = {name: min(_first(column) for column in columns) for name, columns in fields.items()}
+    first = {name: min(first_there(column) for column in columns) for name, columns in fields.items()}
     return lambda name: (first[name], places[name])
-
-
-def _first(column: pa.ChunkedArray) -> int:
-    """Return the place of the first value that is there, or the length."""
-    if not column.null_count:
-        return 0
-    found: int = pc.index(column.is_valid(), True).as_py()
-    return found if found >= 0 else len(column)
 
 
 def unified(name: str, fields: Sequence[pa.ChunkedArray]) -> tuple[pa.ChunkedArray, str]:
@@ -252,6 +243,8 @@ def unified(name: str, fields: Sequence[pa.ChunkedArray]) -> tuple[pa.ChunkedArr
     fields = [field for field in fields if not pa.types.is_null(field.type)] or fields[:1]
     if len(fields) == 1:
         return fields[0], ""
+    import pyarrow.compute as pc  # noqa: PLC0415  # start-up: few runs have such a metric
+
     for kind in _candidates([field.type for field in fields]):
         try:
             return pc.coalesce(*(field.cast(kind) for field in fields)), ""

@@ -12,14 +12,13 @@ Points are matched across definitions as rows are, by content.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from swath.messages import Step
-from swath.store.segments import array, ascending, numpy_column, take
+from swath.store.segments import array, ascending, first_there, numpy_column, take
 from swath.store.steps import CORE, join
 
 if TYPE_CHECKING:
@@ -138,9 +137,9 @@ def counting(points: Integers, steps: Integers) -> Integers | None:
 
 def _ordered(table: pa.Table) -> pa.Table:
     """Put metrics in the order of their first appearance; those that nothing has any more are left out."""
-    places: dict[str, Any] = {}
+    places: dict[str, int] = {}
     for name in table.column_names[len(CORE) :]:
         column = table.column(name)
         if column.null_count < len(column):
-            places[name] = pc.index(column.is_valid(), True).as_py()
+            places[name] = first_there(column)
     return table.select([*CORE, *sorted(places, key=places.__getitem__)])

@@ -274,12 +274,24 @@ def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     whole = [np.empty(0)]
     for chunk in column.cast(pa.float64(), safe=False).chunks:
         values = _buffer(chunk, np.dtype(np.float64))
-        if chunk.null_count:
-            bits = np.frombuffer(chunk.buffers()[0], np.uint8)
-            there = np.unpackbits(bits, bitorder="little")[chunk.offset : chunk.offset + len(chunk)]
-            values = np.where(there, values, np.nan)
-        whole.append(values)
+        whole.append(np.where(_there(chunk), values, np.nan) if chunk.null_count else values)
     return np.concatenate(whole)
+
+
+def first_there(column: pa.ChunkedArray) -> int:
+    """Return the place of the first value that is not null, or the length; ``pyarrow.compute`` takes long to import."""
+    begin = 0
+    for chunk in column.chunks:
+        if chunk.null_count < len(chunk):
+            return begin + (int(_there(chunk).argmax()) if chunk.null_count else 0)
+        begin += len(chunk)
+    return begin
+
+
+def _there(chunk: pa.Array) -> NDArray[np.uint8]:
+    """Tell, of a chunk that has nulls and others, which are the others."""
+    bits = np.unpackbits(np.frombuffer(chunk.buffers()[0], np.uint8), bitorder="little")
+    return bits[chunk.offset : chunk.offset + len(chunk)]
 
 
 def statuses(table: pa.Table) -> dict[str, int]:
