@@ -22,6 +22,7 @@ from swath.slot import Slot, SlotBrokenError
 from swath.slot.place import Place
 from swath.slot.pool import Pool
 from swath.slot.watch import Watch
+from swath.task import unpack
 from tasks import SOURCE, batch, becomes_true, done, statuses, table, task, written
 
 FAULTS = """
@@ -492,6 +493,120 @@ def test_taking_back_what_has_not_begun(pool):
     assert pool.evaluate(batch(5, 7, number=3)) is None, "it came after it had been given back"
     assert statuses(pool.evaluate(batch(5, 7, number=4))) == {5: "ok", 6: "ok"}
     assert 0.0 <= pool.idle_seconds() < 60
+
+
+def test_batches_are_served_in_the_order_in_which_they_came(tmp_path):
+    plan = task(tmp_path, WAITING, {"do": ["wait", *range(9)], "gate": [str(tmp_path / "gate")]})
+    made = Pool(plan, "w", 1)
+    try:
+        with ThreadPoolExecutor(10) as threads:
+            answers = []
+            for i in range(10):
+                answers.append(threads.submit(made.evaluate, batch(i, i + 1, number=i)))
+                assert becomes_true(lambda i=i: len(made._waiting) == i)
+            assert made.recall(batch(4, 5, number=4)) == (4, 5)
+            assert answers.pop(4).result(60) is None, "it does not wait for a slot"
+            (tmp_path / "gate").touch()
+            began = [table(answer.result(60))[0]["started"] for answer in answers]
+        assert began == sorted(began)
+    finally:
+        made.close()
+
+
+def test_the_next_batch_begins_before_the_reply_of_the_last_is_read(tmp_path, monkeypatch):
+    gates = [tmp_path / "first", tmp_path / "second"]
+    made = Pool(task(tmp_path, WAITING, {"do": ["wait"], "gate": list(map(str, gates))}), "w", 1)
+    begun = []
+
+    def reading(message):
+        if not begun:
+            begun.append(becomes_true(lambda: crumb(made)[HERE] == 1))
+        gates[1].touch()
+        return unpack(message)
+
+    monkeypatch.setattr("swath.slot.child.unpack", reading)
+    later = batch(1, 2, number=2)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            first = threads.submit(made.evaluate, batch(0, 1, number=1))
+            assert becomes_true(lambda: crumb(made)[HERE] == 0)
+            second = threads.submit(made.evaluate, later)
+            assert becomes_true(lambda: made._waiting)
+            gates[0].touch()
+            assert done(first.result(60)) == [0]
+            assert begun == [True]
+            assert done(second.result(60)) == [1]
+        assert made.recall(later) == (2, 2), "it was answered"
+    finally:
+        made.close()
+
+
+def test_a_batch_that_was_begun_ahead_outlives_the_death_of_its_child(tmp_path):
+    source = """
+        import os
+
+        def f(do, folder):
+            mark = os.path.join(folder, "died")
+            if do == "dies" and not os.path.exists(mark):
+                open(mark, "w").close()
+                os._exit(3)
+            return do
+    """
+    made = Pool(task(tmp_path, source, {"do": ["first", "dies", "last"], "folder": [str(tmp_path)]}), "w", 1)
+    try:
+        made.open()
+        with ThreadPoolExecutor(3) as threads:
+            with made._lock:  # nothing is handed on before all are there
+                answers = [threads.submit(made.evaluate, batch(i, i + 1, number=i)) for i in range(3)]
+            found = [statuses(answer.result(60)) for answer in answers]
+        assert found == [{0: "ok"}, {1: "ok"}, {2: "ok"}]
+    finally:
+        made.close()
+
+
+def test_a_pool_is_closed_while_a_batch_is_begun_ahead(tmp_path, monkeypatch):
+    gates = [tmp_path / "first", tmp_path / "second"]
+    made = Pool(task(tmp_path, WAITING, {"do": ["wait"], "gate": list(map(str, gates))}), "w", 1)
+
+    def reading(message):
+        assert becomes_true(lambda: crumb(made)[HERE] == 1)
+        made.close()
+        return unpack(message)
+
+    monkeypatch.setattr("swath.slot.child.unpack", reading)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(made.evaluate, batch(0, 1, number=1))
+        assert becomes_true(lambda: crumb(made)[HERE] == 0)
+        second = threads.submit(made.evaluate, batch(1, 2, number=2))
+        assert becomes_true(lambda: made._waiting)
+        gates[0].touch()
+        assert done(first.result(60)) == [0]
+        with pytest.raises(SlotBrokenError, match="closed"):
+            second.result(60)
+    (slot,) = made.slots
+    assert slot._child.process.returncode is not None
+
+
+def test_points_do_not_pay_for_what_they_do_not_import(tmp_path):
+    """Neither the best value, nor what a search asks for, nor a failure needs pandas in a slot."""
+    source = """
+        import sys
+
+        def f(do):
+            if do == 1:
+                raise ValueError("wrong")
+            heavy = {"pandas", "scipy", "pydantic", "distributed", "optuna"} & set(sys.modules)
+            return {"loss": do, "heavy": ", ".join(sorted(heavy)), "some": None if do % 2 else 1.5}
+    """
+    plan = task(tmp_path, source, {"do": range(6)}, goal=("loss", 1), wanted=("loss", "some"))
+    made = Slot(plan, "w/0")
+    try:
+        made.evaluate(batch(0, 3))
+        reply = made.evaluate(batch(3, 6))
+        assert [row["heavy"] for row in table(reply)] == [""] * 3
+        assert reply.best == (3.0, 3)
+    finally:
+        made.close()
 
 
 def test_slots_work_side_by_side(tmp_path):

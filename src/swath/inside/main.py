@@ -60,7 +60,8 @@ def live(channel_descriptor: int, memory: int, steps: int, evidence: int) -> Non
     except ObjectiveError as error:
         channel.send_bytes(json.dumps({"error": str(error)}).encode())
         return
-    evaluate = _way_to_evaluate(evaluator, Surroundings(unseeded), evidence)
+    surroundings = Surroundings(unseeded)
+    evaluate = _way_to_evaluate(evaluator, surroundings, evidence)
     evaluator.has_printed = output.look
     evaluator.recorder.sink = Wire(wire)
     known = evaluator.signature
@@ -72,6 +73,8 @@ def live(channel_descriptor: int, memory: int, steps: int, evidence: int) -> Non
     }
     channel.send_bytes(json.dumps(hello).encode())
     while True:
+        if not task.fresh:  # copies leave this process as it is
+            surroundings.restore()  # now, while the slot is busy with the reply before
         try:
             start, stop, budget, limit, points = json.loads(channel.recv_bytes())
         except (EOFError, OSError):
@@ -84,7 +87,7 @@ def live(channel_descriptor: int, memory: int, steps: int, evidence: int) -> Non
 def _way_to_evaluate(
     evaluator: Evaluator, surroundings: Surroundings, evidence: int
 ) -> Callable[[int, int, float, int | None], Reply]:
-    """Choose between points in this process, cleaned up before each batch, and points in copies of it."""
+    """Choose between points in this process and points in copies of it."""
     wear = Wear(tempfile.gettempdir(), evaluator.task.memory)
     if evaluator.task.fresh:
         from swath.inside.fresh import Fresh  # noqa: PLC0415  # few sweeps ask for it
@@ -93,7 +96,6 @@ def _way_to_evaluate(
     evaluator.between = wear.must_end
 
     def evaluate(start: int, stop: int, budget: float, limit: int | None) -> Reply:
-        surroundings.restore()
         reply = evaluator.evaluate(start, stop, budget, limit)
         evaluator.crumb[WORN] = wear.is_worn()
         return reply

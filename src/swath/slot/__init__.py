@@ -37,10 +37,14 @@ if TYPE_CHECKING:
     from swath.objective import Signature
     from swath.task import Task
 
-__all__ = ["Slot", "SlotBrokenError", "cut_short"]
+__all__ = ["Slot", "SlotBrokenError", "cut_short", "nothing"]
 
 TRIES = 3
 """How often a child is started that does not come to import what an earlier one could."""
+
+
+def nothing() -> None:
+    """Know of no batch that follows."""
 
 
 class Slot:
@@ -94,8 +98,16 @@ class Slot:
         self._imported = True
         return signature
 
-    def evaluate(self, batch: Batch) -> Reply:
+    def evaluate(self, batch: Batch, following: Callable[[], Batch | None] = nothing) -> Reply:
         """Evaluate a batch; every death becomes rows.
+
+        Parameters
+        ----------
+        batch : Batch
+            The one that ``following`` gave in the call before, if it gave one.
+        following : callable
+            Asked at most once, when all points are evaluated, for the batch of the next call: its evaluation begins
+            while this one's reply is still being read.
 
         Raises
         ------
@@ -103,12 +115,21 @@ class Slot:
             If no child can be kept alive although no point is to blame.
         """
         self._running = batch
+
+        def go_on() -> Batch | None:
+            if (later := following()) is not None:
+                self._running = later
+            return later
+
         try:
-            outcome = self._run(batch)
+            outcome = self._run(batch, go_on)
             reply = self._inquire(batch, outcome) if isinstance(outcome, Death) else outcome
         finally:
-            self._running = None
-            if self._closed:  # meanwhile, so that nobody else will end the newest child
+            if self._running is batch:
+                self._running = None
+            if (
+                self._closed and self._running is None
+            ):  # meanwhile, so that nobody else will end the newest child
                 self._child.end()
         return replace(reply, slot=self.name)
 
@@ -136,11 +157,11 @@ class Slot:
             self._child.end()
         self._place.release()
 
-    def _run(self, batch: Batch) -> Reply | Death:
+    def _run(self, batch: Batch, following: Callable[[], Batch | None] = nothing) -> Reply | Death:
         """Let the child evaluate; replace it if it dies or is worn."""
         self._wait_for_child()
-        outcome = self._child.evaluate(batch)
-        if isinstance(outcome, Death) or self._child.is_worn():
+        outcome = self._child.evaluate(batch, following)
+        if not self._child.is_ahead and (isinstance(outcome, Death) or self._child.is_worn()):
             self._replace_child()
         return outcome
 

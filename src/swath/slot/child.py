@@ -90,7 +90,13 @@ class Death:
 
 
 class Child:
-    """A process that evaluates, seen from its slot, which hears what its points record."""
+    """A process that evaluates, seen from its slot, which hears what its points record.
+
+    Attributes
+    ----------
+    is_ahead : bool
+        Whether it has been sent a batch that nobody waits for yet.
+    """
 
     def __init__(self, task: Task, name: str, place: Place, hear: Callable[[tuple[Step, ...]], None]) -> None:
         self.task = task
@@ -101,7 +107,7 @@ class Child:
         self._kernel_kills = _kernel_kills()
         self._end = threading.Lock()
         self._ended = self.evidence = ""
-        self.is_stuck = False
+        self.is_stuck = self.is_ahead = False
         self._scratch = place.scratch()
         channel, its_channel = socket.socketpair()
         self._leash, its_leash = socket.socketpair()
@@ -170,21 +176,19 @@ class Child:
         self.end(hung=True)
         raise ObjectiveError(f"importing {objective} took more than {IMPORT_TIMEOUT:g} s{self.evidence}")
 
-    def evaluate(self, batch: Batch) -> Reply | Death:
-        """Send a batch and watch over it."""
-        self.crumb[HERE] = NOWHERE
-        self.crumb[ENDING] = 0
-        self._batches += 1
-        self._watch.begin()
+    def evaluate(self, batch: Batch, following: Callable[[], Batch | None]) -> Reply | Death:
+        """Send a batch, if it is not begun already, and watch over it; begin the following one as soon as its reply is there."""
         status = text = ""
-        self._output.begin()
-        self._heard.begin()
         try:
-            offer = [batch.start, batch.stop, batch.budget, batch.limit, batch.points]
-            self.channel.send_bytes(json.dumps(offer).encode())
+            if not self.is_ahead:
+                self._begin(batch)
+            self.is_ahead = False
             while not status and not self._exited():
                 if (message := self._receive(self._watch.interval)) is not None:
-                    return self._with_logs(unpack(message))
+                    logs = self._output.logs()
+                    self._begin_ahead(following)
+                    reply = unpack(message)
+                    return replace(reply, logs=logs) if logs else reply
                 status, text = self._watch.look()
         except OSError:
             pass  # the other end is gone, and so is the child
@@ -205,13 +209,25 @@ class Child:
         steps = self._heard.last_words(position)
         return Death(position, status, (text or ended) + self.evidence, began, seconds, plain, logs, steps)
 
+    def _begin(self, batch: Batch) -> None:
+        self.crumb[HERE] = NOWHERE
+        self.crumb[ENDING] = 0
+        self._batches += 1
+        self._watch.begin()
+        self._output.begin()
+        self._heard.begin()
+        offer = [batch.start, batch.stop, batch.budget, batch.limit, batch.points]
+        self.channel.send_bytes(json.dumps(offer).encode())
+
+    def _begin_ahead(self, following: Callable[[], Batch | None]) -> None:
+        if not self.is_worn() and (batch := following()) is not None:
+            self.is_ahead = True
+            with contextlib.suppress(OSError):  # whoever evaluates it will find out
+                self._begin(batch)
+
     def is_worn(self) -> bool:
         """Tell whether points have left so much behind that the next batch needs another child."""
         return bool(self.crumb[WORN])
-
-    def _with_logs(self, reply: Reply) -> Reply:
-        logs = self._output.logs()
-        return replace(reply, logs=logs) if logs else reply
 
     def _receive(self, seconds: float) -> bytes | None:
         """Return the next message, or None if none comes in time or the child has ended."""

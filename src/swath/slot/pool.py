@@ -1,14 +1,17 @@
 """The slots of one worker process, shared by the batches that come to it.
 
-A batch waits here until a slot is free. Until then it can be taken back whole, afterwards what its slot
-has not begun: `recall` decides, at one place and under one lock, so nothing is given back and begun.
+A batch waits here until a slot is free, in the order in which they came. Until then it can be taken back whole, afterwards
+what its slot has not begun: `recall` decides, at one place and under one lock, so nothing is given back and begun.
+
+A slot that has evaluated a batch asks for the one that waits before it reads its reply, so that its child is not idle meanwhile.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
+from collections import deque
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +20,7 @@ from swath.inside.crumb import ENDING, HERE, LIMIT, blank, end
 from swath.inside.steps import steps_of
 from swath.messages import Load
 from swath.rates import History
-from swath.slot import Slot, cut_short
+from swath.slot import Slot, cut_short, nothing
 from swath.slot.meter import Stay
 from swath.snapshot import GOOD, RECENT
 
@@ -40,8 +43,8 @@ class Evaluates(Protocol):
     def open(self) -> Signature:
         """Return how the objective may be called."""
 
-    def evaluate(self, batch: Batch) -> Reply:
-        """Evaluate a batch."""
+    def evaluate(self, batch: Batch, following: Callable[[], Batch | None]) -> Reply:
+        """Evaluate a batch; ``following`` tells which comes next, once nothing of this one is left."""
 
     def take_back(self, batch: Batch) -> int:
         """Begin no further point of a running batch; return the first of those."""
@@ -72,8 +75,9 @@ class Bare:
         """Return how the objective may be called."""
         return self._evaluator.signature
 
-    def evaluate(self, batch: Batch) -> Reply:
-        """Evaluate a batch."""
+    def evaluate(self, batch: Batch, following: Callable[[], Batch | None] = nothing) -> Reply:
+        """Evaluate a batch; the next one comes when it is called with it."""
+        del following
         self._evaluator.learn(batch.points)
         self._crumb[ENDING] = 0
         self._evaluator.recorder.sink = _Ear(partial(self.hear, batch.id))
@@ -113,6 +117,14 @@ class _Ear:
             self._hear(steps)
 
 
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Where a batch waits: for a slot, or for None if it is given back."""
+
+    batch: Batch
+    opens: SimpleQueue[Evaluates | None]
+
+
 class Pool:
     """Slots, and the batches that wait for them.
 
@@ -148,7 +160,7 @@ class Pool:
     ) -> None:
         self.task = task
         self._lock = threading.Lock()
-        self._waiting: set[int] = set()
+        self._waiting: dict[int, _Door] = {}  # by batch, in order
         self._running: dict[int, Evaluates] = {}
         self._given_back: set[int] = set()
         self._answered: set[int] = set()
@@ -164,9 +176,8 @@ class Pool:
         for number in range(count):
             self.slots.append(make(task, f"{worker}/{number}" if count > 1 else worker))
             self.slots[-1].hear = self._pass_on
-        self._free: SimpleQueue[Evaluates] = SimpleQueue()
-        for slot in self.slots:
-            self._free.put(slot)
+        self._free = deque(self.slots)
+        self._ahead: dict[Evaluates, _Door] = {}  # what slots have begun that nobody waits for yet
 
     def open(self) -> Signature:
         """Wait until the objective is imported; see `Slot.open` for what it raises."""
@@ -174,30 +185,53 @@ class Pool:
 
     def evaluate(self, batch: Batch) -> Reply | None:
         """Evaluate a batch once a slot is free; None if it was given back before it began."""
+        slot = self._enter(batch)
+        if slot is None:
+            return None
+        reply = None
+        try:
+            reply = slot.evaluate(batch, partial(self._following, slot))
+        finally:
+            with self._lock:
+                del self._running[batch.id]
+                self._answered.add(batch.id)
+                self._last = time.monotonic()
+                if reply is not None:
+                    self._count(reply)
+                door = self._ahead.pop(slot, None) or self._next(slot)
+                if door is None:
+                    self._free.append(slot)
+            if door is not None:
+                door.opens.put(slot)
+        return reply
+
+    def _enter(self, batch: Batch) -> Evaluates | None:
+        """Wait for a slot; None if the batch is given back first."""
         with self._lock:
             if batch.id in self._given_back:
                 return None
-            self._waiting.add(batch.id)
-        slot = self._free.get()
-        try:
-            with self._lock:
-                self._waiting.discard(batch.id)
-                if batch.id in self._given_back:
-                    return None
-                self._running[batch.id] = slot
-            reply = None
-            try:
-                reply = slot.evaluate(batch)
-            finally:
-                with self._lock:
-                    del self._running[batch.id]
-                    self._answered.add(batch.id)
-                    self._last = time.monotonic()
-                    if reply is not None:
-                        self._count(reply)
-            return reply
-        finally:
-            self._free.put(slot)
+            if self._free:
+                slot = self._running[batch.id] = self._free.popleft()
+                return slot
+            door = self._waiting[batch.id] = _Door(batch, SimpleQueue())
+        return door.opens.get()
+
+    def _next(self, slot: Evaluates) -> _Door | None:
+        """Let a slot run what has waited for longest, if anything does; the lock must be held."""
+        for door in self._waiting.values():
+            del self._waiting[door.batch.id]
+            self._running[door.batch.id] = slot
+            return door
+        return None
+
+    def _following(self, slot: Evaluates) -> Batch | None:
+        """Give a slot its next batch before whoever waits with it is told."""
+        with self._lock:
+            door = self._next(slot)
+            if door is None:
+                return None
+            self._ahead[slot] = door
+        return door.batch
 
     def _pass_on(self, batch_id: int, steps: tuple[Step, ...]) -> None:
         self.steps += len(steps)
@@ -221,6 +255,8 @@ class Pool:
             slot = self._running.get(batch.id)
             if slot is None and batch.id not in self._answered:
                 self._given_back.add(batch.id)
+                if door := self._waiting.pop(batch.id, None):
+                    door.opens.put(None)
                 return batch.start, batch.stop
         if slot is None:
             return batch.stop, batch.stop
