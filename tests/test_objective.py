@@ -132,6 +132,47 @@ print(locate("model:simulate", Path(sys.argv[1])).fingerprint)
     assert output_of(program, study, PYTHONHASHSEED="5").strip() == fingerprint(study)
 
 
+SYNTAX = '''
+"""Much of what there is to write."""
+from __future__ import annotations
+import helper as h
+COUNT: int = 0
+class Model(h.Base, metaclass=h.Meta):
+    """A class."""
+    def __init__(self, *rest, key=None, **others): "text"
+    @property
+    async def value(self, a, /, b=1.5, *, c: str = u"x") -> bytes:
+        global COUNT
+        async with self as one, h.two() as (x, *y):
+            return await one[1:, ...] if not x else b"" or (lambda z=-2j: f"{z!r:>9} {{}}")
+def simulate(beta, gamma=0.1):
+    try:
+        for k, v in {**beta, 1: True}.items():
+            while k < v <= 3 is not None: del v; continue
+            else: assert k, "never"
+    except (OSError, ValueError) as error:
+        raise h.Error from error
+    finally:
+        match [gamma]:
+            case [{"x": 0, **rest}, h.Point(y=1 | 2) as p, *_] if p: yield {n for n in rest if n}
+            case _: "not a docstring"; (found := gamma); found @= 2
+'''
+
+
+def test_run_folders_keep_fingerprints_so_they_stay_what_they_are(tmp_path):
+    written(tmp_path, model=SYNTAX, helper=HELPER)
+    assert fingerprint(tmp_path) == "353b9e85cfab1207d34088e2a4773123"
+
+
+def test_long_chains_are_code_like_any_other(tmp_path):
+    branches = "".join(f"    elif x == {k}:\n        return {k}\n" for k in range(1, 500))
+    source = f"def f(x):\n    if x == 0:\n        return 0\n{branches}    return {' + '.join(['x'] * 500)}\n"
+    written(tmp_path, model=source)
+    before = fingerprint(tmp_path, "model:f")
+    written(tmp_path, model=source.replace("return 499", "return -499"))
+    assert fingerprint(tmp_path, "model:f") != before
+
+
 def test_another_function_of_the_file_has_another_fingerprint(tmp_path):
     written(tmp_path, model="def a(): pass\ndef b(): pass")
     assert fingerprint(tmp_path, "model:a") != fingerprint(tmp_path, "model:b")
@@ -288,6 +329,8 @@ def test_broken_source(tmp_path):
     assert refusal("model:f", tmp_path).startswith("model.py:2:7: error: not Python: invalid syntax")
     written(tmp_path, model="import helper\ndef f(): pass", helper="x = (")
     assert refusal("model:f", tmp_path).startswith("helper.py:1:5: error: not Python: '(' was never closed")
+    written(tmp_path, model=f"def f(x): return {' + '.join(['x'] * 20_000)}")
+    assert refusal("model:f", tmp_path).startswith("model.py:0:0: error: not Python: maximum recursion depth")
     (tmp_path / "model.py").write_bytes(b"\xff\xfe")
     assert refusal("model:f", tmp_path) == f"{tmp_path / 'model.py'} cannot be read as Python source"
 

@@ -19,21 +19,14 @@ from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any
 
 from swath.errors import ObjectiveError
-from swath.objective import (
-    Code,
-    closure,
-    digest,
-    is_pythons,
-    locate,
-    module_file,
-    normalised,
-    shape,
-    ships,
-    signature_of,
-)
+from swath.fingerprint import fingerprint, shape
+from swath.objective import Code, locate, signature_of
+from swath.sources import closure, is_pythons, module_file, ships
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from swath.sources import Source
 
 
 def capture(function: Callable[..., object]) -> Code:
@@ -63,13 +56,13 @@ def capture(function: Callable[..., object]) -> Code:
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     root = Path(file).resolve().parent if file else Path.cwd()
     parts, modules = _reachable(function)
-    files: dict[str, str] = {}
+    sources: dict[str, Source] = {}
     for used in modules:
         if module_file(root, used) is not None and ships(root) and not is_pythons(used):
-            files |= closure(root, used)
-    fingerprint = digest([*parts, *normalised(files)])
+            sources |= closure(root, used)
+    files = {path: source.text for path, source in sources.items()}
     shown = getattr(function, "__name__", type(function).__name__)
-    return Code(shown, str(root), files, pickled, fingerprint, signature_of(function))
+    return Code(shown, str(root), files, pickled, fingerprint(parts, sources), signature_of(function))
 
 
 def _reaches(module: ModuleType | None, path: str) -> object:
@@ -175,7 +168,7 @@ def _source_or_bytecode(function: FunctionType) -> str:
     """Prefer the source, which formatting and Python's version do not change; a lambda's line holds too much."""
     if function.__name__ != "<lambda>":
         try:  # the source of the code: that of a function is of what it wraps
-            return repr(shape(ast.parse(textwrap.dedent(inspect.getsource(function.__code__)))))
+            return shape(ast.parse(textwrap.dedent(inspect.getsource(function.__code__))))
         except (OSError, TypeError, SyntaxError):
             pass
     return _code_text(function.__code__)

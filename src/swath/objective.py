@@ -1,10 +1,10 @@
-"""Find the objective, fingerprint it, and ship it as our own bytes.
+"""Find the objective, and ship it as our own bytes.
 
 Theory of operation
 -------------------
 A definition names ``module:function``. The module is looked for as text, beside the definition first,
 and never imported here: its source and that of every module it imports *from the same folder* is read
-through the syntax tree. These texts are what travels to the slots, and what the fingerprint is of.
+(`swath.sources`). These texts are what travels to the slots, and what the fingerprint is of (`swath.fingerprint`).
 
 A slot that finds the same texts at the same place (the machine is the same) imports from there, so that
 ``__file__`` and tracebacks are the user's own. Elsewhere they are unpacked into a folder named by their
@@ -18,21 +18,21 @@ from __future__ import annotations
 
 import ast
 import functools
-import hashlib
 import importlib.util
 import inspect
 import sys
-import sysconfig
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.errors import Mistake, ObjectiveError
-from swath.unpacking import admit, folder_of, text_at
+from swath.fingerprint import fingerprint
+from swath.sources import closure, is_pythons, module_file, ships
+from swath.unpacking import admit, folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,7 @@ class Code:
         module, _, path = self.objective.partition(":")
         for root in map(Path, filter(None, sys.path)):
             if module_file(root, module) is not None:
-                there = digest([path, *normalised(closure(root, module, follow=False))])
-                if there != self.fingerprint:
+                if fingerprint([path], closure(root, module, follow=False)) != self.fingerprint:
                     raise ObjectiveError(
                         f"{module_file(root, module)} is not the {module} that the sweep was started with; "
                         "install the same there, or put it beside the definition, so that it travels"
@@ -188,11 +187,6 @@ class Code:
                     f"{self.objective}: module {name} was imported from {file} instead of the folder of the sweep; "
                     "rename one of them"
                 )
-
-
-def is_pythons(module: str) -> bool:
-    """Tell whether a module is of the standard library."""
-    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def locate(objective: str, folder: Path) -> Code:
@@ -221,10 +215,10 @@ def locate(objective: str, folder: Path) -> Code:
             f"objective {objective}: {beside} has the name of a module of Python's own; rename it"
         )
     for root in [folder, *map(Path, filter(None, sys.path)), Path.cwd()]:
-        if module_file(root, module) is not None:
-            return _read(objective, root.resolve(), module, path)
+        if (file := module_file(root, module)) is not None:
+            return _read(objective, root.resolve(), file.relative_to(root).as_posix())
     if _is_findable(module):  # a builtin, an extension, or a module in a zip
-        return Code(objective, "", {}, b"", digest([objective]))
+        return Code(objective, "", {}, b"", fingerprint([objective], {}))
     raise ObjectiveError(
         f"objective {objective}: there is no {module.replace('.', '/')}.py in {folder}, "
         "and Python finds no such module; looked beside the definition first"
@@ -243,6 +237,20 @@ def _is_findable(module: str) -> bool:
     except (ImportError, ValueError):  # __main__, or a module that somebody put there by hand
         return False
     return spec is not None
+
+
+def _read(objective: str, root: Path, file: str) -> Code:
+    module, _, path = objective.partition(":")
+    travels = ships(root)
+    sources = closure(root, module, follow=travels)  # what an installed module imports is not ours to watch
+    return Code(
+        objective,
+        str(root) if travels else "",
+        {name: source.text for name, source in sources.items()} if travels else {},
+        b"",
+        fingerprint([path], sources),
+        _static_signature(objective, file, sources[file].tree, path),
+    )
 
 
 def signature_of(function: Callable[..., object]) -> Signature:
@@ -273,87 +281,8 @@ def signature_of(function: Callable[..., object]) -> Signature:
     )
 
 
-# Modules as texts.
-
-
-def _read(objective: str, root: Path, module: str, path: str) -> Code:
-    travels = ships(root)
-    files = closure(root, module, follow=travels)  # what an installed module imports is not ours to watch
-    signature = _static_signature(objective, files, _relative(root, module), path)
-    fingerprint = digest([path, *normalised(files)])
-    shipped = files if travels else {}
-    return Code(objective, str(root) if shipped else "", shipped, b"", fingerprint, signature)
-
-
-def module_file(root: Path, module: str) -> Path | None:
-    """Return the file of a module or package below a folder, if there is one."""
-    stem = root.joinpath(*module.split("."))
-    for file in (stem.with_name(stem.name + ".py"), stem / "__init__.py"):
-        if file.is_file():
-            return file
-    return None
-
-
-def _relative(root: Path, module: str) -> str:
-    file = module_file(root, module)
-    return file.relative_to(root).as_posix() if file else ""
-
-
-def ships(root: Path) -> bool:
-    """Tell whether a folder holds the user's own code rather than installed packages."""
-    installed = {Path(path).resolve() for path in sysconfig.get_paths().values()}
-    return not any(root == path or path in root.parents for path in installed if path.name != "bin")
-
-
-def closure(root: Path, module: str, *, follow: bool = True) -> dict[str, str]:
-    """Read a module, its packages, and, if asked to follow, whatever these import from the same folder."""
-    files: dict[str, str] = {}
-    pending = [module]
-    while pending:
-        name = pending.pop()
-        parents = [name.rsplit(".", k)[0] for k in range(name.count(".") + 1)]
-        for wanted in parents:
-            file = module_file(root, wanted)
-            if file is None or (relative := file.relative_to(root).as_posix()) in files:
-                continue
-            text = text_at(file)
-            if text is None:
-                raise ObjectiveError(f"{file} cannot be read as Python source")
-            files[relative] = text
-            package = wanted if file.name == "__init__.py" else wanted.rpartition(".")[0]
-            if follow:
-                pending += [
-                    name for name in _imports(_parse(text, str(file)), package) if not is_pythons(name)
-                ]
-    return dict(sorted(files.items()))
-
-
-def _parse(text: str, file: str) -> ast.Module:
-    try:
-        return ast.parse(text, file)
-    except (SyntaxError, ValueError) as error:
-        line, column = (getattr(error, name, None) or 0 for name in ("lineno", "offset"))
-        raise ObjectiveError(
-            f"{Path(file).name}:{line}:{column}: error: not Python: {error.args[0]}"
-        ) from error
-
-
-def _imports(tree: ast.Module, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
-                base = f"{above}.{base}".strip(".")
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names if base)
-
-
-def _static_signature(objective: str, files: Mapping[str, str], file: str, path: str) -> Signature | None:
+def _static_signature(objective: str, file: str, tree: ast.Module, path: str) -> Signature | None:
     """Read the signature off the text where it is plain: a function at the top, not decorated."""
-    tree = _parse(files[file], file)
     defined = {name: node for node in tree.body for name in _bound_names(node)}
     found = defined.get(path.partition(".")[0])
     dynamic = any(
@@ -387,36 +316,3 @@ def _bound_names(node: ast.stmt) -> Iterator[str]:
     elif isinstance(node, (ast.Assign, ast.AnnAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         yield from (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
-
-
-# Fingerprints.
-
-
-def digest(parts: Sequence[str]) -> str:
-    """Return 32 hexadecimal digits for a sequence of texts."""
-    return hashlib.blake2b(repr(list(parts)).encode(), digest_size=16).hexdigest()
-
-
-def normalised(files: Mapping[str, str]) -> list[str]:
-    """Write what each file's code does, comments, docstrings and formatting aside."""
-    return [f"{path} {shape(_parse(text, path))!r}" for path, text in sorted(files.items())]
-
-
-def shape(node: object) -> object:
-    """Reduce a syntax tree to what the code does; the same in every Python that can parse it."""
-    if isinstance(node, ast.AST):
-        if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            node.body = _without_docstring(node.body)
-        ignored = ("type_ignores", "type_comment", "kind", "ctx")
-        fields = [(k, shape(v)) for k, v in ast.iter_fields(node) if k not in ignored and v not in (None, [])]
-        return (type(node).__name__, fields)
-    if isinstance(node, list):
-        return [shape(item) for item in node]
-    return repr(node)
-
-
-def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    match body:
-        case [ast.Expr(ast.Constant(str())), *rest]:
-            return rest
-    return body
