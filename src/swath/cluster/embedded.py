@@ -23,7 +23,7 @@ from swath.slot.pool import Pool
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from distributed import LocalCluster, Scheduler
+    from distributed import LocalCluster, Scheduler, Worker
     from distributed.utils import LoopRunner
 
     from swath.engines import Page
@@ -86,7 +86,7 @@ class Embedded:
             raise UsageError(f"{lacking}; ask for less, or use a cluster that has it")
         self._run, self._size = run, size
         self.pools: dict[str, Pool] = {}
-        self._addresses: dict[str, str] = {}
+        self._workers: dict[str, Worker] = {}
         self._background: Background | None = None
         self._cluster: LocalCluster | None = None
         self._runner: LoopRunner | None = None
@@ -99,7 +99,7 @@ class Embedded:
                 self.pools[f"worker-{number}"] = Pool(task, f"worker-{number}", 1, hear)
             cluster = self._start()
             for (name, pool), worker in zip(self.pools.items(), cluster.workers.values(), strict=True):
-                self._addresses[name] = worker.address
+                self._workers[name] = worker
                 admit(worker, run, pool)
         except BaseException:
             self.close()
@@ -169,17 +169,18 @@ class Embedded:
 
     def address_of(self, worker: str) -> str | None:
         """Return a worker's address."""
-        return self._addresses.get(worker)
+        address: str = self._workers[worker].address
+        return address
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine on Dask's loop, until `close` at the latest."""
         assert self._background is not None  # noqa: S101
         self._background.spawn(coroutine)
 
-    async def fetch(self, future: Any) -> bytes:
-        """Get a finished answer."""
-        (data,) = await self.client._gather([future], errors="raise", direct=True)  # noqa: SLF001  # the public one blocks the loop it runs on
-        return data if isinstance(data, bytes) else bytes(data)
+    async def fetch(self, worker: str, future: Any) -> bytes:
+        """Get a finished answer, from where the worker holds it: it is in this process."""
+        answer: bytes = self._workers[worker].data[future.key]
+        return answer
 
     def recall(self, batch: Batch, answer: Callable[[int, int], None]) -> None:
         """Take back what a slot has not begun of a batch."""
@@ -208,8 +209,9 @@ class Embedded:
             self._follower.join(LOOK)
         if self._background is not None:
             self._background.close()
-        for name, pool in self.pools.items():
-            POOLS.pop((self._run, self._addresses.get(name, "")), None)
+        for worker in self._workers.values():
+            POOLS.pop((self._run, worker.address), None)
+        for pool in self.pools.values():
             pool.close()
         for part in filter(None, (self.client, self._cluster)):
             with contextlib.suppress(Exception):

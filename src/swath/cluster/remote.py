@@ -234,7 +234,7 @@ class Remote:
                 return
             await asyncio.sleep(POLL)
 
-    async def fetch(self, future: Any) -> bytes:
+    async def fetch(self, worker: str, future: Any) -> bytes:
         """Get a finished answer, alone: gathered with others it would wait for the slowest of their workers.
 
         Raises
@@ -242,6 +242,7 @@ class Remote:
         LookupError
             If Dask has it no more.
         """
+        del worker  # the scheduler knows who has it
         answer = await future.client.scheduler.gather(keys=[future.key])
         if answer["status"] != "OK":
             raise LookupError("its worker is gone")

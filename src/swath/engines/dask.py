@@ -73,6 +73,7 @@ class Dask:
         self._patience = wait
         self._cluster: Embedded | Remote | None = None
         self._futures: dict[int, tuple[str, Any]] = {}  # with the worker that holds the batch
+        self._fetched: list[Any] = []  # futures that Dask may forget
         self._closed = False
 
     # The engine's verbs.
@@ -118,7 +119,11 @@ class Dask:
             futures = cluster.client.compute(nodes, optimize_graph=False)
         for batch, future in zip(batches, futures, strict=True):
             self._futures[batch.id] = batch.worker, future
-            future.add_done_callback(lambda done, batch=batch: cluster.spawn(self._collect(batch, done)))
+            cluster.spawn(self._collect(batch, future))
+        while (
+            self._fetched
+        ):  # not sooner: Dask's client sends something once in 10 ms, and batches are urgent
+            self._fetched.pop().release()
 
     def recall(self, batch: Batch) -> None:
         """Ask the worker for what has not begun."""
@@ -138,24 +143,26 @@ class Dask:
             return
         self._closed = True
         if self._cluster is not None:
-            futures = [future for _, future in self._futures.values()]
+            futures = [*self._fetched, *(future for _, future in self._futures.values())]
             self._futures.clear()
             self._cluster.close(futures)
 
     # What comes back.
 
     async def _collect(self, batch: Batch, future: Any) -> None:
-        """Fetch an answer as soon as it is there, and let Dask forget it."""
+        """Fetch an answer as soon as it is there; Dask may forget it then."""
         cluster = self._cluster
         assert cluster is not None  # noqa: S101
+        while future.status == "pending":
+            await future._state.wait()  # noqa: SLF001  # the public callback takes the way through a thread
         event: Event | None = Lost(self.now(), batch.id, f"Dask reports {future.status}")
         if future.status == "finished":
             try:
-                event = self._event(batch, await cluster.fetch(future))
+                event = self._event(batch, await cluster.fetch(batch.worker, future))
             except Exception as error:  # noqa: BLE001  # whatever it is, the batch is lost and no point to blame
                 event = Lost(self.now(), batch.id, f"its answer did not come: {error!r}")
         forgotten = self._futures.pop(batch.id, None) is None
-        future.release()
+        self._fetched.append(future)
         if isinstance(event, Finished) or not (forgotten or cluster.severed(future)):
             if event is None:
                 cluster.lose(batch.worker, "it had forgotten the sweep")
