@@ -361,6 +361,14 @@ def test_points_that_were_stopped_early_are_counted_at_the_end(here):
     )
     done = swath("run", "learns.yaml", "--engine", "inline", cwd=here, check=0)
     assert re.search(r"^learns: 2 points ok, 2 stopped early in [\d.]+s$", done.stderr, re.MULTILINE)
+    listed = ask("ls", "--out", here / "results")[0]
+    assert re.search(r"^run +state +rows +stopped early +failed ", listed)
+    assert re.search(r"^learns +complete +4 +2 +0 ", listed, re.MULTILINE)
+    [found] = json.loads(ask("ls", "--out", here / "results", "--json")[0])
+    assert (found["rows"], found["pruned"], found["failed"]) == (4, 2, 0)
+    assert "4 of 4 (100 %), 2 stopped early\n" in ask("status", here / "results" / "learns")[0]
+    statuses = json.loads(ask("status", here / "results" / "learns", "--json")[0])["statuses"]
+    assert statuses == {"ok": 2, "pruned": 2}
 
 
 def test_the_same_command_goes_on(here):
@@ -620,12 +628,17 @@ def test_the_way_on_leaves_out_what_must_not_be_repeated():
     assert words.retry == "swath run 'my file.yaml' -n 2 --retry"
 
 
-def test_a_run_on_an_existing_folder_says_what_is_left():
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        ({"ok": 812, "error": 3}, "812 done, 3 failed, 185 to do"),
+        ({"ok": 12, "pruned": 800, "error": 3}, "12 done, 800 stopped early, 3 failed, 185 to do"),
+    ],
+)
+def test_a_run_on_an_existing_folder_says_what_is_left(statuses, said):
     words = Words(Path("results/epidemic"), ["epidemic.yaml"])
-    snapshot = Snapshot(
-        name="epidemic", total=1000, saved=815, statuses={"ok": 812, "error": 3}, rows_before=815
-    )
-    assert words.beginning(snapshot) == "epidemic: 812 done, 3 failed, 185 to do"
+    snapshot = Snapshot(name="epidemic", total=1000, saved=815, statuses=statuses, rows_before=815)
+    assert words.beginning(snapshot) == f"epidemic: {said}"
 
 
 def test_runs_are_named_as_the_command_line_understands_them(tmp_path, monkeypatch):
@@ -642,6 +655,7 @@ def test_runs_are_named_as_the_command_line_understands_them(tmp_path, monkeypat
 def test_ls_lists_runs(finished, monkeypatch):
     monkeypatch.chdir(finished)
     out, _ = ask("ls")
+    assert "stopped" not in out
     assert re.search(r"^total +complete +10 +4 +[\d.]+ KiB +20\d\d-", out, re.MULTILINE)
     assert json.loads(ask("ls", "--json")[0])[0]["rows"] == 10
     assert ask("ls", "--out", "nowhere") == ("", "no runs in nowhere\n")

@@ -368,6 +368,13 @@ def test_a_batch_with_a_few_failures_shows_them():
     assert len(set(data["colour"])) == 2
 
 
+def test_points_that_were_stopped_early_are_counted_where_there_are_any():
+    snapshot = Snapshot(name="epidemic", total=9, statuses={"ok": 1})
+    assert "stopped early" not in header(snapshot, {}, 0)
+    stopped = Snapshot(name="epidemic", total=9, statuses={"ok": 1, "pruned": 4})
+    assert '>stopped early</div><div class="value">4<' in header(stopped, {}, 0)
+
+
 def test_what_comes_from_elsewhere_is_text():
     hostile = Snapshot(
         name=HOSTILE,

@@ -106,6 +106,8 @@ def test_an_inline_run_ends_points_early_has_some_go_on_and_says_why(study):
     for point, row in results.frame.iterrows():
         assert ended[point] - went_on[point] == (row["status"] == "pruned")
         assert row["attempts"] == 1 + went_on[point]
+    [listed] = json.loads(ask("ls", "--json", folder=study).stdout)
+    assert (listed["rows"], listed["pruned"]) == (24 + went_on.total(), statuses["pruned"])
     point = next(iter(went_on))
     said = ask("show", "train", point, folder=study).stdout
     assert "stopped early: loss " in said

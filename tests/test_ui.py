@@ -17,6 +17,7 @@ import swath
 from running import ask, until
 from serving import serving
 from swath.commands.ui import _explain
+from swath.views.ui import pages
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -67,6 +68,18 @@ def test_the_list_is_told_again_without_its_surroundings(site):
     whole, rows = site.get().text, site.get("rows").text
     assert rows.strip() in whole
     assert "<html" not in rows
+
+
+def test_the_list_counts_points_that_were_stopped_early_where_there_are_any(site):
+    rows = site.get("rows").text
+    assert "stopped early" not in rows
+    entry = {"name": "a", "state": "complete", "done": 9, "total": 9, "failed": 0, "metric": "", "best": None}
+    entry |= {"started": "", "updated": "", "bytes": 1, "note": "", "sound": True}
+    entries = [{**entry, "pruned": 7}, {**entry, "pruned": 0}, {**entry, "pruned": 0, "sound": False}]
+    told = pages.page("rows.html", runs=entries)
+    assert told.count('<th class="number">stopped early</th>') == 1
+    assert re.findall(r'<td class="number">(\d+)</td>', told) == ["7", "0", "0", "0"]
+    assert 'colspan="7"' in told
 
 
 def test_names_of_runs_stay_text(site):

@@ -271,9 +271,12 @@ class Words:
         name, to_do = plain(snapshot.name), snapshot.total - snapshot.saved
         if not snapshot.saved:
             return f"{name}: {self._at_most}{plural(to_do, 'point')} to do, results in {plain(self._folder)}"
-        done = f"{count(snapshot.rows_before - snapshot.failed)} done"
-        failed = f", {count(snapshot.failed)} failed" if snapshot.failed else ""
-        return f"{name}: {done}{failed}, {self._at_most if to_do else ''}{count(to_do)} to do"
+        whole = snapshot.rows_before - snapshot.failed - snapshot.statuses.get("pruned", 0)
+        said = [f"{count(whole)} done"]
+        said += [early] if (early := pruned(snapshot.statuses)) else []
+        said += [f"{count(snapshot.failed)} failed"] if snapshot.failed else []
+        said.append(f"{self._at_most if to_do else ''}{count(to_do)} to do")
+        return f"{name}: {', '.join(said)}"
 
     def page(self, link: str) -> str:
         """Say where it can be watched, also from where this person sits."""
@@ -356,7 +359,7 @@ def _best(snapshot: Snapshot) -> str:
 
 
 def _counts(snapshot: Snapshot) -> str:
-    stopped = f", {early}" if (early := pruned(snapshot)) else ""
+    stopped = f", {early}" if (early := pruned(snapshot.statuses)) else ""
     return f"{plural(snapshot.ok, 'point')} ok{stopped}{_failed(snapshot)}"
 
 

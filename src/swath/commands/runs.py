@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 import socket
 import time
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -23,7 +25,7 @@ from swath.store.lock import holder
 from swath.store.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from swath.store.lock import Holder
     from swath.store.manifest import Manifest
@@ -36,11 +38,12 @@ STOP = "stop"
 
 
 class Listed(TypedDict):
-    """A run in a list."""
+    """A run in a list; ``rows`` are those on disk, of a point that ran again several; ``pruned`` and ``failed`` count points."""
 
     name: str
     state: str
     rows: int
+    pruned: int
     failed: int
     updated: str
     bytes: int
@@ -133,7 +136,7 @@ def _written(folder: Path) -> float:
 
 
 def listing(out: Path) -> list[Listed]:
-    """Describe every run in a folder, from its manifest and, while it is under way, from what it tells."""
+    """Describe every run in a folder, from its manifest, if need be its rows, and what it tells while it is under way."""
     return [_listed(folder) for folder in folders(out)]
 
 
@@ -145,19 +148,21 @@ def _listed(folder: Path) -> Listed:
             name=folder.name,
             state="damaged",
             rows=0,
+            pruned=0,
             failed=0,
             updated="",
             bytes=0,
             note=str(error),
             live=None,
         )
-    counts = _counts(manifest)
+    statuses = _statuses(folder, manifest)
     told = bulletin.read(folder)
     return Listed(
         name=folder.name,
         state=state_of(manifest, holder(folder)),
-        rows=sum(counts.values()),
-        failed=sum(n for status, n in counts.items() if status not in GOOD),
+        rows=manifest.rows,
+        pruned=statuses.get("pruned", 0),
+        failed=sum(n for status, n in statuses.items() if status not in GOOD),
         updated=manifest.updated,
         bytes=sum(entry.bytes for entry in manifest.files),
         note="; ".join(map(str, manifest.damage)),
@@ -257,12 +262,12 @@ class _Guess:
         )
 
 
-def _counts(manifest: Manifest) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for entry in manifest.segments:
-        for status, number in entry.statuses.items():
-            counts[status] = counts.get(status, 0) + number
-    return counts
+def _statuses(folder: Path, manifest: Manifest) -> Mapping[str, int]:
+    """Tell how many points ended how; where points ran again, their rows say more than the manifest's sums of rows do."""
+    if any(entry.attempts_max > 1 for entry in manifest.segments):
+        with suppress(SwathError, OSError):  # what cannot be read is named when the run is looked at
+            return Results(folder).statuses
+    return sum((Counter(entry.statuses) for entry in manifest.segments), Counter())
 
 
 def state_of(manifest: Manifest, writer: Holder | None) -> str:

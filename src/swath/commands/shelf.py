@@ -54,6 +54,7 @@ class Entry(TypedDict):
     state: str
     done: int
     total: int | None
+    pruned: int
     failed: int
     metric: str
     best: float | None
@@ -296,6 +297,7 @@ def _entry(listed: Listed, detail: Detail | None) -> Entry:
         state=listed["state"],
         done=known["done"],
         total=known["total"] or None,
+        pruned=listed["pruned"],
         failed=listed["failed"],
         metric=known["metric"],
         best=known["best"],

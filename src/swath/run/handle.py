@@ -285,9 +285,13 @@ class Handle:
         return self.results
 
     def __repr__(self) -> str:
+        from swath.views.phrases import pruned  # noqa: PLC0415  # only who looks at it needs it
+
         seen = self.snapshot
+        stopped = f", {early}" if (early := pruned(seen.statuses)) else ""
         failed = f", {seen.failed:,} failed" if seen.failed else ""
-        return f"<Handle {seen.name}: {seen.state}, {seen.saved:,} of {seen.total:,} done{failed}; in {self.folder}>"
+        done = f"{seen.saved:,} of {seen.total:,} done{stopped}{failed}"
+        return f"<Handle {seen.name}: {seen.state}, {done}; in {self.folder}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         from swath.views.notebook.cell import block  # noqa: PLC0415  # only who looks at it needs it

@@ -97,7 +97,7 @@ def block(snapshot: Snapshot, width: int = 80, height: int = 24, glyphs: Glyphs 
             1,
             page.facts(
                 "",
-                [(text, "") for text in [*pace(snapshot), pruned(snapshot), *_excluded(snapshot)]],
+                [(text, "") for text in [*pace(snapshot), pruned(snapshot.statuses), *_excluded(snapshot)]],
                 [(text, "dim") for text in effort(snapshot)],
             ),
         ),

@@ -19,6 +19,7 @@ from swath.views.phrases import (
     idle,
     machines,
     pace,
+    pruned,
     sampling,
     setting,
     straggler,
@@ -181,22 +182,19 @@ def runs(found: Sequence[Listed]) -> str:
     """Show runs as a table."""
     if not found:
         return ""
-    heads = ["run", "state", "rows", "failed", "size", "updated (UTC)", ""]
-    rows = [
-        [
-            run["name"],
-            run["state"],
-            count(run["rows"]),
-            count(run["failed"]),
-            size(run["bytes"]),
-            _when(run["updated"]),
-            _remark(run),
-        ]
-        for run in found
+    early = any(run["pruned"] for run in found)
+    columns = [
+        ("run", TEXT, [run["name"] for run in found]),
+        ("state", TEXT, [run["state"] for run in found]),
+        ("rows", NUMERIC, [count(run["rows"]) for run in found]),
+        ("stopped early", NUMERIC, [count(run["pruned"]) for run in found] if early else []),
+        ("failed", NUMERIC, [count(run["failed"]) for run in found]),
+        ("size", NUMERIC, [size(run["bytes"]) for run in found]),
+        ("updated (UTC)", TEXT, [_when(run["updated"]) for run in found]),
+        ("", TEXT, [_remark(run) for run in found]),
     ]
-    if not any(row[-1] for row in rows):
-        heads, rows = heads[:-1], [row[:-1] for row in rows]
-    return "\n".join(table(heads, rows, TEXT + TEXT + NUMERIC * 3))
+    heads, sides, cells = zip(*(column for column in columns if any(column[2])), strict=True)
+    return "\n".join(table(heads, list(zip(*cells, strict=True)), "".join(sides)))
 
 
 def _remark(run: Listed) -> str:
@@ -214,6 +212,7 @@ def status(run: Looked) -> str:
     """Show how one run goes."""
     failed = {status: n for status, n in run["statuses"].items() if n and status not in GOOD}
     failures = f", {count(sum(failed.values()))} failed ({listed(failed.items())})" if failed else ""
+    stopped = f", {early}" if (early := pruned(run["statuses"])) else ""
     excluded = f", {count(run['excluded'])} excluded" if run["excluded"] else ""
     share = f" ({100 * run['done'] // run['total']} %)" if run["total"] else ""
     facts = [
@@ -221,7 +220,7 @@ def status(run: Looked) -> str:
         ("folder", plain(run["folder"])),
         ("objective", plain(run["objective"])),
         ("state", run["state"] + (f", written by {plain(run['writer'])}" if run["writer"] else "")),
-        ("done", f"{count(run['done'])} of {count(run['total'])}{share}{failures}{excluded}"),
+        ("done", f"{count(run['done'])} of {count(run['total'])}{share}{stopped}{failures}{excluded}"),
         *_live(run),
         ("updated", f"{_when(run['updated'])} UTC" if run["updated"] else ""),
         ("sessions", count(run["sessions"])),

@@ -26,7 +26,7 @@ def pieces(snapshot: Snapshot) -> list[str]:
     said = [f"{count(snapshot.saved)}/{count(snapshot.total)} done"]
     if snapshot.failed:
         said.append(f"{count(snapshot.failed)} failed")
-    if stopped := pruned(snapshot):
+    if stopped := pruned(snapshot.statuses):
         said.append(stopped)
     if snapshot.excluded:
         said.append(f"{count(snapshot.excluded)} excluded")
@@ -38,9 +38,9 @@ def pieces(snapshot: Snapshot) -> list[str]:
     return said
 
 
-def pruned(snapshot: Snapshot) -> str:
-    """Say how many points were stopped early; empty if none did."""
-    number = snapshot.statuses.get("pruned", 0)
+def pruned(statuses: Mapping[str, int]) -> str:
+    """Say how many points were stopped early, out of how many ended how; empty if none were."""
+    number = statuses.get("pruned", 0)
     return f"{count(number)} stopped early" if number else ""
 
 

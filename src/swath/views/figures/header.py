@@ -127,6 +127,8 @@ def _tiles(snapshot: Snapshot, busy: int) -> Iterator[tuple[str, ...]]:
     done = sum(snapshot.statuses.values())
     share = f"{100 * done / total:.1f} %" if total else ""
     yield "done", f"{count(done)} / {count(total)}", share
+    if early := snapshot.statuses.get("pruned"):
+        yield "stopped early", count(early)
     failures = ", ".join(f"{count(n)} {status}" for status, n in snapshot.failures.items())
     yield "failed", count(snapshot.failed), cut(failures, 36), FAILED if snapshot.failed else ""
     yield "running", count(0 if snapshot.over else busy), f"of {count(snapshot.slots)} slots"
