@@ -122,7 +122,7 @@ def results(
     **choice: Any,
 ) -> None:
     """Print the rows of RUN, or draw them."""
-    from swath.commands import lookup, runs
+    from swath.commands import rows, runs
     from swath.views import export
 
     folder = runs.find(name, out)
@@ -132,16 +132,16 @@ def results(
         others: dict[str, Any] = {"failures": failures, "stopped": stopped, "curves": curves}
         draw(folder, plot, sys.stdout, form=form, **others, **choice)
     elif curves is not None:
-        found = lookup.curves(folder, curves, failures=failures, stopped=stopped, **choice)
+        found = rows.curves(folder, curves, failures=failures, stopped=stopped, **choice)
         export.write(found, form, sys.stdout)
     elif stopped:
-        found = lookup.stopped(folder, failures=failures, **choice)
+        found = rows.stopped(folder, failures=failures, **choice)
         export.write(found, form, sys.stdout, ("reason", "step"), export.WIDE)
     elif failures:
-        export.write_failures(lookup.failures(folder, **choice), form, sys.stdout)
+        export.write_failures(rows.failures(folder, **choice), form, sys.stdout)
     else:
-        vital = lookup.vital(folder, choice["by"])
-        export.write(lookup.rows(folder, **choice), form, sys.stdout, vital)
+        vital = rows.vital(folder, choice["by"])
+        export.write(rows.select(folder, **choice), form, sys.stdout, vital)
 
 
 @click.command()

@@ -14,7 +14,7 @@ import numpy as np
 
 from swath.analysis.finishing import finished
 from swath.analysis.tables import feasible
-from swath.commands.lookup import goals_of
+from swath.commands.rows import goals_of
 from swath.errors import UsageError
 from swath.results import Results
 from swath.views.ansi import pen, size_of, speaks

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from swath.agreement import find_objective
-from swath.commands.lookup import Shown, derived_values, range_of
+from swath.commands.lookup import Shown, derived_values
+from swath.commands.naming import range_of
 from swath.errors import ObjectiveError, UsageError
 from swath.inside.crumb import blank
 from swath.inside.evaluate import Evaluator
