@@ -14,7 +14,7 @@ import swath
 
 ROOT = Path(swath.__file__).parent
 PURE = {
-    *("ranges", "messages", "batching", "snapshot", "rates"),
+    *("ranges", "messages", "batching", "snapshot", "rates", "wanted"),
     *("stopping", "stopping.asha", "stopping.curves", "stopping.hyperband", "stopping.median"),
     *("stopping.patience", "stopping.percentile", "stopping.threshold"),
     *("progress", "progress.complaints", "progress.effort", "progress.tally", "progress.workers"),

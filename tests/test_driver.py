@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ from swath.messages import (
 )
 from swath.ranges import RangeSet
 from swath.stopping import METHODS
+from swath.wanted import Wanted
 
 # One event at a time.
 
@@ -222,6 +224,101 @@ def test_a_fatal_reply_stops_at_once():
     first, *_ = batches(told.joins())
     told.finishes(first, upto=first.start, fatal="metric 'status'")
     assert told.driver.concluded == Conclude(Ending.FATAL, "metric 'status'")
+
+
+def wanting(*metrics, total=50, **keywords):
+    """A driver that waits for metrics, and the first batch of each of two workers."""
+    told = Told(total, wanted=Wanted(metrics), **keywords)
+    first, *_ = batches(told.joins("one"))
+    second, *_ = batches(told.joins("two"))
+    told.time = 1.0
+    return told, first, second
+
+
+LACKING = "the sweep goes by the metric 'loss', which the first "
+
+
+def test_a_metric_that_no_point_returns_ends_the_sweep_and_its_rows_are_saved():
+    told, first, second = wanting("cost", "loss")
+    (write,) = only(told.finishes(first, upto=first.start + 2, returned=("cost", "los")), Write)
+    assert len(write.accepted) == 2
+    assert told.driver.flights, "the other worker may know it"
+    told.time = 2.0
+    told.finishes(second, upto=second.start + 1, returned=("cost",))
+    assert not told.driver.flights, "nobody else is waited for"
+    told.tell(Durable(3.0, (first.id, second.id)))
+    assert told.driver.concluded.ending is Ending.FATAL
+    assert told.driver.concluded.reason.startswith(
+        LACKING + "3 points did not return (they returned 'cost', 'los'; did you mean 'los'?); correct "
+    )
+    assert len(told.driver.done) == 3
+
+
+@pytest.mark.parametrize("later", [{}, {"returned": ("loss",)}])
+def test_one_point_that_has_returned_a_metric_is_enough(later):
+    told, first, second = wanting("loss")
+    told.finishes(first, upto=first.start + 1)
+    told.time = 2.0
+    told.finishes(second, upto=second.start + 1, returned=("loss",))
+    while told.driver.flights:
+        told.time += 1
+        flight = next(iter(told.driver.flights.values()))
+        told.finishes(flight.batch, **later)
+        told.tell(Durable(told.time, tuple(told.driver.writing)))
+    assert told.driver.concluded == Conclude(Ending.COMPLETE)
+
+
+def test_points_that_did_not_end_well_say_nothing_about_metrics():
+    told, first, second = wanting("loss")
+    told.finishes(
+        first,
+        failed=(("error", ((first.start, first.stop - 1),)), ("pruned", ((first.stop - 1, first.stop),))),
+    )
+    told.time = 2.0
+    assert batches(told.finishes(second, upto=second.start))  # nothing was touched
+    told.time = 3.0
+    told.tell(Left(3.0, "two"))
+    assert told.driver.concluded is None
+
+
+def test_whoever_may_have_returned_a_metric_and_is_gone_is_not_waited_for():
+    told, first, _ = wanting("loss")
+    told.finishes(first, upto=first.start + 1)
+    told.tell(Durable(2.0, (first.id,)))
+    assert told.driver.concluded is None
+    told.tell(Left(3.0, "two"))
+    assert told.driver.concluded.reason.startswith(
+        "the sweep goes by the metric 'loss', which the first point did not"
+    )
+
+
+def test_a_missing_metric_is_told_before_a_limit_and_does_not_hurry_who_was_asked_to_stop():
+    told = Told(50, wanted=Wanted(["loss"]), policy=Policy(limit=1))
+    (only_one,) = batches(told.joins())
+    told.finishes(only_one, upto=1)
+    told.tell(Durable(1.0, (only_one.id,)))
+    assert told.driver.concluded.ending is Ending.FATAL
+    told, first, second = wanting("loss")
+    told.tell(StopAsked(1.0, Urgency.DRAIN, "by SIGTERM"))
+    told.finishes(first, upto=first.start + 1)
+    assert second.id in told.driver.flights
+    told.finishes(second, upto=second.start + 1)
+    assert told.driver._ending.ending is Ending.ASKED
+
+
+@pytest.mark.parametrize(("returned", "ending"), [(("loss",), Ending.COMPLETE), ((), Ending.FATAL)])
+def test_no_misfortune_hides_or_feigns_a_metric(returned, ending):
+    class Returning(Simulated):
+        def _reply(self, work):
+            return replace(super()._reply(work), returned=returned)
+
+    for seed in range(20):
+        engine = Returning(
+            Plan(seed=seed, workers=3, deaths=0.05, failing=0.2, lost=0.1, twice=0.1, late=0.1)
+        )
+        engine.open()
+        driver = Driver(200, policy=Policy(patience=1e9), wanted=Wanted(["loss"]))
+        assert drive(driver, engine, Ledger(engine).append).ending is ending, seed
 
 
 def test_points_that_all_fail_alike_stop_the_sweep():

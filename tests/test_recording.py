@@ -25,6 +25,7 @@ from swath.messages import Step, merge
 from swath.slot import Slot
 from swath.slot.pool import Pool
 from swath.task import pack, pack_steps, unpack, unpack_steps
+from swath.wanted import Wanted
 from tasks import batch, statuses, table, task
 
 NUMBERS = itertools.count()
@@ -508,22 +509,51 @@ def test_points_that_fail_or_have_nothing_left_to_do_need_no_steps(evaluator, tm
         ),
     ],
 )
-def test_a_metric_that_no_point_returns_ends_a_search(evaluator, returned, text):
+def test_what_came_instead_of_a_wanted_metric_is_told_with_the_rows(evaluator, returned, text):
     made = evaluator(f"def f(x):\n    return {returned}\n", wanted=("loss",))
-    assert made.evaluate(0, 3, 30.0).fatal.startswith(
-        "the sweep goes by the metric 'loss', which the first 3 points"
-    )
-    assert re.search(text, made.evaluate(0, 3, 30.0).fatal)
+    reply = made.evaluate(0, 3, 30.0)
+    assert (reply.rows, reply.fatal) == (3, "")
+    wanted = Wanted(["loss"])
+    wanted.observe(unpack(pack(reply)), 1.0)
+    assert wanted.since == 1.0
+    assert wanted.complaint.startswith("the sweep goes by the metric 'loss', which the first 3 points")
+    assert re.search(text, wanted.complaint)
+
+
+def test_only_points_that_are_ok_return_anything(evaluator):
+    source = "def f(x):\n    if x > 1:\n        raise ValueError\n    return {'loss': 1, 'b': 2} if x else {'b': 2}\n"
+    made = evaluator(source, wanted=("loss",))
+    assert made.evaluate(2, 4, 30.0).returned == ()
+    assert made.evaluate(0, 1, 30.0).returned == ("b",)  # instead of it
+    assert made.evaluate(0, 3, 30.0).returned == ("loss",)
+    assert evaluator(source).evaluate(0, 3, 30.0).returned == (), "nobody asks"
+    wanted = Wanted(["loss"])
+    wanted.observe(made.evaluate(2, 4, 30.0), 1.0)
+    assert wanted.since is None
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_metric_that_some_point_has_returned_may_be_missing_later(tmp_path, fresh):
-    source = "def f(x):\n    return {'loss': 1} if x else {}\n"
-    made = Slot(task(tmp_path, source, {"x": [1, 0, 0]}, wanted=("loss",), fresh=fresh), "w")
+def test_what_is_needed_of_points_is_the_same_in_every_child(tmp_path, fresh):
+    source = """
+        import os, swath
+
+        def f(x):
+            if x == "dies":
+                os._exit(3)
+            if x != "silent":
+                swath.record(loss=1)
+            return {"loss": 1} if x == "both" else {}
+    """
+    points = ["both", "dies", "steps", "both", "silent"]
+    made = Slot(task(tmp_path, source, {"x": points}, wanted=("loss",), stepped="loss", fresh=fresh), "w")
     try:
         made.open()
-        assert statuses(made.evaluate(batch(0, 2))) == {0: "ok", 1: "ok"}
-        assert statuses(made.evaluate(batch(2, 3))) == {2: "ok"}
+        first = made.evaluate(batch(0, 2))
+        assert statuses(first) == {0: "ok", 1: "crash"}
+        assert first.returned == ("loss",)
+        second = made.evaluate(batch(2, 3))  # in a child that has returned nothing yet
+        assert (statuses(second), second.returned) == ({2: "ok"}, ())
+        assert "without having recorded it" in made.evaluate(batch(3, 5)).fatal
     finally:
         made.close()
 

@@ -333,10 +333,78 @@ def test_points_reach_workers_elsewhere(tmp_path):
     cluster = Cluster(tmp_path).hire("one", "two")
     try:
         results = sweep(12).run(scheduler=cluster.address, out=tmp_path / "out")
+        with pytest.raises(swath.ObjectiveError, match=LACKING):
+            sweep(50, function=lacks).run(scheduler=cluster.address, out=tmp_path / "lacking")
     finally:
         cluster.close()
     assert results.complete
     assert np.allclose(results.frame["loss"], (results.frame["x"] - 0.3) ** 2)
+
+
+# A metric that is missing.
+
+
+def third(x):
+    """Returns its loss at every third point, and ends its process once."""
+    if x == 2:
+        import os
+
+        os._exit(1)
+    return {"los": x} if x % 3 else {"loss": x}
+
+
+def lacks(x):
+    return {"los": x}
+
+
+def listed(count, function):
+    """A search that tries 0, 1, 2, ... in this order."""
+    values = list(range(count))
+    known = [{"x": x} for x in values]
+    return sweep(count, function=function, parameters={"x": values}, search={"known": known})
+
+
+LACKING = (
+    r"the sweep goes by the metric 'loss', which the first .* \(they returned 'los'; did you mean 'los'\?\)"
+)
+
+
+def test_a_metric_of_some_points_ends_no_search_whichever_child_they_meet(tmp_path):
+    results = listed(7, third).run(workers=2, out=tmp_path)
+    frame = results.frame.set_index("x")
+    assert results.complete
+    assert list(frame.index[frame["status"] != "ok"]) == [2]
+    assert sorted(frame.index[frame["loss"].notna()]) == [0, 3, 6]
+
+
+def test_what_earlier_sessions_have_returned_is_not_asked_for_again(run, tmp_path):
+    def first(x):
+        return {"los": x} if x else {"loss": x}
+
+    assert len(run(listed(6, first), limit=2)) == 2
+    results = run(listed(6, first))
+    assert (results.complete, len(results)) == (True, 6)
+    verified = listed(6, first).verify(out=tmp_path)
+    assert (verified.points, verified.equal) == (6, 6)
+
+
+@pytest.mark.parametrize("keys", [{"point": {"fresh": True}}, {"isolation": "none"}])
+def test_a_metric_that_no_point_returns_ends_a_search_in_every_kind_of_slot(tmp_path, keys):
+    with pytest.raises(swath.ObjectiveError, match=LACKING):
+        sweep(50, function=lacks, **keys).run(workers=2, out=tmp_path)
+    assert 0 < len(swath.open(tmp_path / "bowl")) < 50
+
+
+def test_a_search_that_lacked_its_metric_keeps_its_rows_and_goes_on_with_the_right_one(run, tmp_path):
+    for _ in range(2):  # the second time, by other points
+        with pytest.raises(swath.ObjectiveError, match=LACKING):
+            run(sweep(12, function=lacks))
+    saved = swath.open(tmp_path / "bowl").frame
+    assert 1 < len(saved) < 12
+    space, search = {"x": swath.linspace(0, 1, 1001)}, {"method": "tpe", "points": 12, "startup": 5}
+    results = run(swath.Sweep(lacks, space, minimize="los", search=search, name="bowl"))
+    assert (results.complete, len(results)) == (True, 12)
+    assert set(saved["started"]) < set(results.frame["started"])
 
 
 def test_rows_can_be_verified(run, tmp_path):

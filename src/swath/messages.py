@@ -141,6 +141,9 @@ class Reply:
         All that the points have recorded, in that order, also what was reported while they ran.
     kept : Ranges
         Positions of points that have asked for a folder for checkpoints, so that another attempt need not begin anew.
+    returned : tuple of str
+        The metrics by which the sweep goes, if it goes by any, that points which are ok have returned; and all others that
+        these have returned, if one of those is missing.
     """
 
     done: Ranges
@@ -157,6 +160,7 @@ class Reply:
     slowest: tuple[float, int] | None = None
     steps: tuple[Step, ...] = ()
     kept: Ranges = ()
+    returned: tuple[str, ...] = ()
 
 
 def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Reply:
@@ -182,6 +186,7 @@ def merge(replies: Iterable[Reply], goal: tuple[str, int] | None = None) -> Repl
         slowest=max((part.slowest for part in parts if part.slowest), default=None),
         steps=tuple(step for part in parts for step in part.steps),
         kept=tuple(piece for part in parts for piece in part.kept),
+        returned=tuple(sorted({name for part in parts for name in part.returned})),
     )
 
 

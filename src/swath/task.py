@@ -59,7 +59,8 @@ class Task:
     stepped : str
         The metric that points must record step by step, because steps decide whether they go on; empty where none does.
     wanted : tuple of str
-        The metrics that points must return, because a search learns from them, or replicates depend on them.
+        The metrics by which the sweep goes, because a search learns from them, or replicates depend on them: replies tell
+        whether they came.
     checkpoints : str
         The folder in which points may keep folders of their own.
     """
@@ -150,6 +151,7 @@ def unpack(data: bytes) -> Reply:
     header["slowest"] = header["slowest"] and tuple(header["slowest"])
     header["steps"] = unpack_steps(header["steps"])
     header["kept"] = _ranges(header["kept"])
+    header["returned"] = tuple(header["returned"])
     return Reply(**header)
 
 

@@ -40,6 +40,9 @@ keep failing are left out (`swath.driver.crew`, `swath.driver.quarantine`); poin
 A sweep may begin with some of its positions closed: a search opens them as it proposes points, in `Opened`. While there are too
 few of them for every slot, they are kept for whoever is free first. What
 points record on their way may end them early, and bring them back (`swath.driver.courses`).
+
+A sweep that goes by metrics ends if no point returns one of them (`swath.wanted`): that is judged by the first point that ends well
+and those that ran beside it, wherever they ran, so that it matters neither which slot was faster nor how often children are replaced.
 """
 
 from __future__ import annotations
@@ -86,6 +89,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from swath.stopping import Rule
+    from swath.wanted import Wanted
 
 __all__ = ["Driver", "Policy"]
 
@@ -112,6 +116,8 @@ class Driver:
         Decides from recorded steps which points end early.
     pruned : mapping of int to int
         Positions among ``done`` that the rule ended, with the attempt of their row: these it may promote.
+    wanted : Wanted or None
+        Metrics of which some point must return each, or the sweep ends.
     now : float
         The time at which the sweep begins, in seconds.
     """
@@ -126,6 +132,7 @@ class Driver:
         opened: RangeSet | None = None,
         rule: Rule | None = None,
         pruned: Mapping[int, int] | None = None,
+        wanted: Wanted | None = None,
         now: float = 0.0,
     ) -> None:
         self.total = total
@@ -133,6 +140,7 @@ class Driver:
         self._closing = opened is None  # nothing more will be opened
         self.courses = Courses(rule, dict(pruned or {}))
         self.policy = policy or Policy()
+        self.wanted = wanted
         self.done = done.copy() if done else RangeSet()
         self.waiting: dict[int, RangeSet] = {  # by the number of the next attempt
             attempt: positions.copy() for attempt, positions in (again or {}).items()
@@ -252,6 +260,8 @@ class Driver:
         if reply.fatal:
             self._end(Ending.FATAL, reply.fatal)
             self._abandon()
+        if self.wanted:
+            self.wanted.observe(reply, self._now)
         if not accepted:
             return commands
         self.courses.end(reply, accepted)
@@ -410,6 +420,8 @@ class Driver:
 
     def _mind_limits(self) -> None:
         policy = self.policy
+        if self.wanted and self._ending is None:
+            self._mind_wanted(self.wanted)
         if self._grace_ends is not None and self._now >= self._grace_ends:
             self._abandon()
         if policy.deadline is not None and self._now >= policy.deadline and self._unfinished():
@@ -420,6 +432,16 @@ class Driver:
             self.crew.readmit(self._now)
         if self.crew.has_been_alone(policy.patience):
             self._end(Ending.LOST, f"there was no worker for {policy.patience:g} s")
+
+    def _mind_wanted(self, wanted: Wanted) -> None:
+        """End if a metric is missing, and whoever ran when that was found has been heard."""
+        if not wanted.missing:
+            self.wanted = None
+        elif (since := wanted.since) is not None and not any(
+            flight.started is not None and flight.started < since for flight in self.flights.values()
+        ):
+            self._end(Ending.FATAL, wanted.complaint)
+            self._abandon()
 
     def _offers(self) -> list[Command]:
         """Fill idle slots first, then let one offer wait behind each running one."""

@@ -31,7 +31,7 @@ import pyarrow as pa
 from swath.errors import ExpressionError, ObjectiveError
 from swath.inside.columns import numbers
 from swath.inside.crumb import AFTER, EVERYTHING, HERE, LIMIT, NOWHERE
-from swath.inside.demands import Demands
+from swath.inside.demands import returned, unrecorded
 from swath.inside.metrics import MISSING, MOST_METRICS, PLAIN, TooManyError, settle, to_columns
 from swath.inside.own import own
 from swath.inside.rows import COLUMNS, encode, first_lines, shared_line
@@ -98,8 +98,6 @@ class Evaluator:
         Asked at the same time whether that shall be after every point, because points print.
     recorder : Recorder
         Takes what points record.
-    demands : Demands
-        What points must return and record.
 
     Raises
     ------
@@ -122,7 +120,6 @@ class Evaluator:
         self._taken = {*self.space.names, *self.space.derived, *COLUMNS}
         self._names = self.signature.receives((*self.space.names, *self.space.derived))
         self._met: set[str] = set()
-        self.demands = Demands(task.stepped, task.wanted)
         self._plain = _plain_names(self.space)
         self._order = _positional(self.function, self._names)
 
@@ -271,7 +268,8 @@ class Evaluator:
         for row, (status, _) in rows.failures.items():
             statuses[row] = STATUSES.index(status)
         statuses[list(rows.pruned)] = STATUSES.index("pruned")
-        if fatal := self.demands.unmet(positions, statuses == 0, fields, self.recorder):
+        sound, task = statuses == 0, self.task
+        if task.stepped and (fatal := unrecorded(task.stepped, positions[sound].tolist(), self.recorder)):
             return Reply((), 0, seconds=time.perf_counter() - began, fatal=fatal)
         seconds = _joined(rows.seconds, np.float64)
         slowest = int(seconds.argmax())
@@ -282,12 +280,13 @@ class Evaluator:
             failed=_failed(positions, rows),
             seconds=time.perf_counter() - began,
             payload=(payload,),
-            best=self._best(fields, indices, statuses == 0),
+            best=self._best(fields, indices, sound),
             complaint=shared_line(text for _, text in rows.failures.values()),
             complaints=first_lines(rows.failures, positions) if rows.failures else (),
             slowest=(float(seconds[slowest]), int(indices[slowest])),
             steps=tuple(self.recorder.steps),
             kept=tuple(RangeSet.of(np.array(self.recorder.kept))) if self.recorder.kept else (),
+            returned=returned(task.wanted, sound, fields) if task.wanted else (),
         )
 
     def _mark_pruned(self, positions: NDArray[np.int64], rows: _Rows) -> None:

@@ -13,14 +13,20 @@ from swath.cluster.handshake import cores
 from swath.driver import Policy
 from swath.driver.policy import PATIENCE
 from swath.errors import CodeChangedError, UsageError
+from swath.inside.columns import there
+from swath.messages import STATUSES
 from swath.preflight import check_files
 from swath.progress import Progress
 from swath.ranges import RangeSet
 from swath.store.folders import CHECKPOINTS
+from swath.store.segments import numpy_column
 from swath.task import Task
+from swath.wanted import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pyarrow as pa
 
     from swath.definition import Definition
     from swath.engines import Engine
@@ -66,6 +72,21 @@ def _wanted(definition: Definition) -> tuple[str, ...]:
     read = {name for expression in definition.search.subject_to for name in expression.names}
     metrics = read.difference(space.names, space.derived)
     return tuple(sorted(metrics.union(name for name, _ in definition.goals)))
+
+
+def still_wanted(wanted: Sequence[str], saved: Iterable[tuple[object, pa.Table]]) -> Wanted | None:
+    """Leave out the wanted metrics that saved rows have; None if nothing is left. Reads no more rows than it takes."""
+    missing = set(wanted)
+    if not missing:
+        return None
+    for _, table in saved:
+        sound = numpy_column(table, "status") == STATUSES.index("ok")
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if name in missing and np.concatenate([there(chunk) for chunk in column.chunks])[sound].any():
+                missing.remove(name)
+        if not missing:
+            return None
+    return Wanted(missing)
 
 
 def choose_engine(definition: Definition, options: Options) -> Engine:

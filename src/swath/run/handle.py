@@ -17,7 +17,7 @@ from swath.errors import ClusterLostError, ObjectiveError, SwathError
 from swath.inside.trail import last_step
 from swath.loop import drive
 from swath.messages import Conclude, Crowded, Durable, Ending, Lost, Noted, StopAsked, Tick, Urgency, Write
-from swath.run.beginning import known_signature, make_task, policy_of, progress_of, tried_again
+from swath.run.beginning import known_signature, make_task, policy_of, progress_of, still_wanted, tried_again
 from swath.run.journal import Journal
 from swath.run.openings import filler, make_planner, take_over
 from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
@@ -110,6 +110,7 @@ class Handle:
             opened=self._planner.opened if self._planner else None,
             rule=rule,
             pruned=pruned_of(past, again),
+            wanted=still_wanted(task.wanted, store.saved()),
             now=now,
         )
         total = len(self._planner.opened) if self._planner and definition.until else None
