@@ -72,15 +72,18 @@ class Slot:
         self.name = name
         self.hear: Callable[[int, tuple[Step, ...]], object] = lambda *_: None
         self._place = Place()
-        self._closed = self._imported = False
+        self._closed = self._imported = self._decided = False
         self._running: Batch | None = None
         self._child = self._fresh()
         self._meter = Meter(name)
 
     def _fresh(self) -> Child:
+        return Child(self.task, self.name, self._place, self._pass_on)
+
+    def _must_be_open(self) -> None:
+        """Raise if `close` was called; asked after there is something new that it may not have seen."""
         if self._closed:
             raise SlotBrokenError(f"slot {self.name} is closed")
-        return Child(self.task, self.name, self._place, self._pass_on)
 
     def _pass_on(self, steps: tuple[Step, ...]) -> None:
         if self._running is not None:
@@ -114,6 +117,7 @@ class Slot:
         SlotBrokenError
             If no child can be kept alive although no point is to blame.
         """
+        self._decided = False
         self._running = batch
 
         def go_on() -> Batch | None:
@@ -122,23 +126,27 @@ class Slot:
             return later
 
         try:
+            self._must_be_open()
             outcome = self._run(batch, go_on)
             reply = self._inquire(batch, outcome) if isinstance(outcome, Death) else outcome
         finally:
             if self._running is batch:
                 self._running = None
-            if (
-                self._closed and self._running is None
-            ):  # meanwhile, so that nobody else will end the newest child
+            if self._closed and self._running is None:  # so nobody else will end the newest child
                 self._child.end()
         return replace(reply, slot=self.name)
 
     def take_back(self, batch: Batch) -> int:
-        """Keep the child from beginning any further point of a running batch; return the first of those."""
+        """Keep the child from beginning any further point of a running batch; return the first of those.
+
+        Not while `evaluate` may go on to another batch: its caller sees to that.
+        """
         running = self._running
         if running is None or running.id != batch.id:
             return batch.stop
-        return cut_short(self._child.crumb, batch)
+        first = cut_short(self._child.crumb, batch)
+        # Behind a part that runs again lies what is decided; the reply, which comes the sooner now, leaves out the rest.
+        return batch.stop if self._decided else first
 
     def prune(self, position: int) -> None:
         """Let a position of the batch that is running end at its next step, if it still is the one being evaluated then."""
@@ -181,22 +189,25 @@ class Slot:
         raise SlotBrokenError(f"slot {self.name}: {failure}")
 
     def _replace_child(self) -> None:
+        self._must_be_open()
         self._meter.change(self._child.process.pid)
         self._child.end()
         self._child = self._fresh()
+        self._must_be_open()
 
     def _inquire(self, batch: Batch, death: Death) -> Reply:
         """Find out who is guilty of a death, and keep what the others did.
 
         The part of the batch before a suspect is evaluated again, without it. If the child dies between points,
         nobody is suspected; when that happens again, half of the points are given back to the driver, until one
-        that is alone can be judged.
+        that is alone can be judged. What was taken back from a child that died is not evaluated again.
         """
         replies: list[Reply] = []
         start, stop, strays = batch.start, batch.stop, 0
         outcome: Reply | Death = death
         while isinstance(outcome, Death):
-            if start <= outcome.position < stop:
+            stop = min(stop, outcome.limit)
+            if is_suspect := start <= outcome.position < stop:
                 replies.append(self._judge(batch, outcome))
                 stop = outcome.position
             elif strays and stop - start == 1:
@@ -204,9 +215,10 @@ class Slot:
                 stop = start
             elif strays:
                 stop = start + (stop - start) // 2
-            strays += not start <= outcome.position < batch.stop
+            strays += not is_suspect
             if stop == start:
                 return merge(replies, self.task.goal)
+            self._decided = bool(replies)
             outcome = self._run(replace(batch, start=start, stop=stop, budget=4 * batch.budget))
         return merge([*replies, outcome], self.task.goal)
 
@@ -243,6 +255,8 @@ def cut_short(crumb: MutableSequence[int], batch: Batch) -> int:
     if not batch.start <= here < batch.stop:
         return batch.stop
     crumb[LIMIT] = here + 1
-    here = max(here, crumb[HERE])  # it may have gone on meanwhile
-    crumb[LIMIT] = here + 1
-    return min(here + 1, batch.stop)
+    now = crumb[HERE]  # it may have gone on meanwhile
+    if now < here:
+        return batch.stop  # it is through with all that it will do
+    crumb[LIMIT] = now + 1
+    return min(now + 1, batch.stop)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swath.errors import ObjectiveError
-from swath.inside.crumb import ENDING, HERE, NOWHERE, SINCE, WORN
+from swath.inside.crumb import ENDING, EVERYTHING, HERE, LIMIT, NOWHERE, SINCE, WORN
 from swath.inside.ends import cause, nameless_file, written
 from swath.inside.keeper import ENDED, HUNG, STUCK, empty
 from swath.objective import Signature
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 IMPORT_TIMEOUT = 60.0
 """Seconds that importing the objective may take."""
+
+MOST_AHEAD = 4_096
+"""Characters of points in an offer that is sent ahead: it must fit into the channel, even if the child does not come to read it."""
 
 PATIENCE = 8.0
 """Seconds that a keeper may take to end its child, before it is killed itself."""
@@ -73,6 +76,8 @@ class Death:
         When that point began (seconds since 1970), and how long it ran.
     plain : bool
         Whether nothing else can have been the cause: no second death is needed.
+    limit : int
+        The first position that was taken back meanwhile, as the crumb has it.
     logs : tuple of Log
         What the points of the batch have printed.
     steps : list of Said
@@ -85,6 +90,7 @@ class Death:
     started: float
     seconds: float
     plain: bool
+    limit: int
     logs: tuple[Log, ...] = ()
     steps: list[Said] = field(default_factory=list)
 
@@ -183,12 +189,14 @@ class Child:
             if not self.is_ahead:
                 self._begin(batch)
             self.is_ahead = False
-            while not status and not self._exited():
+            while not status:
                 if (message := self._receive(self._watch.interval)) is not None:
                     logs = self._output.logs()
                     self._begin_ahead(following)
                     reply = unpack(message)
                     return replace(reply, logs=logs) if logs else reply
+                if self._exited():  # asked last: whoever has answered may end
+                    break
                 status, text = self._watch.look()
         except OSError:
             pass  # the other end is gone, and so is the child
@@ -207,10 +215,11 @@ class Child:
             text = f"{text}; {ended}"
         logs = self._output.last_words(*((self.crumb[SINCE], position) if position >= 0 else BETWEEN))
         steps = self._heard.last_words(position)
-        return Death(position, status, (text or ended) + self.evidence, began, seconds, plain, logs, steps)
+        text = (text or ended) + self.evidence
+        return Death(position, status, text, began, seconds, plain, self.crumb[LIMIT], logs, steps)
 
     def _begin(self, batch: Batch) -> None:
-        self.crumb[HERE] = NOWHERE
+        self.crumb[HERE], self.crumb[LIMIT] = NOWHERE, EVERYTHING  # even if the child does not live to do so
         self.crumb[ENDING] = 0
         self._batches += 1
         self._watch.begin()
@@ -220,10 +229,11 @@ class Child:
         self.channel.send_bytes(json.dumps(offer).encode())
 
     def _begin_ahead(self, following: Callable[[], Batch | None]) -> None:
-        if not self.is_worn() and (batch := following()) is not None:
-            self.is_ahead = True
-            with contextlib.suppress(OSError):  # whoever evaluates it will find out
-                self._begin(batch)
+        if self.is_worn() or (batch := following()) is None or len(batch.points) > MOST_AHEAD:
+            return
+        self.is_ahead = True
+        with contextlib.suppress(OSError):  # whoever evaluates it will find out
+            self._begin(batch)
 
     def is_worn(self) -> bool:
         """Tell whether points have left so much behind that the next batch needs another child."""

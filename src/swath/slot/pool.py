@@ -20,7 +20,7 @@ from swath.inside.crumb import ENDING, HERE, LIMIT, blank, end
 from swath.inside.steps import steps_of
 from swath.messages import Load
 from swath.rates import History
-from swath.slot import Slot, cut_short, nothing
+from swath.slot import Slot, SlotBrokenError, cut_short, nothing
 from swath.slot.meter import Stay
 from swath.snapshot import GOOD, RECENT
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from swath.objective import Signature
     from swath.space.ordering import Permutation
     from swath.task import Task
+
+REMEMBERED = 1_000
+"""Batches answered, for each slot, of which a pool still knows it: nobody takes so many seconds to recall one."""
 
 
 class Evaluates(Protocol):
@@ -70,6 +73,8 @@ class Bare:
         self._crumb = blank()
         self._stay = Stay()
         self._evaluator = Evaluator(task, self._crumb)
+        self._evaluator.between = lambda: self._closed
+        self._closed = False
 
     def open(self) -> Signature:
         """Return how the objective may be called."""
@@ -78,6 +83,8 @@ class Bare:
     def evaluate(self, batch: Batch, following: Callable[[], Batch | None] = nothing) -> Reply:
         """Evaluate a batch; the next one comes when it is called with it."""
         del following
+        if self._closed:
+            raise SlotBrokenError(f"slot {self.name} is closed")
         self._evaluator.learn(batch.points)
         self._crumb[ENDING] = 0
         self._evaluator.recorder.sink = _Ear(partial(self.hear, batch.id))
@@ -98,6 +105,7 @@ class Bare:
 
     def close(self) -> None:
         """Begin nothing more, and let what runs end at its next step; there is no child to be killed."""
+        self._closed = True
         self._crumb[LIMIT] = 0
         end(self._crumb, self._crumb[HERE])
 
@@ -162,8 +170,8 @@ class Pool:
         self._lock = threading.Lock()
         self._waiting: dict[int, _Door] = {}  # by batch, in order
         self._running: dict[int, Evaluates] = {}
-        self._given_back: set[int] = set()
-        self._answered: set[int] = set()
+        self._given_back: set[int] = set()  # before they came
+        self._answered: deque[int] = deque(maxlen=REMEMBERED * count)
         self._last = time.monotonic()
         self.loads: tuple[Load, ...] = ()
         self.at: tuple[int, float] | None = None
@@ -194,7 +202,7 @@ class Pool:
         finally:
             with self._lock:
                 del self._running[batch.id]
-                self._answered.add(batch.id)
+                self._answered.append(batch.id)
                 self._last = time.monotonic()
                 if reply is not None:
                     self._count(reply)
@@ -209,6 +217,7 @@ class Pool:
         """Wait for a slot; None if the batch is given back first."""
         with self._lock:
             if batch.id in self._given_back:
+                self._given_back.discard(batch.id)
                 return None
             if self._free:
                 slot = self._running[batch.id] = self._free.popleft()
@@ -254,13 +263,13 @@ class Pool:
         with self._lock:
             slot = self._running.get(batch.id)
             if slot is None and batch.id not in self._answered:
-                self._given_back.add(batch.id)
                 if door := self._waiting.pop(batch.id, None):
                     door.opens.put(None)
+                else:
+                    self._given_back.add(batch.id)
                 return batch.start, batch.stop
-        if slot is None:
-            return batch.stop, batch.stop
-        return slot.take_back(batch), batch.stop
+            # Under the lock, so that its slot does not go on to another batch.
+            return slot.take_back(batch) if slot else batch.stop, batch.stop
 
     def prune(self, batch: Batch, position: int) -> None:
         """Let a point of a running batch end at its next step; nothing happens if the batch is not running."""
