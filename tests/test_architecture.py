@@ -17,7 +17,14 @@ PURE = {
     *("ranges", "messages", "batching", "snapshot", "rates", "wanted"),
     *("stopping", "stopping.asha", "stopping.curves", "stopping.hyperband", "stopping.median"),
     *("stopping.patience", "stopping.percentile", "stopping.threshold"),
-    *("progress", "progress.complaints", "progress.effort", "progress.tally", "progress.workers"),
+    *(
+        "progress",
+        "progress.complaints",
+        "progress.crew",
+        "progress.effort",
+        "progress.tally",
+        "progress.workers",
+    ),
     *(
         "driver",
         "driver.brake",

@@ -34,8 +34,9 @@ from swath.messages import (
     Urgency,
     Write,
 )
-from swath.progress import GONE, Progress
+from swath.progress import Progress
 from swath.progress.complaints import KEPT, SHOWN
+from swath.progress.crew import GONE
 from swath.ranges import RangeSet
 from swath.rates import ENOUGH, History
 from swath.snapshot import Complaint, Slow, Snapshot, WorkerLoad

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf, isnan, sqrt
-from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from swath.messages import (
@@ -43,12 +42,11 @@ from swath.messages import (
     Write,
 )
 from swath.progress.complaints import Complaints, share_of
+from swath.progress.crew import Crew
 from swath.progress.effort import share
 from swath.progress.tally import Tally
-from swath.progress.workers import Worker
 from swath.rates import History
 from swath.snapshot import (
-    GOOD,
     RECENT,
     Complaint,
     Direction,
@@ -68,9 +66,6 @@ if TYPE_CHECKING:
 MINUTE = 60.0  # seconds
 WARM = 16  # batches; before, work that no batch has brought back yet weighs, so what the slots could do counts too
 NOTICES = 100  # texts; a cluster of thousands may have thousands of sick workers
-GONE = (
-    500  # workers that left and are still told about; a cluster whose nodes are taken away may lose thousands
-)
 SLOWEST = 5  # points that are remembered
 
 
@@ -145,13 +140,11 @@ class Progress:
         self._reason = ""
         self._ended: float | None = None
         self._growing = growing
-        self._workers: dict[str, Worker] = {}
-        self._held: dict[int, tuple[str, int]] = {}  # batch id -> worker, first position
+        self._crew = Crew()
         self._writing: dict[int, _Written] = {}  # by batch
         self._history = History(now)
         self._notices: dict[str, None] = {}  # in order, without repetitions
         self._seconds = 0.0  # that slots spent on what is done
-        self._gone = (0.0, 0.0)  # seconds spent, and of slots, of workers that are forgotten
         self._cores, self._points, self._parameters = cores, points, parameters
         self._described: tuple[int, Mapping[str, object]] = (-1, {})  # a point and its parameters
         self._retried = 0
@@ -159,10 +152,10 @@ class Progress:
         self._slowest: list[tuple[float, int]] = []  # descending
         self._takes: dict[type, Callable[[Any], None]] = {
             Joined: self._joined,
-            Left: self._left,
+            Left: lambda event: self._crew.leave(self._now, event.worker),
             Noted: self._noted,
-            Measured: self._measured,
-            Submit: self._submitted,
+            Measured: self._crew.measure,
+            Submit: lambda command: self._crew.give(self._now, command.batches),
             Finished: self._finished,
             Returned: self._returned,
             Lost: self._lost,
@@ -182,33 +175,14 @@ class Progress:
         if take:
             take(message)
 
-    def _submitted(self, command: Submit) -> None:
-        for batch in command.batches:
-            self._held[batch.id] = batch.worker, batch.start
-            if batch.worker in self._workers:
-                self._workers[batch.worker].effort.add(self._now, batch.id)
-
     def _finished(self, event: Finished) -> None:
-        worker = self._landed(event.batch_id, event.reply.seconds)
+        worker = self._crew.land(self._now, event.batch_id, event.reply.seconds)
         if worker is not None:
             worker.left(event.reply.done)
 
     def _returned(self, event: Returned) -> None:
-        if self._held.get(event.batch_id, ("", -1))[1] == event.start:
-            self._landed(event.batch_id, 0.0)  # none of it had begun
-
-    def _landed(self, batch_id: int, seconds: float | None = None) -> Worker | None:
-        """Take in that a batch is not out any more; return the worker that had it."""
-        name, _ = self._held.pop(batch_id, ("", -1))
-        worker = self._workers.get(name)
-        if worker is not None:
-            worker.effort.end(self._now, batch_id, seconds)
-        return worker
-
-    def _measured(self, event: Measured) -> None:
-        worker = self._workers.get(event.worker)
-        if worker is not None and worker.effort.slots:
-            worker.measured(event)
+        if self._crew.begins(event.batch_id) == event.start:
+            self._crew.land(self._now, event.batch_id, 0.0)  # none of it had begun
 
     def _settled(self, event: Durable) -> None:
         for batch_id in event.batch_ids:
@@ -224,58 +198,23 @@ class Progress:
     def _concluded(self, command: Conclude) -> None:
         complete = command.ending is Ending.COMPLETE
         self._state, self._reason = ("complete" if complete else "stopped"), command.reason
-        self._abandon()
+        self._crew.drop_all(self._now)
         self._ended = self._now
-
-    def _abandon(self) -> None:
-        """Wait for no batch any more."""
-        self._held.clear()
-        for worker in self._workers.values():
-            worker.effort.drop(self._now)
-            worker.forget()
 
     def _joined(self, event: Joined) -> None:
         if self._state == "starting":
             self._state = "running"
             self._history = History(event.now)  # before, nothing could be done
-        worker = self._workers.setdefault(event.worker, Worker(event))
-        worker.host, worker.limit = event.host, event.memory
-        worker.effort.resize(self._now, event.slots)
-
-    def _left(self, event: Left) -> None:
-        name = event.worker
-        self._let_go(name)
-        worker = self._workers.get(name)
-        if worker is None:
-            return
-        worker.effort.resize(self._now, 0)
-        gone = [each for each in self._workers.values() if not each.effort.slots]
-        if not worker.done:
-            self._forget(worker)  # nothing to tell about it
-        elif len(gone) > GONE:
-            self._forget(gone[0])
-
-    def _forget(self, worker: Worker) -> None:
-        """Keep of a worker that is gone only the time of its slots."""
-        spent, room = worker.effort.totals(self._now)
-        self._gone = self._gone[0] + spent, self._gone[1] + room
-        del self._workers[worker.name]
+        self._crew.join(self._now, event)
 
     def _excluded_worker(self, command: Exclude) -> None:
         spell = f" for {command.seconds:.0f} s" if command.seconds < inf else " any more"
         self._notice(f"{command.worker} is not used{spell}: {command.reason}")
-        self._let_go(command.worker)
+        self._crew.drop(self._now, command.worker)
 
     def _notice(self, text: str) -> None:
         if len(self._notices) < NOTICES:
             self._notices[text] = None
-
-    def _let_go(self, name: str) -> None:
-        """Forget the batches of a worker of which nothing is expected."""
-        self._held = {batch_id: held for batch_id, held in self._held.items() if held[0] != name}
-        if name in self._workers:
-            self._workers[name].effort.drop(self._now)
-            self._workers[name].forget()
 
     def _noted(self, event: Noted) -> None:
         self._notice(event.text)
@@ -284,7 +223,7 @@ class Progress:
         self._reason = self._reason or event.reason
         self._state = "draining"
         if event.urgency is Urgency.NOW:
-            self._abandon()
+            self._crew.drop_all(self._now)
 
     def _wrote(self, command: Write) -> None:
         reply, batch = command.reply, command.batch
@@ -294,13 +233,13 @@ class Progress:
         self._count(written, +1)
         self.improve(reply.best)
         self._seconds += reply.seconds
-        if batch.worker in self._workers:
-            self._workers[batch.worker].batch = (reply.rows, reply.seconds)
+        if batch.worker in self._crew.workers:
+            self._crew.workers[batch.worker].batch = (reply.rows, reply.seconds)
         if reply.slowest and (len(self._slowest) < SLOWEST or reply.slowest > self._slowest[-1]):
             self._slowest = sorted({*self._slowest, reply.slowest}, reverse=True)[:SLOWEST]
 
     def _lost(self, event: Lost) -> None:
-        self._landed(event.batch_id)
+        self._crew.land(self._now, event.batch_id)
         if event.batch_id in self._writing:
             self._count(self._writing.pop(event.batch_id), -1)
 
@@ -311,11 +250,8 @@ class Progress:
         self._history.add(self._now, sign, positions, rows)
         if written.again:
             self._retried += rows
-        if written.worker in self._workers:
-            worker = self._workers[written.worker]
-            worker.done += rows
-            worker.failed += sign * sum(n for status, n in tally.failed.items() if status not in GOOD)
-            worker.history.add(self._now, sign, positions, rows)
+        if written.worker in self._crew.workers:
+            self._crew.workers[written.worker].count(self._now, tally, sign)
 
     def _save(self, count: Tally) -> None:
         self._saved += count.positions
@@ -345,7 +281,7 @@ class Progress:
         """Say how it goes at ``now`` (monotonic seconds, not before the last event); changes nothing."""
         now = max(now, self._now) if self._ended is None else self._ended
         slope, overall = self._history.slope(now, RECENT), self._history.overall(now)
-        spent, room = self._totals(now)
+        spent, room = self._crew.totals(now)
         loads, complaints = self._placed(now)
         return Snapshot(
             name=self._name,
@@ -357,8 +293,8 @@ class Progress:
             excluded=self._excluded,
             statuses=dict(self._statuses),
             rows_before=self._rows_before,
-            running=len(self._held),
-            slots=sum(load.slots for load in loads),
+            running=self._crew.held,
+            slots=self._crew.slots,
             workers=loads,
             rate=slope and slope[1],
             overall=overall and overall[1],
@@ -379,29 +315,14 @@ class Progress:
             replicates=self.plan if isinstance(self.plan, Replicates) else None,
         )
 
-    def _totals(self, now: float) -> tuple[float, float]:
-        """Seconds that slots have spent on points, and seconds for which there were slots."""
-        spent, room = self._gone
-        for worker in self._workers.values():
-            its_spent, its_room = worker.effort.totals(now)
-            spent, room = spent + its_spent, room + its_room
-        return spent, room
-
     def _placed(self, now: float) -> tuple[tuple[WorkerLoad, ...], tuple[Complaint, ...]]:
         """Put together what names points of which only positions are known, which are looked up together."""
-        workers, complaints = list(self._workers.values()), self._complaints.most()
-        places = [worker.at[1] if worker.at else -1 for worker in workers]
-        places += [position for _, position in complaints]
-        known = [place for place in places if place >= 0]
+        complaints = self._complaints.most()
+        positions = [*self._crew.positions, *(position for _, position in complaints)]
+        known = [position for position in positions if position >= 0]
         points = dict(zip(known, map(int, self._points(known)), strict=True)) if known else {}
-        usual = [seconds for worker in workers if (seconds := worker.usual()) is not None]
-        middle = median(usual) if usual else inf
-        loads = (
-            worker.load(now, points.get(place), middle)
-            for worker, place in zip(workers, places, strict=False)
-        )
         named = (replace(complaint, point=points.get(position)) for complaint, position in complaints)
-        return tuple(loads), tuple(named)
+        return self._crew.loads(now, points), tuple(named)
 
     def _of_the_best(self) -> Mapping[str, object]:
         """Parameters of the best point, looked up once."""
@@ -423,11 +344,7 @@ class Progress:
             return None
         batches = max(1, self._history.last.batches)
         if batches < WARM and self._seconds > 0:
-            rates.append(self._history.last.positions / self._seconds * self._slots)
+            rates.append(self._history.last.positions / self._seconds * max(1, self._crew.slots))
         error = min(0.5, 1 / sqrt(batches))
         left = self._total - self._done
         return left / (max(rates) * (1 + error)), left / (min(rates) * (1 - error))
-
-    @property
-    def _slots(self) -> int:
-        return max(1, sum(worker.effort.slots for worker in self._workers.values()))

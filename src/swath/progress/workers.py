@@ -7,14 +7,15 @@ all workers to say; the fold takes the median of the time per point in their las
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from swath.progress.effort import Effort
 from swath.rates import History
-from swath.snapshot import RECENT, WorkerLoad
+from swath.snapshot import GOOD, RECENT, WorkerLoad
 
 if TYPE_CHECKING:
     from swath.messages import Joined, Measured, Ranges
+    from swath.progress.tally import Tally
 
 FAR, LONG = 3.0, 5.0  # a straggler has taken so many times as long as others take, and so many seconds
 
@@ -35,6 +36,18 @@ class Worker:
         self.cpu: float | None = None
         self.memory: int | None = None
         self.at: tuple[float, int] | None = None  # since when it is at which position
+
+    def drop(self, now: float) -> None:
+        """Take in that nothing is expected of what it was given."""
+        self.effort.drop(now)
+        self.forget()
+
+    def count(self, now: float, tally: Tally, sign: Literal[1, -1]) -> None:
+        """Take in what a write has added, or take it back."""
+        rows = sign * tally.rows
+        self.done += rows
+        self.failed += sign * sum(n for status, n in tally.failed.items() if status not in GOOD)
+        self.history.add(now, sign, sign * tally.positions, rows)
 
     def measured(self, event: Measured) -> None:
         """Take in what its slots take up."""
