@@ -67,6 +67,14 @@ def ran(folder: Path) -> list[str]:
     return []
 
 
+def taken_back(folder: Path) -> None:
+    """Wait until a run named ``study`` that was asked to stop has taken back what has not begun.
+
+    That it stops is said before. All is taken back in one breath, so the first word of it is enough.
+    """
+    until(lambda: '"event": "returned"' in (folder / "results/study/events.jsonl").read_text())
+
+
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "swath", *map(str, arguments)]
 

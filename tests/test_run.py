@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from pandas.testing import assert_frame_equal
 
 import swath
-from running import ENVIRONMENT, HOLD, ask, assert_same, begun, command, family, ran, until
+from running import ENVIRONMENT, HOLD, ask, assert_same, begun, command, family, ran, taken_back, until
 from swath.cli import sweep as cli
 
 MODEL = '''
@@ -49,6 +49,13 @@ order: ORDER
 """
 NAPS = 100
 NAP = f"objective: study:nap\nparameters: {{x: {{range: [{NAPS}]}}}}\n"
+HALF = f"objective: study:half\nparameters: {{x: {{range: [{NAPS}]}}}}\n"
+HALVES = f"""{HOLD}
+def half(x):
+    if x < {NAPS // 2}:
+        return nap(x)
+    return hold(x)
+"""
 HELD = "objective: study:hold\nparameters: {x: {range: [20]}}\n"
 
 
@@ -104,6 +111,12 @@ def napping(tmp_path):
 
 
 @pytest.fixture
+def half(tmp_path):
+    """A sweep that gets half way, and then waits until it may go on."""
+    return Study(tmp_path / "half", HALF, "study", HALVES)
+
+
+@pytest.fixture
 def held(tmp_path):
     return Study(tmp_path / "held", HELD, "study", HOLD)
 
@@ -155,21 +168,23 @@ def test_points_run_in_the_worker_itself_give_the_same_rows(undisturbed, tmp_pat
 # Stopped and gone on.
 
 
-def test_ctrl_c_stops_and_the_same_command_goes_on(napping):
-    with napping.begins() as process:
-        until(lambda: len(ran(napping.folder)) >= NAPS // 4)
+def test_ctrl_c_stops_and_the_same_command_goes_on(half):
+    with half.begins() as process:
+        until(lambda: sum(int(x) >= NAPS // 2 for x in ran(half.folder)) == 2)
         process.send_signal(signal.SIGINT)
+        taken_back(half.folder)
+        half.lets_go()
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "go on:    swath run study.yaml -n 2" in said
-    saved = napping.open().frame
-    assert 0 < len(saved) < NAPS
-    assert len(napping.new()) == len(saved)  # what was running was finished and kept
-    said = ask("run", "study.yaml", "-n", "2", folder=napping.folder).stderr
+    saved = half.open().frame
+    assert 2 < len(saved) < NAPS
+    assert len(half.new()) == len(saved)  # what was running was finished and kept
+    said = ask("run", "study.yaml", "-n", "2", folder=half.folder).stderr
     assert f"{len(saved)} done, {NAPS - len(saved)} to do" in said
-    assert len(napping.new()) == NAPS - len(saved)
-    assert squares(napping.open())
-    assert_frame_equal(napping.open().frame.loc[saved.index], saved)
+    assert len(half.new()) == NAPS - len(saved)
+    assert squares(half.open())
+    assert_frame_equal(half.open().frame.loc[saved.index], saved)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -177,7 +192,7 @@ def test_other_signals_stop_it_too(number, code, held):
     with held.begins() as process:
         until(lambda: len(ran(held.folder)) == 2)
         process.send_signal(number)
-        reads(process, "Stopping")
+        taken_back(held.folder)
         held.lets_go()
         assert process.wait(60) == code
     assert held.open().statuses == {"ok": 2}
@@ -216,7 +231,7 @@ def test_swath_stop_from_another_process(held):
         until(lambda: len(ran(held.folder)) == 2)
         with begun(*command("stop", "study"), folder=held.folder) as asking:
             reads(asking, "Asked process")
-            reads(process, "stopping")
+            taken_back(held.folder)
             held.lets_go()
             assert asking.wait(60) == 0
         assert process.wait(60) == 130
@@ -481,23 +496,22 @@ def test_the_inline_engine_refuses_what_it_cannot_do(study):
 # While it runs, and from Python.
 
 
-def test_results_grow_consistently_while_another_process_writes(napping):
-    napping.define(NAP.replace(f"[{NAPS}]", f"[{2 * NAPS}]"))
+def test_results_grow_consistently_while_another_process_writes(half):
     seen = []
-    with napping.begins() as process:
-        until((napping.results / "study/manifest.json").exists)
+    with half.begins() as process:
+        until((half.results / "study/manifest.json").exists)
         while process.poll() is None:
-            frame = napping.open().frame
+            frame = half.open().frame
             assert (frame.get("value", frame.index) == [x * x for x in frame.x]).all()
             if seen and len(frame) > len(seen[-1]):
                 assert_frame_equal(frame.loc[seen[-1].index, ["x", "value"]], seen[-1][["x", "value"]])
             if len(frame) and (not seen or len(frame) > len(seen[-1])):
                 seen.append(frame)
+                half.lets_go()
             assert not seen or len(frame) >= len(seen[-1])
         assert process.returncode == 0
-    assert seen
-    assert len(seen[0]) < 2 * NAPS == len(napping.open())
-    assert squares(napping.open())
+    assert len(seen[0]) < NAPS == len(half.open())
+    assert squares(half.open())
 
 
 def test_a_script_needs_no_main_guard(tmp_path):

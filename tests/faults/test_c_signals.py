@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import swath
-from running import ENVIRONMENT, HOLD, PATIENCE, ask, begun, command, family, ran, until
+from running import ENVIRONMENT, HOLD, PATIENCE, ask, begun, command, family, ran, taken_back, until
 
 NAPS = 60
 NAP = f"objective: study:nap\nparameters: {{x: {{range: [{NAPS}]}}}}\n"
@@ -66,11 +66,6 @@ def reads(process, word):
     assert any(word in line for line in process.stderr), f"it never said {word!r}"
 
 
-def taken_in(folder):
-    """Wait until the loop knows that it is to stop: it takes back what has not begun in the same breath."""
-    until(lambda: '"event": "stop"' in (folder / "results/study/events.jsonl").read_text())
-
-
 def children_of(process):
     return family(psutil.Process(process.pid))
 
@@ -89,7 +84,7 @@ def test_C02_sigterm_and_sighup_drain_commit_and_leave(number, code, held):
         children = children_of(process)
         process.send_signal(number)
         reads(process, "Stopping")
-        taken_in(held)
+        taken_back(held)
         (held / "go").touch()
         assert process.wait(PATIENCE) == code
     gone(children)
@@ -104,7 +99,7 @@ def test_C03_ctrl_c_once_finishes_what_runs_and_says_how_to_go_on(held):
         until(lambda: len(ran(held)) == 2)
         process.send_signal(signal.SIGINT)
         reads(process, "Stopping: the points that are running finish first")
-        taken_in(held)
+        taken_back(held)
         (held / "go").touch()
         _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
@@ -137,7 +132,7 @@ def test_C03_ctrl_c_of_a_terminal_reaches_the_driver_and_not_its_children(held):
         until(lambda: len(ran(held)) == 2)
         os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to everybody in the foreground
         reads(process, "Stopping")
-        taken_in(held)
+        taken_back(held)
         (held / "go").touch()
         assert process.wait(PATIENCE) == 130
     assert saved(held).statuses == {"ok": 2}

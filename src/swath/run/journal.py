@@ -28,6 +28,7 @@ from swath.messages import (
     Noted,
     Promote,
     Prune,
+    Returned,
     StopAsked,
     Write,
 )
@@ -131,6 +132,8 @@ class Journal:
                 self.often("excluded", worker=message.worker, seconds=spell, reason=message.reason)
             case StopAsked():
                 self.often("stop", urgency=message.urgency.value, reason=message.reason)
+            case Returned() if self._counts["stop"]:  # so what still runs is all there is to wait for
+                self.often("returned", batch=message.batch_id, points=message.stop - message.start)
             case Conclude():
                 self.note("end", ending=message.ending.value, reason=message.reason)
 
