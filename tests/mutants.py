@@ -421,7 +421,7 @@ MUTANTS = (
         "inside/keeper.py",
         "    while reap() and (passed := time.monotonic() - begun) < KILL_TIME:",
         "    while False:",
-        "faults/test_b_leftovers.py::test_B13_no_process_outlives_its_point_for_two_seconds",
+        "faults/test_b_leftovers.py::test_B13_no_process_outlives_its_point",
     ),
     Mutant(
         "a point that is taken back runs all the same",

@@ -90,7 +90,7 @@ def done(reply: Reply) -> list[int]:
     return [position for start, stop in reply.done for position in range(start, stop)]
 
 
-def becomes_true(condition: Callable[[], object], seconds: float = 30.0) -> bool:
+def becomes_true(condition: Callable[[], object], seconds: float = 60.0) -> bool:
     """Look again and again until a condition holds, at most so long."""
     deadline = time.monotonic() + seconds
     while not condition():

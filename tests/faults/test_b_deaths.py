@@ -112,12 +112,13 @@ def test_B07_a_crash_shows_where_it_was(opened):
     assert "in segfault" in row["failure"]
 
 
-def test_B08_whomever_a_point_kills_it_is_its_own_crash(opened):
+def test_B08_whomever_a_point_kills_it_is_its_own_crash(opened, monkeypatch):
+    monkeypatch.setattr("swath.slot.child.PATIENCE", 60.0)  # a slot waits for nobody who is dead or stopped
     away = die(
         opened, "kills_itself", "kills_its_group", "kills_its_parent", "kills_its_parent_s_group",
         "stops_its_parent", "daemon_and_parent",
     )  # fmt: skip
-    assert away < 5.0, "the slot is back within 5 s"
+    assert away < 60.0, "the slot was not back at once"
 
 
 def test_B08_a_keeper_takes_no_orders_from_a_point(opened):

@@ -130,12 +130,16 @@ class Journal:
             case Exclude():
                 spell = round(message.seconds, 1) if message.seconds < float("inf") else None
                 self.often("excluded", worker=message.worker, seconds=spell, reason=message.reason)
-            case StopAsked():
-                self.often("stop", urgency=message.urgency.value, reason=message.reason)
-            case Returned() if self._counts["stop"]:  # so what still runs is all there is to wait for
-                self.often("returned", batch=message.batch_id, points=message.stop - message.start)
+            case StopAsked() | Returned():
+                self._take_stop(message)
             case Conclude():
                 self.note("end", ending=message.ending.value, reason=message.reason)
+
+    def _take_stop(self, event: StopAsked | Returned) -> None:
+        if isinstance(event, StopAsked):
+            self.often("stop", urgency=event.urgency.value, reason=event.reason)
+        elif self._counts["stop"]:  # what has not been given back by then is what is waited for
+            self.often("returned", batch=event.batch_id, points=event.stop - event.start)
 
     def _take_deaths(self, write: Write) -> None:
         deaths = {s: sum(b - a for a, b in r) for s, r in write.reply.failed if s in KILLERS}
