@@ -6,6 +6,7 @@ has no swath, or another one, can say so.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from swath import __version__
@@ -23,7 +24,20 @@ async def ask(client: Client, name: str, address: str, *arguments: object) -> st
     return answer
 
 
-def task(name: str) -> Callable[..., Any]:
+class Parcel:
+    """A function that travels by value, and is pickled once however often it travels: Dask would do so for every batch."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        import cloudpickle  # noqa: PLC0415  # imported by now, with Dask
+
+        self._unpack, self._pickled = cloudpickle.loads, cloudpickle.dumps(function)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[bytes]]:
+        return self._unpack, (self._pickled,)
+
+
+@cache
+def task(name: str) -> Parcel:
     """Name a function for a task, which runs in one of a worker's threads."""
 
     def call(*arguments: Any) -> Any:
@@ -36,7 +50,7 @@ def task(name: str) -> Callable[..., Any]:
         except ImportError as error:
             return b"L" + f"swath cannot be imported on this worker: {error}".encode()
 
-    return call
+    return Parcel(call)
 
 
 def beside(name: str) -> Callable[..., Any]:
