@@ -163,10 +163,10 @@ def strings(texts: Sequence[str | None]) -> pa.Array:
     offsets = np.zeros(len(raw) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)), out=offsets[1:])
     there = np.fromiter((text is not None for text in texts), bool, len(raw))
-    bits = pa.py_buffer(np.packbits(there, bitorder="little"))
-    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(b"".join(raw))]
-    made = pa.Array.from_buffers(pa.large_string(), len(raw), buffers)
-    return made if offsets[-1] >= 1 << 31 else made.cast(pa.string())
+    kind, wide = (pa.string(), np.int32) if offsets[-1] < 1 << 31 else (pa.large_string(), np.int64)
+    bits = np.packbits(there, bitorder="little")
+    buffers = [pa.py_buffer(bits), pa.py_buffer(offsets.astype(wide)), pa.py_buffer(b"".join(raw))]
+    return pa.Array.from_buffers(kind, len(raw), buffers)
 
 
 def _decode(payload: bytes | memoryview) -> pa.Table:
@@ -270,10 +270,10 @@ def _buffer(chunk: pa.Array, kind: np.dtype[Any]) -> NDArray[Any]:
 
 
 def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """Return numbers as floats, NaN for null; not with ``to_numpy``, for the same reason as `numpy_column`."""
-    whole = [np.empty(0)]
-    for chunk in column.cast(pa.float64(), safe=False).chunks:
-        values = _buffer(chunk, np.dtype(np.float64))
+    """Return integers or floats as floats, NaN for null; without pandas, and without the ``pyarrow.compute`` of a cast."""
+    kind, whole = np.dtype(column.type.to_pandas_dtype()), [np.empty(0)]
+    for chunk in column.chunks:
+        values = _buffer(chunk, kind).astype(np.float64, copy=False)
         whole.append(np.where(_there(chunk), values, np.nan) if chunk.null_count else values)
     return np.concatenate(whole)
 

@@ -18,7 +18,7 @@ from swath.snapshot import GOOD
 from swath.space.computed import Computed
 from swath.space.values import ABSENT
 from swath.store.ipc import WRONG, read_stream
-from swath.store.segments import OURS, numpy_column, take
+from swath.store.segments import OURS, floats, numpy_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -229,7 +229,7 @@ class Reader:
         if not len(chosen):
             return []
         indices, statuses = np.take(points, chosen), numpy_column(table, "status")
-        values = self._values(take(table, chosen))
+        values = self._values(table, chosen)
         points_taken = self._space.take(indices)
         seconds = numpy_column(table, "seconds")[chosen].tolist()
         shown = [given(points_taken, name) for name in self._parameters]
@@ -247,18 +247,18 @@ class Reader:
             return rows
         return np.take(rows, np.sort(self._random.sample(range(len(rows)), max(0, most))))
 
-    def _values(self, table: pa.Table) -> list[float | None]:
-        """Return the metric of rows; None where it is no finite number."""
+    def _values(self, table: pa.Table, chosen: NDArray[np.int64]) -> list[float | None]:
+        """Return the metric of some rows; None where it is no finite number."""
         if not self.metric:
             self.metric = next(
                 (item.name for item in table.schema if item.name not in OURS and _is_number(item.type)), ""
             )
-        values: list[float | None] = [None] * table.num_rows
-        for place, item in enumerate(table.schema):
-            if item.name == self.metric and _is_number(item.type):
-                for row, value in enumerate(table.column(place).to_pylist()):
-                    if value is not None and isfinite(value):
-                        values[row] = float(value)
+        values: list[float | None] = [None] * len(chosen)
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if name == self.metric and _is_number(column.type):
+                for row, value in enumerate(np.take(floats(column), chosen).tolist()):
+                    if isfinite(value):
+                        values[row] = value
         return values
 
 
