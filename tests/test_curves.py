@@ -133,6 +133,21 @@ def test_a_step_that_comes_again_takes_back_all_from_there_on(folder):
     assert told(folder) == [(0, 1, 9.0), (0, 2, 6.0), (1, 1, 5.0)]
 
 
+def test_of_many_files_the_newest_can_be_read_alone(folder):
+    with Session(folder, study()) as session:
+        assert session.store.saved_steps(1 << 20).num_rows == 0
+        record(session, *loss((0, 1, 9.0), (3, 1, 8.0)))
+        record(session, *loss((1, 1, 7.0)))
+        record(session, *loss((0, 2, 6.0)))
+        sizes = [entry.bytes for entry in session.store.manifest.steps]
+        read = [session.store.saved_steps(most) for most in (1, sum(sizes[1:]), sum(sizes))]
+    assert [(table["point"].to_pylist(), table["step"].to_pylist()) for table in read] == [
+        ([0], [2]),
+        ([0, 1], [2, 1]),
+        ([0, 0, 1, 3], [1, 2, 1, 1]),
+    ]
+
+
 def test_curves_follow_points_into_another_definition_and_into_a_selection(folder):
     first, later = study(), study(parameters={**STUDY["parameters"], "a": [0, 2, 3, 1]})
     with Session(folder, first) as session:

@@ -724,3 +724,21 @@ def test_a_sweep_that_goes_on_shows_what_was_done_before(study):
     record = handle._page._feed.record
     assert {row[0] for row in record.sound.rows} == {x for x in range(60) if x % 5}
     assert len(record.rows) >= 60
+
+
+def test_a_sweep_that_goes_on_shows_the_curves_from_before(study):
+    falling = "def fall(x):\n    x < 4 or hold(x)\n    for n in range(1, 4):\n        yield {'loss': x / n}\n"
+    (study / "study.py").write_text(HOLD + falling)
+    (study / "study.yaml").write_text(
+        "objective: study:fall\nparameters: {x: {range: [6]}}\nminimize: loss\n"
+    )
+    sweep = swath.load(study / "study.yaml")
+    sweep.run(out=study / "results", engine="inline", limit=4)
+    with running(study, workers=1) as handle:
+        curves = handle._page._feed.record.curves
+        until(lambda: len(curves.lines) == 4)
+    assert {point: curve.values for point, curve in curves.lines.items()} == {
+        point: [point, point / 2, point / 3] for point in range(6)
+    }
+    assert {curve.status for curve in curves.lines.values()} == {"ok"}
+    assert (curves.seen, curves.stopped) == (6, 0)

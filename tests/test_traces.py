@@ -6,6 +6,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from bokeh.core.validation.check import check_integrity
 from bokeh.document import Document
@@ -16,12 +17,14 @@ from hypothesis import strategies as st
 
 from saving import SIZE, Session, study
 from swath import cli
+from swath.definition import define
 from swath.errors import UsageError
 from swath.messages import Batch, Prune, Record, Reply, Step, Write
 from swath.ranges import RangeSet
 from swath.results import Results
 from swath.run.journal import Journal
 from swath.snapshot import Snapshot
+from swath.store.history import Past
 from swath.store.logbook import Naming
 from swath.views.figures.axes import Axis
 from swath.views.figures.brushing import Brush
@@ -30,7 +33,7 @@ from swath.views.figures.overview import overview
 from swath.views.figures.study import STATUSES, Points, Study
 from swath.views.figures.traces import LINES, Curves, thinned
 from swath.views.live import curves as kept
-from swath.views.live.feed import Feed
+from swath.views.live.feed import Earlier, Feed
 from swath.views.live.page import PANELS, View
 from swath.views.live.record import Record as Known
 from swath.views.live.tracing import Tracer
@@ -246,6 +249,86 @@ def test_the_feed_hears_of_steps():
         feed.see(recorded(0, *((1, n, 1.0) for n in range(100))))
     assert feed._steps_waiting <= 10_100
     feed.tick()
+
+
+def saved(*lengths, metric="error"):
+    """Steps as the store reads them: the point i took as many as is said, and came to i."""
+    points = np.repeat(np.arange(len(lengths)), lengths)
+    steps = np.concatenate([np.arange(1, n + 1) for n in lengths])
+    values = points + np.repeat(lengths, lengths) - steps
+    return pa.table(
+        {
+            "point": points,
+            "attempts": np.ones(len(points), np.uint16),
+            "step": steps,
+            "seconds": steps / 4,
+            metric: values.astype(float),
+        }
+    )
+
+
+def past_of(ok, **failed):
+    """What became of points: the first ones ended well, those that are named did not."""
+    others = {status: {1: RangeSet([place])} for status, place in failed.items()}
+    done = RangeSet([(0, ok), *failed.values()])
+    return Past(done, {"ok": ok}, others, excluded=0)
+
+
+def test_what_was_saved_is_where_a_page_begins():
+    tracer = Tracer(define({"objective": "m:f", "parameters": {"x": {"range": [500]}}}).space, "error")
+    past = past_of(200, pruned=(200, 300), error=(300, 400))
+    found = tracer.saved(saved(*[300, *[2] * 499]), past, ["error"], 1)
+    assert (tracer.metric, found["traced"]) == ("error", [400, 100])
+    assert len(found["curves"]) == kept.CURVES
+    points = [point for point, _, _ in found["curves"]]
+    ended = dict(found["ended"])
+    assert 0 in points, "the best one"
+    assert set(points) - ended.keys() == set(range(400, 400 + kept.CURVES // 2))
+    assert {ended[point] for point in ended} == {"ok", "pruned"}
+    assert all(status == ("pruned" if point >= 200 else "ok") for point, status in ended.items())
+    lines = {point: (steps, values) for point, steps, values in found["curves"]}
+    assert len(lines[0][0]) == kept.VERTICES
+    assert (lines[0][0][0], lines[0][0][-1], lines[0][1][-1]) == (1, 300, 0.0)
+    assert lines[400] == ([1, 2], [401.0, 400.0])
+    assert tracer.read([written(400, 401)]) == {
+        "curves": [], "ended": [[400, "ok"]], "traced": [400, 100],
+    }  # fmt: skip
+    assert tracer.read([recorded(200, (200, 3, 0.5))])["traced"] == [400, 99], "it goes on"
+
+
+def test_the_best_that_was_saved_is_best_by_the_goal():
+    tracer = Tracer(define({"objective": "m:f", "parameters": {"x": {"range": [500]}}}).space, "")
+    found = tracer.saved(saved(*[1] * 500, metric="gain"), past_of(500), (), -1)
+    assert tracer.metric == "gain"
+    assert found["curves"][0] == [499, [1], [499.0]]
+
+
+def test_the_feed_begins_with_what_was_saved_and_goes_on(trained):
+    with Session(trained.folder, study(minimize=HOSTILE)) as session:
+        store = session.store
+        earlier = Earlier(session.past, (), store.saved, store.saved_steps)
+        feed = Feed(session.definition, lambda: Snapshot(name="study"), {}, pytest.fail, earlier)
+        feed.see(recorded(4, (5, 7, 9.0), metric=HOSTILE))
+        feed.tick()
+        known = feed.record.curves
+        assert feed.record.about["traced"] == HOSTILE
+        assert {point: curve.status for point, curve in known.lines.items()} == {
+            0: "ok", 1: "ok", 2: "pruned", 3: "pruned", 4: "ok", 5: "",
+        }  # fmt: skip
+        assert known.lines[1].values == [2.0, 1.5]
+        assert known.lines[5].steps == [1, 2, 3, 4, 5, 6, 7]
+        assert (known.seen, known.stopped) == (6, 2)
+        feed.see(recorded(4, (5, 2, 8.0), metric=HOSTILE))  # once more, from its checkpoint
+        feed.see(written(5, 6))
+        feed.tick()
+        assert (known.lines[5].steps, known.lines[5].values, known.lines[5].status) == (
+            [1, 2],
+            [6.0, 8.0],
+            "ok",
+        )
+        again = Known()
+        again.take(json.loads(feed.fetch()[0]))
+        assert again.curves.lines == known.lines
 
 
 # What a run tells of its curves, and of what was stopped.

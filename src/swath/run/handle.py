@@ -164,15 +164,17 @@ class Handle:
 
     def _publication(self, options: Options, past: Past) -> Publication:
         """Make the live page, for an engine that has a place for it."""
-        from swath.views.live.publishing import Publication  # noqa: PLC0415  # views come last
+        from swath.views.live.feed import Earlier  # noqa: PLC0415  # views come last
+        from swath.views.live.publishing import Publication  # noqa: PLC0415  # as above
 
+        store = self._store
+        earlier = Earlier(past, options.retry, store.saved, store.saved_steps)
         return Publication(
             self._definition,
             lambda: self.snapshot,
             {"folder": str(self.folder), "host": socket.gethostname()},
             self._journal.trouble,
-            earlier=self._store.saved if past.statuses else None,
-            again=options.retry,
+            earlier if past.statuses or store.manifest.steps else None,
         )
 
     def go(self) -> None:

@@ -370,6 +370,16 @@ class Store:
         """
         return self.recorded()[0]
 
+    def saved_steps(self, most: int) -> pa.Table:
+        """Read what `steps` reads, while others are written: files of so many bytes at most, the newest, or the newest one.
+
+        Returns
+        -------
+        pa.Table
+            The steps in the order of points and of steps; ``point`` is an index in this definition.
+        """
+        return curves_of(self._archive(), most).table
+
     def recorded(self) -> tuple[Iterator[Step], dict[int, int]]:
         """Read what `steps` reads, and with it in which attempt each point has recorded its last step, by position."""
         with self._writing:

@@ -22,11 +22,12 @@ from swath.store.segments import array, ascending, first_there, numpy_column, ta
 from swath.store.steps import CORE, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
+    from swath.store.entries import StepsEntry
     from swath.store.history import Archive, Target
 
     Integers = NDArray[np.int64]
@@ -79,12 +80,21 @@ class Curves:
         return dict(zip(positions, numpy_column(self.table, "attempts").tolist(), strict=True))
 
 
-def curves_of(archive: Archive) -> Curves:
-    """Gather the steps that count of the current definition's points."""
+def curves_of(archive: Archive, most: int | None = None) -> Curves:
+    """Gather the steps that count of the current definition's points.
+
+    Parameters
+    ----------
+    archive : Archive
+        The run.
+    most : int or None
+        Bytes of files to read, the newest ones, but at least one; so the oldest curves may lack their beginnings, or be missing.
+    """
     number = archive.manifest.current
-    target = archive.target(number) if number else None
+    entries = archive.manifest.steps if most is None else _newest(archive.manifest.steps, most)
+    target = archive.target(number) if number and entries else None
     tables = []
-    for entry in archive.manifest.steps if target else ():
+    for entry in entries if target else ():
         table = archive.steps(entry)
         if table is not None and target is not None:
             tables.append(_matched(archive, entry.definition, table, target))
@@ -93,6 +103,12 @@ def curves_of(archive: Archive) -> Curves:
     if places is None:
         return Curves(_ordered(table), np.arange(len(table)))
     return Curves(_ordered(take(table, places)), places)
+
+
+def _newest(entries: Sequence[StepsEntry], most: int) -> Sequence[StepsEntry]:
+    """Return the last files that together have at most so many bytes, at least one, in their order."""
+    sizes = np.cumsum([entry.bytes for entry in reversed(entries)])
+    return entries[-max(1, int((sizes <= most).sum())) :]
 
 
 def _nothing() -> pa.Table:

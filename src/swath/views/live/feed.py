@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter, deque
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from swath import messages
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from swath.definition import Definition
     from swath.messages import Command, Event
     from swath.snapshot import Snapshot
+    from swath.store.history import Past
 
 PERIOD = 1.0
 """Seconds between two increments; with thousands of workers they come more rarely."""
@@ -50,10 +51,33 @@ HEAVY = 8 << 20
 STEPS = 10_000
 """Steps of points that may wait; what comes on top is not shown."""
 
+SAVED = 16 << 20
+"""Bytes of steps of earlier sessions that are read: the newest half a million, say."""
+
 UNFETCHED = 10
 """Increments that may wait to be fetched."""
 
 WORKER = tuple(field.name for field in fields(WorkerLoad) if field.name != "batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What earlier sessions have left.
+
+    Attributes
+    ----------
+    past : Past
+        What became of their points.
+    again : sequence of str
+        Points with these statuses are to be tried again.
+    rows, steps : callable
+        Read what is saved; `swath.store.Store.saved` and `saved_steps`.
+    """
+
+    past: Past
+    again: Sequence[str]
+    rows: Callable[[], Iterable[tuple[NDArray[np.int64], pa.Table]]]
+    steps: Callable[[int], pa.Table]
 
 
 class Feed:
@@ -69,10 +93,8 @@ class Feed:
         What people should know of the run: its folder and host.
     trouble : callable
         Takes what went wrong.
-    earlier : callable, optional
-        Reads the rows of earlier sessions; see `swath.store.Store.saved`.
-    again : sequence of str
-        Statuses of those of them that are to be tried again.
+    earlier : Earlier or None
+        What was there before this session; None if nothing was.
 
     Attributes
     ----------
@@ -86,10 +108,9 @@ class Feed:
         snapshot: Callable[[], Snapshot],
         about: Mapping[str, str],
         trouble: Callable[[str, BaseException], None],
-        earlier: Callable[[], Iterable[tuple[NDArray[np.int64], pa.Table]]] | None = None,
-        again: Sequence[str] = (),
+        earlier: Earlier | None = None,
     ) -> None:
-        self._earlier, self._again = earlier, again
+        self._earlier = earlier
         self.record = Record()
         self._definition, self._snapshot, self._trouble = definition, snapshot, trouble
         self._about: dict[str, Any] = {**about, "started": steady()}
@@ -97,7 +118,7 @@ class Feed:
         self._heavy = self._steps_waiting = 0
         self._missed = Counter[str]()
         self._reader: Any = None  # a Reader, from the first increment on
-        self._tracer: Any = None  # a Tracer, from the first step on
+        self._tracer: Any = None  # a Tracer, as soon as there are steps
         self._best: tuple[float, int] | None = None
         self._parameters: Mapping[str, Any] = {}
         self._told: dict[str, Any] = {}
@@ -203,8 +224,21 @@ class Feed:
         }
         self.record.take({"now": steady(), "about": about})
         if self._earlier is not None:
-            self.record.take({"now": steady(), **reader.saved(self._earlier(), self._again)})
+            rows = reader.saved(self._earlier.rows(), self._earlier.again)
+            self.record.take({"now": steady(), **rows})
+            self._recall(self._earlier)
         return about
+
+    def _recall(self, earlier: Earlier) -> None:
+        """Begin with the curves that are saved."""
+        steps = earlier.steps(SAVED)
+        if steps.num_rows:
+            from swath.views.live.tracing import Tracer  # noqa: PLC0415  # few sweeps have steps
+
+            tracer = Tracer(self._definition.space, self._metric)
+            told = tracer.saved(steps, earlier.past, earlier.again, self._sign)
+            self.record.take({"now": steady(), "about": {"traced": tracer.metric}, **told})
+            self._tracer = tracer
 
     def _trace(self, increment: dict[str, Any], passed: Sequence[Write | messages.Record]) -> None:
         """Tell what points recorded on their way."""
@@ -223,6 +257,11 @@ class Feed:
         """The metric that matters: the goal, or the first of several."""
         return next((name for name, _ in self._definition.goals), "")
 
+    @property
+    def _sign(self) -> int:
+        """1 where less of it is better, -1 where more is."""
+        return -1 if self._definition.maximize else 1
+
     def _best_parameters(self, snapshot: Snapshot) -> Mapping[str, Any]:
         if snapshot.best is not None and snapshot.best != self._best:
             from swath.views.live.points import parameters_of  # noqa: PLC0415  # as above
@@ -233,7 +272,7 @@ class Feed:
 
     def _steps(self, seen: list[tuple[float, Write]]) -> list[list[Any]]:
         """Return by what, of what was seen, the best value was improved."""
-        sign = -1 if self._definition.maximize else 1
+        sign = self._sign
         steps: list[list[Any]] = []
         known = self.record.steps
         best = sign * known[-1][1] if known else float("inf")

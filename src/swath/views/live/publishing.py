@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from swath.definition import Definition
     from swath.messages import Command, Event
     from swath.snapshot import Snapshot
+    from swath.views.live.feed import Earlier
 
 PATIENCE = 10.0
 """Seconds for one answer of a scheduler."""
@@ -59,8 +60,8 @@ class Publication:
         What people should know of the run: its folder and host.
     trouble : callable
         Takes a place in the code and what went wrong there.
-    **earlier
-        Of `swath.views.live.feed.Feed`: rows of earlier sessions.
+    earlier : Earlier or None
+        What was there before this session; None if nothing was.
 
     Attributes
     ----------
@@ -74,11 +75,11 @@ class Publication:
         snapshot: Callable[[], Snapshot],
         about: Mapping[str, str],
         trouble: Callable[[str, BaseException], None],
-        **earlier: Any,
+        earlier: Earlier | None = None,
     ) -> None:
         self.link = ""
         self._trouble = trouble
-        self._feed = Feed(definition, snapshot, about, trouble, **earlier)
+        self._feed = Feed(definition, snapshot, about, trouble, earlier)
         self._announced: tuple[Any, ...] = ()
         self._begun = False
         self._travelling = False

@@ -1,18 +1,31 @@
-"""What points record on their way, for the learning curves of the live page: read out of what passes, beside the sweep."""
+"""What points record on their way, for the learning curves of the live page: read beside the sweep, out of what passes.
+
+A page begins with what earlier sessions have saved: as many curves as it keeps, those of points that were left in the middle
+first, then the best one and a sample of the others.
+"""
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from swath.messages import Write
 from swath.ranges import RangeSet
-from swath.views.live.curves import VERTICES, gathered
+from swath.store.segments import floats, numpy_column
+from swath.store.steps import CORE
+from swath.views.live.curves import CURVES, VERTICES, gathered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
     from swath.messages import Record, Step
     from swath.space import Space
+    from swath.store.history import Past
 
 MOST = 4000
 """Steps that are told at a time; what comes on top is left out, but for the last one of each point."""
@@ -36,6 +49,42 @@ class Tracer:
             int, int
         ] = {}  # positions that have recorded something and not ended, with their points
         self._seen, self._stopped = RangeSet(), RangeSet()  # positions
+
+    def saved(self, steps: pa.Table, past: Past, again: Sequence[str], sign: int) -> dict[str, Any]:
+        """Return what earlier sessions have saved, in the form of `read`; to be called first.
+
+        Parameters
+        ----------
+        steps : pa.Table
+            See `swath.store.Store.saved_steps`.
+        past : Past
+            How their points ended.
+        again : sequence of str
+            Points with these statuses are left out, because they begin anew.
+        sign : int
+            1 where less of the metric is better, -1 where more is.
+        """
+        metrics = steps.column_names[len(CORE) :]
+        self.metric = self._wanted if self._wanted in metrics else next(iter(metrics), "")
+        every, numbers = numpy_column(steps, "point"), numpy_column(steps, "step")
+        values = floats(steps.column(self.metric)) if self.metric else np.full(len(every), np.nan)
+        bounds = np.append(np.flatnonzero(np.diff(every, prepend=-1)), len(every))
+        points = every[bounds[:-1]]
+        positions = self._space.positions(points)
+        ends = _ends(positions, past)
+        kept = ~np.isin(ends, again)
+        self._seen = RangeSet.of(positions[kept])
+        self._stopped = RangeSet.of(positions[kept & (ends == "pruned")])
+        curves, ended = [], []
+        for i in _chosen(np.flatnonzero(kept), ends, sign * values[bounds[1:] - 1]):
+            first, last, point = bounds[i], bounds[i + 1] - 1, int(points[i])
+            rows = np.linspace(first, last, min(VERTICES, last - first + 1)).round().astype(np.int64)
+            curves.append([point, numbers[rows].tolist(), values[rows].tolist()])
+            if ends[i]:
+                ended.append([point, ends[i]])
+            else:
+                self._open[int(positions[i])] = point
+        return {"curves": curves, "ended": ended, "traced": [len(self._seen), len(self._stopped)]}
 
     def read(self, messages: Sequence[Record | Write]) -> dict[str, Any]:
         """Return what is new, as `swath.views.live.curves.Curves.take` takes it; nothing where no point records anything."""
@@ -95,3 +144,25 @@ def _fewer(steps: list[tuple[int, int, float | None]]) -> list[tuple[int, int, f
     last = {point: i for i, (point, _, _) in enumerate(steps)}
     every = -(-len(steps) // MOST)
     return [step for i, step in enumerate(steps) if i % every == 0 or last[step[0]] == i]
+
+
+def _ends(positions: NDArray[np.int64], past: Past) -> NDArray[np.object_]:
+    """Return the statuses of points; empty where there is no row."""
+    ends = np.full(len(positions), "", object)
+    ends[past.done.contains_array(positions)] = "ok"
+    for status, attempts in past.failed.items():
+        for failed in attempts.values():
+            ends[failed.contains_array(positions)] = status
+    return ends
+
+
+def _chosen(rows: NDArray[np.int64], ends: NDArray[np.object_], losses: NDArray[np.float64]) -> Sequence[int]:
+    """Choose `CURVES` of some rows; those without an end make no way for others, so they get half of the room at most."""
+    over = rows[ends[rows] != ""]
+    good = over[(ends[over] == "ok") & np.isfinite(losses[over])]
+    best = good[np.argsort(losses[good], kind="stable")[:1]]
+    lot = random.Random(4)  # noqa: S311  # no secret hangs on it
+    some = lot.sample(over.tolist(), min(CURVES, len(over)))
+    return list(dict.fromkeys([*rows[ends[rows] == ""][: CURVES // 2].tolist(), *best.tolist(), *some]))[
+        :CURVES
+    ]
