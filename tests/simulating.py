@@ -184,7 +184,9 @@ class Watched(Driver):
             elif isinstance(command, Promote):
                 self.mind(command)
         usable = any(not worker.held for worker in self.workers.values())
-        assert self.concluded or self.flights or self.writing or not usable or self._crowded, "stalled"
+        assert self.concluded or self.places.flights or self.places.writing or not usable or self._crowded, (
+            "stalled"
+        )
         for command in commands:
             if isinstance(command, Submit):
                 name = command.batches[0].worker
@@ -268,7 +270,7 @@ def stop_and_go_on(seed):
 
 def compare(seen, driver):
     """What a snapshot must agree with at the end of every simulated sweep."""
-    assert (seen.done, seen.saved, seen.running) == (len(driver.done), len(driver.done), 0)
+    assert (seen.done, seen.saved, seen.running) == (len(driver.places.done), len(driver.places.done), 0)
     assert sum(complaint.count for complaint in seen.complaints) == driver.failures
     assert seen.utilisation is None or 0 <= seen.utilisation <= 1
     for load in seen.workers:
@@ -279,8 +281,8 @@ def compare(seen, driver):
 def judge(total, plan, policy, engine, ledger, driver, conclusion):
     """What must hold at the end of every simulated sweep."""
     assert set(ledger.rows.values()) <= {1}, "an attempt of a position was written twice"
-    done = {p for a, b in driver.done for p in range(a, b)}
-    gone_on = {p for positions in driver.waiting.values() for a, b in positions for p in range(a, b)}
+    done = {p for a, b in driver.places.done for p in range(a, b)}
+    gone_on = {p for positions in driver.places.waiting.values() for a, b in positions for p in range(a, b)}
     assert set(ledger.ends) - gone_on == done, "something was lost"
     assert set(ledger.ends) & gone_on <= set(driver.promotions)
     rows = sorted(position for position in ledger.ends if not engine.excluded(position))

@@ -31,9 +31,12 @@ PURE = {
         "driver.courses",
         "driver.crew",
         "driver.flights",
+        "driver.offers",
+        "driver.places",
         "driver.policy",
         "driver.quarantine",
         "driver.replies",
+        "driver.stop",
     ),
 }
 IMPURE = {

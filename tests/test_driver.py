@@ -129,11 +129,11 @@ def test_the_rest_behind_a_straggler_is_recalled():
     told.joins("b")
     assert straggling.stop - straggling.start > 1
     for _ in range(400):
-        mine = [f.batch for f in told.driver.flights.values() if f.batch.worker == "b"]
+        mine = [f.batch for f in told.driver.places.flights.values() if f.batch.worker == "b"]
         if not mine:
             break
         told.finishes(mine[0], seconds=1e-3)
-        for flight in list(told.driver.flights.values()):
+        for flight in list(told.driver.places.flights.values()):
             if flight.open_recall and flight.started is None:
                 told.tell(Returned(0.0, flight.batch.id, flight.batch.start, flight.batch.stop))
     told.time = told.driver.wake
@@ -145,7 +145,7 @@ def test_a_worker_that_leaves_gives_its_points_back():
     told = Told(10)
     told.joins()
     told.tell(Left(0.0, "w"))
-    assert sum(map(len, told.driver.waiting.values())) == 10
+    assert told.driver.places.waiting_count == 10
 
 
 def test_failures_are_tried_again_as_often_as_asked():
@@ -177,7 +177,7 @@ def test_too_many_failures_stop_the_sweep():
     first, *_ = batches(told.joins())
     told.finishes(first, failed=(("error", ((0, first.stop),)),))
     told.tell(Durable(0.0, (first.id,)))
-    for flight in list(told.driver.flights.values()):
+    for flight in list(told.driver.places.flights.values()):
         told.tell(Lost(0.0, flight.batch.id, "test"))
     assert told.driver.concluded == Conclude(
         Ending.LIMIT,
@@ -215,7 +215,7 @@ def test_losing_everything_ends_as_lost():
     told = Told(5)
     told.joins()
     while not told.driver.concluded:
-        told.tell(Lost(0.0, next(iter(told.driver.flights)), "gone"))
+        told.tell(Lost(0.0, next(iter(told.driver.places.flights)), "gone"))
     assert told.driver.concluded.ending is Ending.LOST
 
 
@@ -242,16 +242,16 @@ def test_a_metric_that_no_point_returns_ends_the_sweep_and_its_rows_are_saved():
     told, first, second = wanting("cost", "loss")
     (write,) = only(told.finishes(first, upto=first.start + 2, returned=("cost", "los")), Write)
     assert len(write.accepted) == 2
-    assert told.driver.flights, "the other worker may know it"
+    assert told.driver.places.flights, "the other worker may know it"
     told.time = 2.0
     told.finishes(second, upto=second.start + 1, returned=("cost",))
-    assert not told.driver.flights, "nobody else is waited for"
+    assert not told.driver.places.flights, "nobody else is waited for"
     told.tell(Durable(3.0, (first.id, second.id)))
     assert told.driver.concluded.ending is Ending.FATAL
     assert told.driver.concluded.reason.startswith(
         LACKING + "3 points did not return (they returned 'cost', 'los'; did you mean 'los'?); correct "
     )
-    assert len(told.driver.done) == 3
+    assert len(told.driver.places.done) == 3
 
 
 @pytest.mark.parametrize("later", [{}, {"returned": ("loss",)}])
@@ -260,11 +260,11 @@ def test_one_point_that_has_returned_a_metric_is_enough(later):
     told.finishes(first, upto=first.start + 1)
     told.time = 2.0
     told.finishes(second, upto=second.start + 1, returned=("loss",))
-    while told.driver.flights:
+    while told.driver.places.flights:
         told.time += 1
-        flight = next(iter(told.driver.flights.values()))
+        flight = next(iter(told.driver.places.flights.values()))
         told.finishes(flight.batch, **later)
-        told.tell(Durable(told.time, tuple(told.driver.writing)))
+        told.tell(Durable(told.time, tuple(told.driver.places.writing)))
     assert told.driver.concluded == Conclude(Ending.COMPLETE)
 
 
@@ -301,9 +301,9 @@ def test_a_missing_metric_is_told_before_a_limit_and_does_not_hurry_who_was_aske
     told, first, second = wanting("loss")
     told.tell(StopAsked(1.0, Urgency.DRAIN, "by SIGTERM"))
     told.finishes(first, upto=first.start + 1)
-    assert second.id in told.driver.flights
+    assert second.id in told.driver.places.flights
     told.finishes(second, upto=second.start + 1)
-    assert told.driver._ending.ending is Ending.ASKED
+    assert told.driver.stop.ending.ending is Ending.ASKED
 
 
 @pytest.mark.parametrize(("returned", "ending"), [(("loss",), Ending.COMPLETE), ((), Ending.FATAL)])
@@ -334,7 +334,7 @@ def test_points_that_all_fail_alike_stop_the_sweep():
         failed=(("error", ((second.start, second.start + 9),)),),
         complaint="KeyError: 'x'",
     )
-    third = next(iter(told.driver.flights.values()))
+    third = next(iter(told.driver.places.flights.values()))
     told.tell(Returned(0.0, third.batch.id, third.batch.start, third.stop))
     told.tell(Durable(0.0, (first.id, second.id)))
     assert told.driver.concluded == Conclude(
@@ -359,7 +359,7 @@ def test_the_brake_is_released_by_anything_else(rows, complaint, policy):
     told.finishes(first, upto=19, failed=(("error", ((0, 19),)),), complaint="KeyError: 'x'")
     start, stop = second.start, second.start + 15
     told.finishes(second, upto=stop, failed=(("error", ((start + rows, stop),)),), complaint=complaint)
-    third = batches(told.tell(Tick(0.0))) or [flight.batch for flight in told.driver.flights.values()]
+    third = batches(told.tell(Tick(0.0))) or [flight.batch for flight in told.driver.places.flights.values()]
     start, stop = third[0].start, third[0].stop
     commands = told.finishes(
         third[0], upto=stop, failed=(("error", ((start, stop),)),), complaint="KeyError: 'x'"
@@ -373,9 +373,9 @@ def test_retries_neither_fool_the_brake_nor_put_it_off():
     told.joins()
     tried = Counter()
     while not told.driver.concluded and sum(tried.values()) < 5000:
-        flights = [f for f in told.driver.flights.values() if f.started is not None]
+        flights = [f for f in told.driver.places.flights.values() if f.started is not None]
         if not flights:
-            told.tell(Durable(0.0, tuple(told.driver.writing)))
+            told.tell(Durable(0.0, tuple(told.driver.places.writing)))
             continue
         batch = flights[0].batch
         tried[batch.attempt] += 1
@@ -385,7 +385,7 @@ def test_retries_neither_fool_the_brake_nor_put_it_off():
             failed=(("error", ((batch.start, batch.start + 1),)),),
             complaint="no",
         )
-        if told.driver.brake.failed >= 20:
+        if told.driver.stop.brake.failed >= 20:
             told.tell(StopAsked(0.0, Urgency.NOW, "enough"))
     assert told.driver.concluded.reason.startswith("the first 20 points all failed alike")
     assert tried[4] == 20  # each of them tried as often as it may
@@ -423,7 +423,7 @@ def test_a_worker_that_leaves_now_and_then_is_welcome():
     told = Told(1000)
     told.joins("w")
     assert not only(rejoins(told, 50, 20.0), Exclude)
-    assert told.driver.flights
+    assert told.driver.places.flights
 
 
 def test_one_cause_counts_once_however_many_batches_it_takes():
@@ -431,8 +431,8 @@ def test_one_cause_counts_once_however_many_batches_it_takes():
     told.joins("w", slots=16)
     told.joins("sound")
     held = list(told.driver.workers["w"].queue)
-    for batch_id in held:
-        assert not only(told.tell(Lost(0.0, batch_id, "the scheduler restarted")), Exclude)
+    for flight in held:
+        assert not only(told.tell(Lost(0.0, flight.batch.id, "the scheduler restarted")), Exclude)
     assert told.driver.workers["w"].queue
 
 
@@ -443,10 +443,10 @@ def test_a_worker_that_loses_every_batch_is_left_out_and_the_others_go_on():
     said = []
     while not only(said, Exclude):
         told.time += 0.001
-        said = told.tell(Lost(told.time, told.driver.workers["w"].queue[0], "no child"))
+        said = told.tell(Lost(told.time, told.driver.workers["w"].queue[0].batch.id, "no child"))
     assert told.driver.concluded is None
     assert told.driver.workers["sound"].queue
-    said = told.finishes(told.driver.flights[told.driver.workers["sound"].queue[0]].batch)
+    said = told.finishes(told.driver.workers["sound"].queue[0].batch)
     assert {batch.worker for batch in batches(said)} == {"sound"}
 
 

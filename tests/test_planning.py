@@ -166,7 +166,7 @@ def simulate(seed):
     told = Counter(number for number, _ in proposer.told)
     assert not told or max(told.values()) == 1, f"seed {seed}: told twice"
     assert stored == space.proposals.rows(0, len(stored))
-    assert len(driver.opened) <= replicates * len(stored)
+    assert len(driver.places.opened) <= replicates * len(stored)
     for number, outcome in proposer.told:
         positions = range(number * replicates, (number + 1) * replicates)
         ends = [

@@ -547,7 +547,7 @@ def test_a_handle_shows_stops_and_can_be_awaited(held):
     assert (handle.snapshot.total, handle.snapshot.saved, handle.snapshot.slots) == (20, 0, 1)
     assert not handle.wait(0)
     handle.stop()
-    flights = handle._driver.flights
+    flights = handle._driver.places.flights
     until(lambda: all(flight.stop == 1 for flight in flights.values()))  # the rest was given back
     held.lets_go()
 

@@ -384,10 +384,10 @@ def test_the_fold_agrees_with_the_driver(choices, total):
         else:
             step(Tick(now))
     seen = progress.snapshot(now)
-    assert seen.saved == len(driver.done)
-    assert seen.done == len(driver.done) + sum(unsaved.values())
-    assert seen.running == len(driver.flights)
-    assert seen.ok == len(driver.done)
+    assert seen.saved == len(driver.places.done)
+    assert seen.done == len(driver.places.done) + sum(unsaved.values())
+    assert seen.running == len(driver.places.flights)
+    assert seen.ok == len(driver.places.done)
     assert seen.over == (driver.concluded is not None)
 
 

@@ -102,10 +102,10 @@ def test_C14_a_sweep_on_a_slow_disk_holds_back_and_hears_a_stop(tmp_path, monkey
     try:
         assert disk.asked.wait(60)
         until(lambda: handle._driver._crowded)
-        until(lambda: not handle._driver.flights)
+        until(lambda: not handle._driver.places.flights)
         before = handle._driver.rows
         handle.stop(urgency)
-        until(lambda: handle._driver._ending)
+        until(lambda: handle._driver.stop.ending)
         assert handle._driver.rows == before
     finally:
         disk.going.set()

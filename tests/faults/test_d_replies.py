@@ -99,7 +99,7 @@ class Session:
     def of(self, worker):
         """The batch that a worker is to take next."""
         queue = self.driver.workers[worker].queue
-        return self.held[queue[0]] if queue else None
+        return self.held[queue[0].batch.id] if queue else None
 
     def finish(self, worker):
         while not self.driver.concluded and (batch := self.of(worker)):
@@ -120,7 +120,7 @@ def session(tmp_path):
 def all_there(session):
     assert session.driver.concluded.ending is Ending.COMPLETE
     assert session.store.rows == SIZE
-    assert list(session.driver.done) == [(0, SIZE)]
+    assert list(session.driver.places.done) == [(0, SIZE)]
 
 
 @pytest.mark.parametrize("wrong", NO_ANSWERS)
@@ -132,7 +132,7 @@ def test_D16_a_reply_that_is_no_answer_is_refused_and_its_batch_runs_elsewhere(w
         assert session.excluded == []
         session.tell(Finished(0.0, batch.id, NO_ANSWERS[wrong](batch, true_reply(batch))))
         assert session.store.rows == 0
-        assert not session.driver.done
+        assert not session.driver.places.done
     (excluded,) = session.excluded
     assert (excluded.worker, excluded.seconds) == ("sick", float("inf"))
     assert excluded.reason.startswith("3 of its replies were refused; the last one: ")

@@ -6,16 +6,46 @@ hour. So the driver looks at least every `STRIDE` seconds while there is none, a
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from math import inf
+from typing import TYPE_CHECKING
 
-from swath.driver.flights import Worker
 from swath.driver.quarantine import Quarantine
+
+if TYPE_CHECKING:
+    from swath.driver.flights import Flight
 
 STRIDE = 10.0
 """Seconds between two looks while there is no worker; a longer gap means that we were suspended."""
 
 ROUNDING = 1e-6
 """Seconds; a wait that is shorter may not move a clock that counts from long ago."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """A worker's room, with which event it joined, and what it holds in the order in which it takes it."""
+
+    slots: int
+    joined: int
+    queue: list[Flight] = field(default_factory=list)
+    held: bool = False  # in quarantine
+
+    def take(self, flight: Flight, now: float) -> None:
+        """Put a flight behind the others."""
+        self.queue.append(flight)
+        self._begin(now)
+
+    def drop(self, flight: Flight, now: float) -> None:
+        """Forget a flight that has landed."""
+        self.queue.remove(flight)
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        """Slots take their batches in order, so the first ones in the queue are running."""
+        for flight in self.queue[: self.slots]:
+            if flight.started is None:
+                flight.started = now
 
 
 class Crew:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swath.batching import FLOOR
+from swath.ranges import RangeSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from swath.messages import Batch
-    from swath.ranges import RangeSet
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Flight:
     """A batch that a worker holds: what is left of its range, with which event it was offered, since when it runs.
 
@@ -32,6 +32,11 @@ class Flight:
     recorded: dict[int, int] = field(default_factory=dict)
     heard: Counter[int] = field(default_factory=Counter)
     pruned: set[int] = field(default_factory=set)
+
+    @property
+    def positions(self) -> RangeSet:
+        """What is left of its range."""
+        return RangeSet([(self.batch.start, self.stop)])
 
     @property
     def open_recall(self) -> bool:
@@ -51,16 +56,6 @@ class Flight:
         if rate is None:
             return 0.0
         return min(points / rate, self.batch.budget) - age
-
-
-@dataclass(slots=True)
-class Worker:
-    """A worker's room, with which event it joined, and the batches it holds in the order in which it takes them."""
-
-    slots: int
-    joined: int
-    queue: list[int] = field(default_factory=list)
-    held: bool = False  # in quarantine
 
 
 @dataclass(frozen=True, slots=True)

@@ -384,7 +384,7 @@ class Handle:
         if isinstance(made, Write):
             self._logbook.note(made.batch, made.reply)
         self._store.append(made)
-        if not self._driver.flights:
+        if not self._driver.places.flights:
             self._store.flush()  # nothing else will come that could share the commit
 
     def _watch(self, message: Event | Command) -> None:

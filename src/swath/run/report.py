@@ -72,10 +72,11 @@ def _write(error: BaseException, folder: Path, driver: Driver, events: Sequence[
 
 
 def _state(driver: Driver) -> list[str]:
-    waiting = sum(map(len, driver.waiting.values()))
-    writing = sum(len(written.positions) for written in driver.writing.values())
+    places = driver.places
+    waiting, done = places.waiting_count, len(places.done)
+    writing = sum(len(written.positions) for written in places.writing.values())
     return [
-        f"{driver.total} positions: {waiting} wait, {writing} are being written, {len(driver.done)} are done",
-        f"{len(driver.flights)} batches are with {len(driver.workers)} workers",
+        f"{driver.total} positions: {waiting} wait, {writing} are being written, {done} are done",
+        f"{len(places.flights)} batches are with {len(driver.workers)} workers",
         f"{driver.rows} rows, {driver.failures} failures, {driver.duplicates} duplicates in this session",
     ]
