@@ -206,7 +206,7 @@ class Watched(Driver):
 def work(engine, total, policy):
     """Seconds that a single slot would need for everything, every attempt included."""
     attempts = range(1, policy.retries + 8)
-    lengths = sum(engine._length(position, k) for position in range(total) for k in attempts)
+    lengths = sum(engine.plan.length(position, k) for position in range(total) for k in attempts)
     return lengths + 30.0 * total
 
 
@@ -285,18 +285,18 @@ def judge(total, plan, policy, engine, ledger, driver, conclusion):
     gone_on = {p for positions in driver.places.waiting.values() for a, b in positions for p in range(a, b)}
     assert set(ledger.ends) - gone_on == done, "something was lost"
     assert set(ledger.ends) & gone_on <= set(driver.promotions)
-    rows = sorted(position for position in ledger.ends if not engine.excluded(position))
+    rows = sorted(position for position in ledger.ends if not plan.excluded_at(position))
     ends = {position: ledger.ends[position] for position in rows}
     written = Counter(position for position, _ in ledger.rows)
     assert driver.failures == sum(end not in GOOD for end in ends.values())
     assert driver.rows == sum(written[position] for position in rows)
     for position in rows:
         attempts, promotions = ledger.attempts[position], driver.promotions[position]
-        before = [engine.status(position, k) for k in range(1, attempts) if not ledger.rows[position, k]]
+        before = [plan.status(position, k) for k in range(1, attempts) if not ledger.rows[position, k]]
         assert "ok" not in before, "an ok row was tried again"
         assert promotions - 1 <= written[position] - 1 <= promotions, "only promoted points have several rows"
         assert ends[position] in GOOD or attempts == policy.retries + 1 + promotions
-        assert ends[position] in ("pruned", engine.status(position, attempts))
+        assert ends[position] in ("pruned", plan.status(position, attempts))
         if plan.steps:
             judge_steps(plan, position, ends[position], ledger.curves[position])
     assert policy.limit is None or driver.rows <= policy.limit

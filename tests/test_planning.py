@@ -122,10 +122,10 @@ class Synchronous:
     def with_rows(self, write):
         """Give a simulated reply the rows that it announces."""
         rows = [
-            (position, self.engine.status(position, write.batch.attempt), float(position))
+            (position, self.engine.plan.status(position, write.batch.attempt), float(position))
             for start, stop in write.reply.done
             for position in range(start, stop)
-            if not self.engine.excluded(position)
+            if not self.engine.plan.excluded_at(position)
         ]
         reply = Reply(write.reply.done, len(rows), payload=payload(rows) if rows else ())
         return Write(write.batch, reply, write.accepted, write.whole)
@@ -170,7 +170,9 @@ def simulate(seed):
     for number, outcome in proposer.told:
         positions = range(number * replicates, (number + 1) * replicates)
         ends = [
-            engine.status(position, ledger.attempts[position]) if not engine.excluded(position) else EXCLUDED
+            engine.plan.status(position, ledger.attempts[position])
+            if not engine.plan.excluded_at(position)
+            else EXCLUDED
             for position in positions
         ]
         expected = "ok" if "ok" in ends else ends[0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from swath.messages import STATUSES
+from swath.messages import STATUSES, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,8 @@ class Plan:
         Its value, of a position and a step; without one, it falls towards a limit, each point's in its own way.
     keeping : bool
         Whether points keep checkpoints, so that an attempt after one that was answered goes on where that ended.
+    returned : tuple of str
+        The metrics that points which are ok return.
     steps_lost, steps_twice, steps_late : float
         Chance that the message of a step is lost, comes twice, or comes up to ten seconds late.
     """
@@ -90,6 +92,7 @@ class Plan:
     metric: str = "loss"
     curve: Callable[[int, int], float] | None = None
     keeping: bool = False
+    returned: tuple[str, ...] = ()
     steps_lost: float = 0.0
     steps_twice: float = 0.0
     steps_late: float = 0.0
@@ -107,6 +110,10 @@ class Plan:
         """Tell how an attempt ends."""
         chance = Random(f"{self.seed} {position} {attempt} status")
         return chance.choice(FAILED) if chance.random() < self.failing else "ok"
+
+    def step(self, position: int, step: int, since: float) -> Step:
+        """Return what a point says of a step, so many seconds after it began."""
+        return Step(position, step, since, {self.metric: self.value(position, step)})
 
     def value(self, position: int, step: int) -> float:
         """Return what a point records at a step."""

@@ -17,6 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from swath.engines.plans import Plan
+from swath.engines.work import Work
 from swath.messages import (
     Batch,
     Event,
@@ -28,7 +29,6 @@ from swath.messages import (
     Measured,
     Reply,
     Returned,
-    Step,
     Stepped,
     StopAsked,
 )
@@ -47,30 +47,12 @@ MINUTE = 60.0
 NONSENSE = b"nonsense"
 """Rows of a reply that are none."""
 
-GRACE = 1e-9
-"""Seconds; a recall that comes at the very end of a point finds the next one begun."""
-
-
-@dataclass(slots=True)
-class _Work:
-    """A batch on a simulated worker; ``begun`` is None while it waits for a slot.
-
-    ``before`` is the step after which points go on that do not begin anew, ``ended`` the last one of those that were told
-    to end.
-    """
-
-    batch: Batch
-    stop: int
-    begun: float | None = None
-    before: dict[int, int] = field(default_factory=dict)
-    ended: dict[int, int] = field(default_factory=dict)
-
 
 @dataclass(slots=True)
 class _Host:
     slots: int
     joins: float
-    works: list[_Work] = field(default_factory=list)
+    works: list[Work] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +135,7 @@ class Simulated:
             self.log.append(f"{self._now:.3f} {batch}")
             host = self._hosts.get(batch.worker)
             if host is not None:
-                host.works.append(_Work(batch, batch.stop))
+                host.works.append(Work(self.plan, batch, batch.stop))
                 self._start(batch.worker, host)
 
     def recall(self, batch: Batch) -> None:
@@ -162,7 +144,7 @@ class Simulated:
         work = next((work for work in host.works if work.batch.id == batch.id), None) if host else None
         if host is None or work is None:
             return
-        start = batch.start if work.begun is None else min(self._reached(work) + 1, work.stop)
+        start = batch.start if work.begun is None else min(work.reached(self._now) + 1, work.stop)
         self._post_soon(Returned(self._now, batch.id, start, work.stop))
         work.stop = start
         if work.begun is None:
@@ -174,11 +156,9 @@ class Simulated:
         """Let a point of a running batch end at its next step."""
         host = self._hosts.get(batch.worker)
         work = next((work for work in host.works if work.batch.id == batch.id), None) if host else None
-        if work is None or work.begun is None or self._reached(work) != position:
+        if work is None or work.begun is None or work.reached(self._now) != position:
             return
-        coming = (
-            step for time, place, step, _ in self._steps(work) if place == position and time > self._now
-        )
+        coming = (step for time, place, step, _ in work.steps() if place == position and time > self._now)
         if position not in work.ended and (last := next(coming, 0)):
             work.ended[position] = last
             self.log.append(f"{self._now:.3f} position {position} ends at step {last}")
@@ -278,71 +258,16 @@ class Simulated:
     def _start(self, name: str, host: _Host) -> None:
         for work in host.works[: host.slots]:
             if work.begun is None:
-                work.begun = self._now
-                work.before = {
-                    position: self._kept[position]
-                    for position in range(work.batch.start, work.stop)
-                    if position in self._kept
-                }
+                work.begin(self._now, self._kept)
                 self._schedule_end(work, name)
 
-    # Points.
+    # Batches.
 
-    def _length(self, position: int, attempt: int) -> float:
-        return self.plan.length(position, attempt)
-
-    def excluded(self, position: int) -> bool:
-        """Tell whether ``where`` excludes a position."""
-        return self.plan.excluded_at(position)
-
-    def status(self, position: int, attempt: int) -> str:
-        """Tell how an attempt ends that nobody ends early."""
-        return self.plan.status(position, attempt)
-
-    def _walk(self, work: _Work) -> list[tuple[int, float]]:
-        """Positions that a batch will decide, with the time at which each is decided."""
-        assert work.begun is not None  # noqa: S101
-        time, rows, decided = work.begun, 0, []
-        for position in range(work.batch.start, work.stop):
-            if not self.excluded(position):
-                time += self._length(position, work.batch.attempt) * self._part(work, position)
-                rows += 1
-            decided.append((position, time))
-            if time - work.begun > work.batch.budget or rows == work.batch.limit:
-                break
-        return decided
-
-    def _part(self, work: _Work, position: int) -> float:
-        """Return which part of a point a batch has to evaluate, and will."""
-        total = self.plan.steps
-        if not total:
-            return 1.0
-        return (work.ended.get(position, total) - work.before.get(position, 0)) / total
-
-    def _steps(self, work: _Work) -> Iterator[tuple[float, int, int, float]]:
-        """Give the steps that the points of a batch record: time, position, number, and seconds since the point began."""
-        assert work.begun is not None  # noqa: S101
-        begun = work.begun
-        for position, time in self._walk(work) if self.plan.steps else ():
-            first, last = work.before.get(position, 0), work.ended.get(position, self.plan.steps)
-            for step in range(first + 1, last + 1) if not self.excluded(position) else ():
-                since = (time - begun) * (step - first) / (last - first)
-                yield begun + since, position, step, since
-            begun = time
-
-    def _step(self, position: int, step: int, since: float) -> Step:
-        return Step(position, step, since, {self.plan.metric: self.plan.value(position, step)})
-
-    def _reached(self, work: _Work) -> int:
-        """Return the position that is being evaluated now."""
-        decided = self._walk(work)
-        return next((position for position, time in decided if time > self._now - GRACE), decided[-1][0])
-
-    def _schedule_end(self, work: _Work, name: str | None = None) -> None:
+    def _schedule_end(self, work: Work, name: str | None = None) -> None:
         serial = self._serials[work.batch.id] = next(self._serial)
-        ends = max(self._now, self._walk(work)[-1][1])
+        ends = max(self._now, work.walk()[-1][1])
         self._at(ends, _Ready(name or work.batch.worker, work.batch.id, serial))
-        self._schedule_step(work.batch.id, serial, self._steps(work))
+        self._schedule_step(work.batch.id, serial, work.steps())
 
     def _schedule_step(
         self, batch_id: int, serial: int, coming: Iterator[tuple[float, int, int, float]]
@@ -367,7 +292,7 @@ class Simulated:
         when = self._now + chance.uniform(0.001, 0.02) + (chance.uniform(0, 10) if late else 0.0)
         when = self._heard[batch_id] = max(when, self._heard.get(batch_id, 0.0))
         for _ in range(0 if lost else 1 + twice):
-            self._at(when, Stepped(when, batch_id, (self._step(*step),)))
+            self._at(when, Stepped(when, batch_id, (plan.step(*step),)))
         self._schedule_step(batch_id, serial, coming)
 
     def _answer(self, ready: _Ready) -> None:
@@ -377,7 +302,8 @@ class Simulated:
         work = next(work for work in host.works if work.batch.id == ready.batch_id)
         host.works.remove(work)
         self._start(ready.worker, host)
-        reply = self._reply(work)
+        reply = work.reply()
+        self._kept |= {position: work.last(position) for position, _ in reply.kept}
         if ready.worker in self._sick and self._chance(0.5):
             reply = self._garbled(work.batch, reply)
         event: Event = Finished(self._now, work.batch.id, reply)
@@ -397,7 +323,7 @@ class Simulated:
                 loads.append(Load(f"{name}/{slot}", 0.0, 50_000_000))
             else:
                 age = self._now - work.begun
-                loads.append(Load(f"{name}/{slot}", 1.0, 80_000_000, self._reached(work), age))
+                loads.append(Load(f"{name}/{slot}", 1.0, 80_000_000, work.reached(self._now), age))
         return Measured(self._now, name, tuple(loads))
 
     def _chance(self, chance: float) -> bool:
@@ -414,41 +340,6 @@ class Simulated:
                 replace(reply, payload=(NONSENSE,)),
             ]
         )
-
-    def _reply(self, work: _Work) -> Reply:
-        decided = self._walk(work)
-        stop = decided[-1][0] + 1
-        rows = [position for position, _ in decided if not self.excluded(position)]
-        failed: dict[str, list[tuple[int, int]]] = {}
-        for position in rows:
-            pruned = position in work.ended
-            status = "pruned" if pruned else self.status(position, work.batch.attempt)
-            if status != "ok":
-                failed.setdefault(status, []).append((position, position + 1))
-        assert work.begun is not None  # noqa: S101
-        return Reply(
-            done=((work.batch.start, stop),),
-            rows=len(rows),
-            failed=tuple((status, tuple(ranges)) for status, ranges in failed.items()),
-            seconds=decided[-1][1] - work.begun,
-            slot=work.batch.worker,
-            complaint="alike" if self.plan.alike and failed.keys() - {"pruned"} else "",
-            steps=tuple(self._said(work, rows)),
-            kept=self._keep(work, rows) if self.plan.keeping else (),
-        )
-
-    def _said(self, work: _Work, rows: Sequence[int]) -> Iterator[Step]:
-        """Give the steps of points as they tell them; who goes on from a checkpoint tells first what was before."""
-        for position in rows if self.plan.steps else ():
-            yield from (self._step(position, step + 1, 0.0) for step in range(work.before.get(position, 0)))
-        for _, position, step, since in self._steps(work):
-            yield self._step(position, step, since)
-
-    def _keep(self, work: _Work, rows: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """Remember how far the points of a batch have come; return them as ranges."""
-        for position in rows:
-            self._kept[position] = work.ended.get(position, self.plan.steps)
-        return tuple((position, position + 1) for position in rows)
 
     # The agenda.
 
