@@ -26,6 +26,7 @@ from swath.messages import (
     Lost,
     Measured,
     Noted,
+    Promote,
     Reply,
     Returned,
     StopAsked,
@@ -595,6 +596,14 @@ def test_rows_of_later_attempts_are_retries():
     batch = sweep.offered(3, attempt=2)
     assert sweep.answered(batch).seen().retried == 3
     assert sweep.feed(Lost(sweep.now, batch.id, "bad checksum")).seen().retried == 0
+
+
+def test_what_goes_on_after_all_is_no_retry():
+    sweep = Sweep().joined().worked(10)
+    sweep.feed(Promote(10, 2, "good after all"))
+    batch = sweep.offered(3, attempt=2)
+    assert batch.start == 10
+    assert sweep.answered(batch).seen().retried == 2
 
 
 def test_the_slowest_points_are_told_slowest_first():

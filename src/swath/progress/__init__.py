@@ -75,7 +75,7 @@ class _Written(NamedTuple):
     worker: str
     tally: Tally
     said: Share
-    again: bool
+    retries: int
 
 
 class Progress:
@@ -148,6 +148,7 @@ class Progress:
         self._cores, self._points, self._parameters = cores, points, parameters
         self._described: tuple[int, Mapping[str, object]] = (-1, {})  # a point and its parameters
         self._retried = 0
+        self._going_on: dict[int, int] = {}  # promoted positions, and their next attempts
         self._complaints = Complaints()
         self._slowest: list[tuple[float, int]] = []  # descending
         self._takes: dict[type, Callable[[Any], None]] = {
@@ -228,7 +229,8 @@ class Progress:
     def _wrote(self, command: Write) -> None:
         reply, batch = command.reply, command.batch
         tally = Tally.of(reply, command.accepted, whole=command.whole)
-        written = _Written(batch.worker, tally, share_of(reply, tally), again=batch.attempt > 1)
+        retries = tally.rows - self._promotions(command) if batch.attempt > 1 else 0
+        written = _Written(batch.worker, tally, share_of(reply, tally), retries)
         self._writing[batch.id] = written
         self._count(written, +1)
         self.improve(reply.best)
@@ -248,8 +250,7 @@ class Progress:
         positions, rows = sign * tally.positions, sign * tally.rows
         self._done += positions
         self._history.add(self._now, sign, positions, rows)
-        if written.again:
-            self._retried += rows
+        self._retried += sign * written.retries
         if written.worker in self._crew.workers:
             self._crew.workers[written.worker].count(self._now, tally, sign)
 
@@ -261,11 +262,16 @@ class Progress:
 
     def _promoted(self, command: Promote) -> None:
         """Take in that a point whose row was saved is not done after all."""
-        del command
+        self._going_on[command.position] = command.attempt
         self._done -= 1
         self._saved -= 1
         self._statuses["pruned"] = self._statuses.get("pruned", 0) - 1
         self._history.add(self._now, 0, -1, 0)
+
+    def _promotions(self, command: Write) -> int:
+        """Count the rows of points that went on after all: these attempts are no retries."""
+        attempt, accepted = command.batch.attempt, command.accepted
+        return sum(known == attempt and position in accepted for position, known in self._going_on.items())
 
     def improve(self, best: tuple[float, int] | None) -> None:
         """Take in a value and its point that may be the best so far."""
