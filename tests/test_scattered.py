@@ -182,6 +182,8 @@ def test_nothing_breaks_on_a_search_of_which_most_is_not_known_yet(tmp_path):
     assert study_.axes["model"].values == ("b", "a")
     assert (study_.axes["rate"].kind, study_.axes["rate"].low, study_.axes["rate"].high) == ("log", 1e-4, 1.0)
     assert (study_.axes["trees"].low, study_.axes["trees"].high) == (10, 200)
+    assert "none" in results.plot.slice("trees").xaxis[0].major_label_overrides.values()
+    assert "none" not in results.plot.slice("model").xaxis[0].major_label_overrides.values()
     assert "step by step" not in report(study_)
     assert results._repr_html_()
     assert results.importance()["n"].max() == 25

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from swath.views.palette import Look
 
 ACROSS = 3
-"""Slices beside each other."""
+"""Slices beside each other at most."""
 
 
 class Asked(Protocol):
@@ -288,7 +288,8 @@ def _chosen(study: Study, x: str | None, y: str | None) -> tuple[str, str]:
 
 
 def _rows(made: Sequence[Any]) -> LayoutDOM:
-    lines = [made[i : i + ACROSS] for i in range(0, len(made), ACROSS)]
+    across = -(-len(made) // -(-len(made) // ACROSS))  # as many in each row, as far as possible
+    lines = [made[i : i + across] for i in range(0, len(made), across)]
     return column(
         *(row(*line, sizing_mode="stretch_width", spacing=GAP) for line in lines),
         sizing_mode="stretch_width",

@@ -34,6 +34,8 @@ FEWEST, STEPS = 6, 24
 """Cells of an axis whose numbers are scattered, not a grid's: of few, and of many numbers."""
 KNOWN: Final = 4096
 """Distinct numbers that an axis remembers."""
+RAIL: Final = -0.12
+"""Where missing values stand below an axis of length 1."""
 LABEL, CELL, LONG = 24, 60, 400
 """Columns of a label on an axis, of what a cell holds, of a value in a table."""
 

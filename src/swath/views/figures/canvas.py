@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bokeh.models import Axis as BokehAxis
-from bokeh.models import Div, FixedTicker, HoverTool, InlineStyleSheet, PlainText, Title
+from bokeh.models import Div, FixedTicker, HoverTool, InlineStyleSheet, NoOverlap, PlainText, Title
 from bokeh.plotting import figure
 
-from swath.views.figures.axes import harmless
+from swath.views.figures.axes import RAIL, harmless
 from swath.views.palette import BODY, FONT, LIGHT, MONO, SMALL, TITLE, Look
 from swath.views.text import cut, plain
 
@@ -105,12 +105,14 @@ def ticks(axis: Any, labels: Mapping[float, str]) -> None:
     axis.major_label_overrides = dict(labels)
 
 
-def scale(axis: Any, of: Axis, most: int = 7) -> None:
-    """Write the name and the values of one of our axes along one of Bokeh's that goes from 0 to 1."""
+def scale(axis: Any, of: Axis, most: int = 7, missing: str = "") -> None:
+    """Write the name and the values of one of our axes along one of Bokeh's that goes from 0 to 1; and what is not on it."""
     label(axis, of.name)
     found = of.ticks(most)
     room = max(5, ROOM // max(1, len(found)))
-    ticks(axis, {place: cut(text, room) for place, text in found.items()})
+    rail = {RAIL: missing} if missing else {}
+    ticks(axis, rail | {place: cut(text, room) for place, text in found.items()})
+    axis.major_label_policy = NoOverlap()  # the rail is close to the first value
 
 
 def tooltips(rows: Sequence[tuple[str, str]], **options: Any) -> HoverTool:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from bokeh.models import CDSView, ColumnDataSource, IndexFilter
 
+from swath.views.figures.axes import RAIL
 from swath.views.figures.brushing import Brush
 from swath.views.figures.canvas import canvas, said, scale, tooltips
 from swath.views.figures.marks import by_status
-from swath.views.figures.study import RAIL
 from swath.views.palette import LIGHT, STATUS, Look
 from swath.views.text import count
 
@@ -84,10 +84,10 @@ def _title(study: Study, goals: Sequence[Goal], members: Integers) -> str:
 def _pair(points: Points, goals: tuple[Goal, ...], members: Integers, brush: Brush, height: int) -> figure:
     study, look = points.study, brush.look
     (x, _), (y, _) = goals
-    ranges = [(RAIL - 0.06 if np.isnan(study.columns[name]).any() else -0.06, 1.06) for name in (x, y)]
+    ranges = [(RAIL - 0.06 if study.missing(name) else -0.06, 1.06) for name in (x, y)]
     made = canvas(" ", look, height=height, x_range=ranges[0], y_range=ranges[1])
     for axis, (name, sign), most in zip((made.xaxis[0], made.yaxis[0]), goals, (6, 6), strict=True):
-        scale(axis, study.axes[name], most)
+        scale(axis, study.axes[name], most, study.missing(name))
         axis.axis_label.text = f"{said(name)} ({'less' if sign > 0 else 'more'} is better)"
     brush.axes(made, points.unit(x), points.unit(y))
     found = [

@@ -13,10 +13,10 @@ import numpy as np
 from bokeh.core.properties import value
 from bokeh.models import ColumnDataSource, LabelSet, Range1d
 
+from swath.views.figures.axes import RAIL
 from swath.views.figures.brushing import Brush
 from swath.views.figures.canvas import canvas, said, ticks
 from swath.views.figures.marks import layers
-from swath.views.figures.study import RAIL
 from swath.views.palette import FONT, LIGHT, SMALL, Look
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def _axes(plot: figure, study: Study, names: Sequence[str], look: Look) -> None:
     for i, name in enumerate(names):
         axis = study.axes[name]
         found = axis.ticks(6)
-        if np.isnan(study.columns[name]).any():
-            found[RAIL] = "failed" if name in study.metrics and study.failed.any() else "none"
+        if missing := study.missing(name):
+            found[RAIL] = missing
         places += [i] * len(found)
         levels += list(found)
         texts += list(found.values())

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from bokeh.models import ColumnDataSource
 
-from swath.views.figures.axes import Axis
+from swath.views.figures.axes import RAIL, Axis
 from swath.views.figures.brushing import Brush
 from swath.views.figures.canvas import canvas, label, said, scale, ticks, tooltips
 from swath.views.figures.marks import layers
-from swath.views.figures.study import RAIL
 from swath.views.palette import LIGHT, Look
 
 if TYPE_CHECKING:
@@ -59,8 +58,8 @@ def slice_of(
         y_range=(_floor(study, metric), 1.06),
     )
     made.title.visible = False
-    scale(made.xaxis[0], x, 6)
-    scale(made.yaxis[0], y, 5)
+    scale(made.xaxis[0], x, 6, study.missing(name))
+    scale(made.yaxis[0], y, 5, study.missing(metric))
     brush.axes(made, points.unit(name), points.unit(metric))
     _marks(made, points, name, metric, brush)
     whole = np.where(study.ok, study.columns[metric], np.nan)
@@ -72,7 +71,7 @@ def slice_of(
 
 def _floor(study: Study, name: str) -> float:
     """Where an axis begins: lower down if there are marks without a value, on their rail."""
-    return RAIL - 0.06 if np.isnan(study.columns[name]).any() else -0.06
+    return RAIL - 0.06 if study.missing(name) else -0.06
 
 
 def _marks(plot: figure, points: Points, name: str, metric: str, brush: Brush) -> None:
@@ -167,7 +166,7 @@ def history(
     made = canvas(title, look, height=height, x_range=(-0.02, 1.02), y_range=(_floor(study, metric), 1.06))
     label(made.xaxis[0], "points finished")
     _count(made, len(study))
-    scale(made.yaxis[0], y, 6)
+    scale(made.yaxis[0], y, 6, study.missing(metric))
     brush.axes(made, "uorder", points.unit(metric))
     _finished(made, points, metric, brush)
     if best:

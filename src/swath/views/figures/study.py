@@ -16,7 +16,7 @@ import numpy as np
 from bokeh.models import CDSView, ColumnDataSource, IndexFilter
 
 from swath.snapshot import GOOD
-from swath.views.figures.axes import Axis, words
+from swath.views.figures.axes import RAIL, Axis, words
 from swath.views.palette import STATUS
 from swath.views.text import plain
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 MOST: Final = 4000
 """Marks that a document draws at most."""
-RAIL: Final = -0.12
-"""Where missing values stand below an axis of length 1."""
 FEW: Final = 12
 """Values of an axis up to which marks are spread around them, by at most `SPREAD`."""
 SPREAD: Final = 0.025
@@ -170,6 +168,12 @@ class Study:
     def sign(self) -> int:
         """1 where less of the metric is better, or nothing is known; -1 where more is."""
         return -1 if self.direction == "maximize" else 1
+
+    def missing(self, name: str) -> str:
+        """Say what rows are that have no value of a name, which stand on the `RAIL`; empty if there is none."""
+        if not np.isnan(self.columns[name]).any():
+            return ""
+        return "failed" if name in self.metrics and self.failed.any() else "none"
 
     def way(self, metric: str) -> int:
         """Return 1 where less of a metric is better, or nothing is known; -1 where more is."""

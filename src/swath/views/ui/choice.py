@@ -14,7 +14,7 @@ import numpy as np
 
 from swath.errors import UsageError
 from swath.ranges import RangeSet
-from swath.views.figures.study import RAIL
+from swath.views.figures.axes import RAIL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
