@@ -166,6 +166,31 @@ def test_a_sweep_shows_its_axes_and_first_points():
             assert said in text, said
 
 
+def test_a_sweep_that_searches_shows_what_it_chooses_from_and_how():
+    text = swath.Sweep(
+        "math:sqrt",
+        {
+            "model": ["a", None],
+            "rate": swath.loguniform(1e-4, 1),
+            "depth": swath.integers(1, 9, when='model == "a"'),
+            "shift": swath.normal(0, 2, step=0.5),
+        },
+        search={"method": "tpe", "points": 30, "subject_to": "cost < 2"},
+        stop={"method": "asha", "min_steps": 3},
+        minimize="loss",
+    )._repr_mimebundle_()["text/plain"]
+    for said in (
+        *("2  a, null", "any  loguniform from 0.0001 to 1", "any  normal, mean 0, deviation 2, by 0.5"),
+        *(
+            "9  from 1 to 9, by 1",
+            'model == "a"',
+            "search tpe, 30 points, the first 10 at random, subject to cost < 2",
+        ),
+        "stop asha by loss, min_steps 3",
+    ):
+        assert said in text, said
+
+
 def test_results_show_counts_the_best_and_what_failed(tmp_path):
     definition = study(parameters={"text": ["a", "b", "c", "d"]}, minimize="error", name="study")
     found = rows([0, 1, 2, 3], ["ok", "error", "error", "ok"], error=[2.0, None, None, 1.0])

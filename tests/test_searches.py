@@ -129,6 +129,8 @@ def test_check_says_what_a_search_will_do(tmp_path, asks):
     assert re.search(r"x +201 +float +0 - 1", said)
     assert re.search(r'depth +3 +int +1 - 3 +model == "tree"', said)
     assert not (tmp_path / "results").exists()
+    said = asks("check", "study.yaml", "x={loguniform: [0.001, 10]}")
+    assert re.search(r"x +any +float +loguniform from 0.001 to 10", said)
 
 
 def test_an_expression_that_cannot_work_stops_nothing_later(tmp_path, asks):

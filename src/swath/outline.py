@@ -1,4 +1,4 @@
-"""What a space is made of, briefly: its axes, and its first and last points.
+"""What a definition says, briefly: its axes, its first and last points, what it searches for and stops.
 
 Everything here looks at a few values however large the space is, so it may be asked for again and again.
 """
@@ -12,11 +12,14 @@ import numpy as np
 
 from swath.definition.domains import Bell, Between, Listed, Steps
 from swath.space.computed import Computed
+from swath.space.distributions import Distribution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from swath.definition.domains import Chosen
+    from swath.definition import Stop
+    from swath.definition.domains import Chosen, Domain
+    from swath.definition.searching import Search
     from swath.space import Axis, Points, Space
     from swath.space.expressions import Expression
 
@@ -82,7 +85,7 @@ def sample(space: Space) -> Sample | None:
     places = [
         next((i for i, axis in enumerate(_varying(block)) if axis in designs), -1) for block in space.blocks
     ]
-    said = f"{method}, {_number(draws)} {'draw' if draws == 1 else 'draws'}"
+    said = f"{method}, {_plural(draws, 'draw')}"
     remark = _remark(method, draws)
     return Sample(method=method, draws=draws, places=places, text=f"{said}; {remark}" if remark else said)
 
@@ -99,6 +102,27 @@ def _remark(method: str, draws: int) -> str:
 
 def _number(n: int) -> str:
     return str(n) if n < 10_000 else f"{n:,}"
+
+
+def _plural(n: int, word: str) -> str:
+    return f"{_number(n)} {word}{'' if n == 1 else 's'}"
+
+
+def searching(search: Search) -> str:
+    """Say how points are chosen: ``tpe, 60 points, the first 10 at random``."""
+    said = [search.method, _plural(search.points, "point")]
+    said += [f"{_plural(len(search.known), 'known point')} first"] if search.known else []
+    said += [f"the first {_number(search.startup)} at random"] if search.startup else []
+    bounds = " and ".join(bound.text for bound in search.subject_to)
+    said += [f"subject to {bounds}"] if bounds else []
+    said += [f"learns from {search.earlier}"] if search.earlier else []
+    return ", ".join(said)
+
+
+def stopping(stop: Stop) -> str:
+    """Say which points end early: ``asha by loss, min_steps 4``."""
+    settings = (f"{key} {value:g}" for key, value in stop.settings.items() if key != "root")
+    return ", ".join([f"{stop.method} by {stop.metric}", *settings])
 
 
 def sides(space: Space, chosen: Sequence[Chosen] = ()) -> list[Side]:
@@ -118,7 +142,7 @@ def _choice(each: Chosen) -> Side:
         first=[],
         last=[],
         when=each.when.text if each.when else "",
-        drawn="",
+        drawn=distributed(domain),
     )
     match domain:
         case Listed():
@@ -127,12 +151,20 @@ def _choice(each: Chosen) -> Side:
         case Steps():
             made["first"], made["last"] = [domain.value(0)], [domain.value(domain.size - 1)]
         case Between():
-            made["drawn"] = "loguniform" if domain.log else "uniform"
             made["first"], made["last"] = [domain.low], [domain.high]
-        case Bell():
-            kind = "lognormal" if domain.log else "normal"
-            made["drawn"] = f"{kind}, {domain.mean:g} +- {domain.deviation:g}"
     return made
+
+
+def distributed(domain: Domain) -> str:
+    """Say from which distribution a search chooses; empty if from values that can be listed."""
+    match domain:
+        case Between():
+            kind, ends = "loguniform" if domain.log else "uniform", (domain.low, domain.high)
+        case Bell():
+            kind, ends = "lognormal" if domain.log else "normal", (domain.mean, domain.deviation)
+        case _:
+            return ""
+    return str(Distribution(kind, ends, domain.step))
 
 
 def _sides(axis: Axis) -> list[Side]:

@@ -8,7 +8,7 @@ from swath.agreement import find_objective
 from swath.definition.loading import placed
 from swath.definition.trial import excludes_all, fails, try_out
 from swath.errors import DefinitionError, ExpressionError, SwathError
-from swath.outline import ends, product, sample, sides
+from swath.outline import ends, product, sample, searching, sides, stopping
 from swath.store.disk import Disk
 from swath.store.entries import MANIFEST
 from swath.store.manifest import read_manifest
@@ -16,7 +16,7 @@ from swath.store.manifest import read_manifest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from swath.definition import Definition, Stop
+    from swath.definition import Definition
     from swath.definition.searching import Search
     from swath.outline import Place, Sample, Side
 
@@ -30,6 +30,7 @@ class Described(TypedDict):
     known: int
     subject_to: list[str]
     earlier: str
+    text: str
 
 
 class Preview(TypedDict):
@@ -93,7 +94,7 @@ def preview(definition: Definition, out: Path) -> Preview:
         least=points // until.most * until.first if until else points,
         optimise=definition.directions,
         search=_described(search) if search else None,
-        stop=_stopping(definition.stop) if definition.stop else "",
+        stop=stopping(definition.stop) if definition.stop else "",
         axes=sides(space, search.chosen if search else ()),
         first=first,
         last=last,
@@ -110,13 +111,8 @@ def _described(search: Search) -> Described:
         known=len(search.known),
         subject_to=[bound.text for bound in search.subject_to],
         earlier=str(search.earlier or ""),
+        text=searching(search),
     )
-
-
-def _stopping(stop: Stop) -> str:
-    """Say which points end early: ``asha by loss, min_steps 4``."""
-    settings = (f"{key} {value:g}" for key, value in stop.settings.items() if key != "root")
-    return ", ".join([f"{stop.method} by {stop.metric}", *settings])
 
 
 def _rows(folder: Path) -> int:

@@ -68,7 +68,7 @@ def preview(report: Preview) -> str:
         ("points", f"{about}{_least(report)}{count(report['points'])}{_product(report)}"),
         ("until", plain(report["until"])),
         ("sample", report["sample"]["text"] if report["sample"] else ""),
-        ("search", plain(_search(report))),
+        ("search", plain(report["search"]["text"] if report["search"] else "")),
         ("stop", plain(report["stop"])),
         ("where", plain(report["where"])),
         *((plain(metric), plain(direction)) for direction, metric in report["optimise"].items()),
@@ -100,18 +100,6 @@ def _factors(product: Sequence[Sequence[int]], sample: Sample | None) -> list[li
         [plural(n, "draw") if i == place else count(n) for i, n in enumerate(block)]
         for block, place in zip(product, places, strict=True)
     ]
-
-
-def _search(report: Preview) -> str:
-    search = report["search"]
-    if search is None:
-        return ""
-    said = [f"{search['method']}, {plural(search['points'], 'point')}"]
-    said += [f"{plural(search['known'], 'known point')} first"] if search["known"] else []
-    said += [f"the first {count(search['startup'])} at random"] if search["startup"] else []
-    said += [f"subject to {' and '.join(search['subject_to'])}"] if search["subject_to"] else []
-    said += [f"learns from {search['earlier']}"] if search["earlier"] else []
-    return ", ".join(said)
 
 
 def _there(report: Preview) -> str:

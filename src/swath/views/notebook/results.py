@@ -177,6 +177,8 @@ def _ways(found: Results) -> Iterator[tuple[str, str]]:
     yield "all rows:", ".frame"
     if _failed(found):
         yield "what failed:", ".failures"
+    if found.definition.search and found.statuses.get("ok"):
+        yield "what was found when:", ".plot.history()"
     if found.statuses.get("pruned"):
         yield "what was stopped early:", ".stopped"
         yield "learning curves:", ".plot.curves()"

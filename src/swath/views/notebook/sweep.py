@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from swath.definition.domains import Listed, Steps
 from swath.errors import ExpressionError
-from swath.outline import ends, excerpt, product, sample
+from swath.outline import distributed, ends, excerpt, product, sample, searching, stopping
 from swath.space.computed import Computed
 from swath.views.notebook import Block, code, framed, titled
 from swath.views.notebook.markup import Html, join, row, table, tag
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from swath.definition import Definition
+    from swath.definition.domains import Chosen
     from swath.space import Axis, Space
     from swath.space.expressions import Expression
 
@@ -31,7 +33,9 @@ def sweep(definition: Definition) -> Block:
     space = definition.space
     points = _points(space)
     heads = ["parameter", "values", "", "when"]
-    axes = [cells for block in space.blocks for axis in block for cells in _axis(axis)]
+    chosen = definition.search.chosen if definition.search else ()
+    found = {each.name: _choice(each) for each in chosen}
+    axes = [found.get(cells[0], cells) for block in space.blocks for axis in block for cells in _axis(axis)]
     if not any(when for *_, when in axes):
         heads, axes = heads[:-1], [cells[:-1] for cells in axes]
     names, places = _first(space)
@@ -84,8 +88,20 @@ def _axis(axis: Axis) -> list[list[str]]:
     return [_cells(name, len(axis), _values(values), when) for name, values, when in parts]
 
 
-def _cells(names: str, n: int, values: str, when: Expression | None) -> list[str]:
-    return [names, count(n), cut(plain(values), 90), when.text if when else ""]
+def _choice(each: Chosen) -> list[str]:
+    """Return cells for what a search chooses."""
+    match domain := each.domain:
+        case Listed():
+            values = _values(domain.values)
+        case Steps():
+            values = f"from {domain.value(0)} to {domain.value(domain.size - 1)}, by {domain.step}"
+        case _:
+            values = distributed(domain)
+    return _cells(each.name, domain.size, values, each.when)
+
+
+def _cells(names: str, n: int | None, values: str, when: Expression | None) -> list[str]:
+    return [names, "any" if n is None else count(n), cut(plain(values), 90), when.text if when else ""]
 
 
 def _values(values: Sequence[Any]) -> str:
@@ -108,6 +124,10 @@ def _said(definition: Definition) -> Iterator[tuple[str, str]]:
     space = definition.space
     if drawn := sample(space):
         yield "sample", drawn["text"]
+    if definition.search:
+        yield "search", searching(definition.search)
+    if definition.stop:
+        yield "stop", stopping(definition.stop)
     if space.where is not None:
         yield "where", space.where.text
     for name, expression in space.derive.items():
