@@ -1,7 +1,7 @@
 """Run the example notebooks of this folder and put their outputs into them: ``python docs/notebooks.py [NOTEBOOK ...]``.
 
 They run in a folder of their own that is removed afterwards, so what they save is not kept. Of the outputs everything is
-kept but what says when and where they were made. Needs ``nbclient``, ``ipykernel`` and ``scikit-learn`` (the test group).
+kept but what says when and where they were made. Needs ``nbclient``, ``ipykernel``, ``scikit-learn`` and ``optuna`` (the test group).
 """
 
 from __future__ import annotations

@@ -21,10 +21,12 @@ def notebooks():
     return module
 
 
-@pytest.mark.parametrize("name", ["simulation", "hyperparameters"])
+@pytest.mark.parametrize("name", ["simulation", "hyperparameters", "search"])
 def test_an_example_notebook_runs_and_is_saved_with_what_it_gives(notebooks, name, tmp_path):
-    if name == "hyperparameters":
+    if name != "simulation":
         pytest.importorskip("sklearn", reason="needs scikit-learn: pip install --group test")
+    if name == "search":
+        pytest.importorskip("optuna", reason="an extra")
     path = DOCS / f"{name}.ipynb"
     saved = nbformat.read(path, as_version=4)
     made = notebooks.executed(path, tmp_path)  # raises where a cell fails

@@ -87,6 +87,7 @@ class Study:
 
     def __init__(self, search: Search, signs: Sequence[int], root: int) -> None:
         demand(search.method)
+        warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, of a bar that nobody asked for
         import optuna  # noqa: PLC0415  # 0.2 s that only searches pay
 
         self._chosen = search.chosen
