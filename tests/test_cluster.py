@@ -8,6 +8,7 @@ import json
 import socket
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -17,6 +18,7 @@ import swath
 from running import HOLD, Cluster, ask, assert_same, ran, until
 from swath.cli import sweep as cli
 from swath.cluster import mailbox, remote
+from swath.cluster import worker as workers
 from swath.cluster.background import Background
 from swath.definition import define
 from swath.engines.dask import Dask
@@ -24,6 +26,7 @@ from swath.messages import Batch, Finished, Joined, Left, Step, Stepped
 from swath.objective import locate
 from swath.run import Options, make_task, start
 from swath.task import unpack_steps
+from tasks import task as plan
 
 STUDY = """
 objective: model:simulate
@@ -173,17 +176,60 @@ def test_a_worker_that_has_forgotten_the_run_is_greeted_again(fragile, held):
     assert set(frame.attempts) == {1}
 
 
+IMPORTS = """
+import os, time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+while "SLOW" in os.environ:
+    time.sleep(0.005)
+
+def f(x):
+    while not (HERE / "go").exists():
+        time.sleep(0.005)
+    return x
+"""
+
+
+def test_a_sweep_ends_also_the_slots_of_a_worker_that_was_not_ready_yet(fragile, held):
+    (held / "study.py").write_text(IMPORTS)
+    (held / "study.yaml").write_text(HELD.replace("hold", "f"))
+    fragile.hire("slow", SLOW="1")
+    handle = swath.load(held / "study.yaml").start(out=held / "results", scheduler=fragile.address)
+    until(lambda: fragile.below(fragile.workers["slow"]))
+    lets_go(held)
+    assert set(finished(handle).frame.worker) == {"first"}
+    until(
+        lambda: not fragile.below(fragile.workers["slow"]), workers.IDLE / 2
+    )  # nobody waits for it to be idle
+
+
+def test_a_run_that_ends_while_its_pool_is_made_leaves_none(tmp_path, monkeypatch):
+    worker = SimpleNamespace(address="tcp://test:1", metrics={})
+    known, closed = ("run", worker.address), []
+
+    def made(*_):
+        workers.forget(worker, "run")
+        until(lambda: known not in workers.BOXES)
+        return SimpleNamespace(close=lambda: closed.append("pool"))
+
+    monkeypatch.setattr(workers, "Pool", made)
+    task = plan(tmp_path, "def f(x): return x", {"x": [1]})
+    answer = asyncio.run(workers.greet(worker, "run", task.encode(), "w", 1))
+    assert json.loads(answer) == {"error": "the run has ended meanwhile"}
+    assert closed == ["pool"]
+    assert known not in workers.POOLS
+
+
 def test_a_lost_scheduler_ends_the_sweep_and_it_goes_on_elsewhere(fragile, held, monkeypatch):
-    monkeypatch.setattr(remote, "CONNECT_TIMEOUT", 1.0)
-    monkeypatch.setattr("swath.run.beginning.PATIENCE", 0.5)
+    monkeypatch.setattr("swath.run.beginning.PATIENCE", 2.0)
     sweep = swath.load(held / "study.yaml")
     handle = sweep.start(out=held / "results", scheduler=fragile.address)
     until(lambda: len(ran(held)) == 1)
     fragile.scheduler.kill()
     assert handle.wait(60)
-    with pytest.raises(
-        swath.ClusterLostError, match=r"no worker for 0\.5 s; the same command goes on"
-    ) as error:
+    with pytest.raises(swath.ClusterLostError, match=r"no worker for 2 s; the same command goes on") as error:
         handle.finished()
     assert error.value.exit_code == 75
     assert handle.outcome.exit_code == 75

@@ -261,13 +261,17 @@ class Remote:
         if self.client.status == "running":
             for future in futures:
                 future.release()
-            # One that has not joined, or is away, may not listen; its slots end by themselves.
-            addresses = [member.address for member in self.members.values() if member.state == "joined"]
-            words = (calls.ask(self.client, "forget", address, self._run) for address in addresses)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.gather(*words, return_exceptions=True), 5)
+            # One that is being greeted may not answer; one that is away does not listen, and its slots end by themselves.
+            await asyncio.gather(self._dismiss("joined", 5.0), self._dismiss("greeted", 1.0))
         if self._mine:
             await end(self.client)
+
+    async def _dismiss(self, state: str, patience: float) -> None:
+        """Let the workers in a state end their slots, and wait so many seconds for their answers."""
+        addresses = [member.address for member in self.members.values() if member.state == state]
+        words = (calls.ask(self.client, "forget", address, self._run) for address in addresses)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*words, return_exceptions=True), patience)
 
     # Who is there; on the loop.
 

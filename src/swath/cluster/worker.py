@@ -93,9 +93,12 @@ async def greet(worker: Worker, run: str, task: bytes, name: str, slots: int) ->
             decoded = Task.decode(sent)
             if lacking := shortfall(decoded):
                 return json.dumps({"error": lacking})
-            await asyncio.to_thread(decoded.code.verify)
             box = BOXES[known] = Mailbox()
+            await asyncio.to_thread(decoded.code.verify)
             admit(worker, run, await asyncio.to_thread(Pool, decoded, name, slots, box.hear))
+            if known not in BOXES:
+                _forget(known, worker)
+                return json.dumps({"error": "the run has ended meanwhile"})
             threading.Thread(target=_mind, args=(worker, *known), daemon=True).start()
         signature = await asyncio.to_thread(POOLS[known].open)
     except BaseException as error:  # noqa: BLE001  # nothing may cross Dask but text
@@ -138,14 +141,14 @@ def prune(worker: Worker, run: str, fields: str, position: int) -> str:
 
 
 def forget(worker: Worker, run: str) -> None:
-    """End the pool of a run, in the background."""
+    """End the pool of a run, in the background, also one that is only being made."""
     PIECES.pop((run, worker.address), None)
     threading.Thread(target=_forget, args=((run, worker.address), worker), daemon=True).start()
 
 
 def _forget(known: Known, worker: Worker | None = None) -> None:
+    BOXES.pop(known, None)  # first: whoever makes a pool puts it there, and then looks for its box
     pool = POOLS.pop(known, None)
-    BOXES.pop(known, None)
     if pool is not None:
         pool.close()
     if worker is not None and known[1] not in {address for _, address in POOLS}:
