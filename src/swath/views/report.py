@@ -31,6 +31,8 @@ from swath.views.summary import paragraphs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bokeh.models import LayoutDOM
+
     from swath.views.figures.study import Study
 
 LARGEST: Final = 2_900_000
@@ -144,26 +146,32 @@ def report(
     most = MOST
     while True:
         figures = overview(study, points=Points(study, study.sample(most)), shares=shares, measure=measure)
-        document = Document()
-        document.add_root(figures)
-        picked = figures.select_one({"name": PICKED})
-        if picked is not None:  # what shows it hears of changes only
-            document.js_on_event(
-                DocumentReady, CustomJS(args={"picked": picked}, code="picked.properties.data.change.emit()")
-            )
-        page: str = file_html(
-            document,
-            INLINE,
-            title=heading,
-            template=_TEMPLATE,
-            template_variables=texts,
-            suppress_callback_warning=True,
-        )
+        page = _page(figures, heading, texts)
         size = len(page.encode())
         if most <= FEWEST or size <= LARGEST:
             return page
         share = (LARGEST - LIBRARY) / (size - LIBRARY)
         most = max(FEWEST, int(0.95 * share * min(most, len(study))))
+
+
+def _page(figures: LayoutDOM, heading: str, texts: Mapping[str, str]) -> str:
+    """Write one page of figures and texts."""
+    document = Document()
+    document.add_root(figures)
+    picked = figures.select_one({"name": PICKED})
+    if picked is not None:  # what shows it hears of changes only
+        document.js_on_event(
+            DocumentReady, CustomJS(args={"picked": picked}, code="picked.properties.data.change.emit()")
+        )
+    made: str = file_html(
+        document,
+        INLINE,
+        title=heading,
+        template=_TEMPLATE,
+        template_variables=dict(texts),
+        suppress_callback_warning=True,
+    )
+    return made
 
 
 def _colours(look: object) -> dict[str, str]:

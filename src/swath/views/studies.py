@@ -67,17 +67,8 @@ def study(
         Why points were stopped early.
     """
     space = definition.space
-    axes: dict[str, Axis] = {}
-    columns: dict[str, Floats] = {}
-    seeds = space.seeds
-    for name in (*space.names, *space.derived):
-        axes[name], columns[name] = _parameter(
-            name, frame[name], origin(definition, name), apart=name in seeds
-        )
     numbers = [name for name in metrics if frame[name].dtype.kind in "iufb"]
-    for name in numbers:
-        columns[name] = _floats(frame[name])
-        axes[name] = Axis.numeric(name, columns[name], whole=frame[name].dtype.kind in "iu")
+    axes, columns = _placed(frame, definition, numbers)
     given = [name for name in space.names if len(frame) < total or not np.isnan(columns[name]).all()]
     varying = tuple(
         name for name in given if axes[name].varies
@@ -116,6 +107,23 @@ def study(
         pending=_pending(space, frame, total, {name: axes[name] for name in varying}),
         show="" if folder is None else f"swath show {shlex.quote(str(folder))}",
     )
+
+
+def _placed(
+    frame: pd.DataFrame, definition: Definition, metrics: Sequence[str]
+) -> tuple[dict[str, Axis], dict[str, Floats]]:
+    """Make the axes of parameters, derived values and metrics, which are numbers, and the rows' coordinates on them."""
+    axes: dict[str, Axis] = {}
+    columns: dict[str, Floats] = {}
+    space, seeds = definition.space, definition.space.seeds
+    for name in (*space.names, *space.derived):
+        axes[name], columns[name] = _parameter(
+            name, frame[name], origin(definition, name), apart=name in seeds
+        )
+    for name in metrics:
+        columns[name] = _floats(frame[name])
+        axes[name] = Axis.numeric(name, columns[name], whole=frame[name].dtype.kind in "iu")
+    return axes, columns
 
 
 def _parameter(name: str, column: pd.Series[Any], known: Origin, *, apart: bool) -> tuple[Axis, Floats]:

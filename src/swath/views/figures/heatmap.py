@@ -141,30 +141,31 @@ def heatmap(
     values = np.concatenate([item.value for item in counted])
     colour = mapper(values, look, best_low=_best_low(study, metric, statistic))
     whole = _title(study, metric, statistic, (x, y))
+    optimised = bool(study.direction) and metric == study.metric and len(study.goals) < 2
     made = []
     for (title, _, _, limits), item in zip(parts, counted, strict=True):
         plot = _plot(study, x, y, item, colour, title or whole, look, height)
-        if (
-            study.direction
-            and metric == study.metric
-            and len(study.goals) < 2
-            and statistic in ("mean", "best")
-        ):
+        if optimised and statistic in ("mean", "best"):
             _best(plot, item, study, look)
         _follow(plot, points, (x, y, facet), metric or x, statistic, limits, brush)
         made.append(plot)
-    bar = ColorBar(
+    made[-1].add_layout(_key(colour, _said(metric, statistic), look), "right")
+    return made[0] if len(made) == 1 else row(*made, sizing_mode="stretch_width")
+
+
+def _key(colour: Any, title: str, look: Look) -> ColorBar:
+    """Make the bar that tells which colour stands for which value."""
+    made = ColorBar(
         color_mapper=colour,
         width=10,
         padding=6,
         background_fill_color=None,
-        title=PlainText(text=_said(metric, statistic)),
+        title=PlainText(text=title),
         bar_line_color=None,
         major_tick_line_color=None,
     )
-    style(bar, look)
-    made[-1].add_layout(bar, "right")
-    return made[0] if len(made) == 1 else row(*made, sizing_mode="stretch_width")
+    style(made, look)
+    return made
 
 
 def _best_low(study: Study, metric: str, statistic: str) -> bool:
