@@ -94,7 +94,10 @@ class Fatal(Exception):
     __repr__ = __reduce__ = __getattribute__ = __str__
 
 class Hidden(type):
-    def __getattribute__(self, name): raise KeyboardInterrupt
+    def __getattribute__(self, name):
+        if name != "__subclasses__":  # dask, imported later, looks through all exceptions that there are
+            raise KeyboardInterrupt
+        return type.__getattribute__(self, name)
 
 class Nameless(Exception, metaclass=Hidden):
     def __str__(self): raise SystemExit
