@@ -347,9 +347,9 @@ MUTANTS = (
     ),
     Mutant(
         "a grace never ends",
-        "driver/__init__.py",
-        "        if self.stop.grace_is_over(self._now):",
-        "        if False:",
+        "driver/stop.py",
+        "return self._grace_ends is not None and now >= self._grace_ends",
+        "return False",
         "test_driver.py",
     ),
     Mutant(
