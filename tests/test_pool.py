@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import random
 import signal
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -22,8 +26,9 @@ from swath.task import unpack
 from tasks import batch, becomes_true, done, statuses, task
 
 NOTING = """
-    import os, time
+    import os, threading, time
     from pathlib import Path
+    import swath
     import swath.inside.evaluate as inside
 
     folder = Path(FOLDER)
@@ -31,12 +36,17 @@ NOTING = """
     def f(do):
         with open(folder / "begun", "a") as file:
             file.write(f"{do} {os.getpid()}\\n")
+        if (folder / "talk").exists():
+            print(f"{do} talks")
+            swath.record(at=do)
         if (folder / f"wait {do}").exists():
             (folder / f"wait {do}").unlink()
             while not (folder / f"go {do}").exists():
                 time.sleep(0.002)
         if (folder / f"crash {do}").exists():
             os._exit(3)
+        if (folder / f"leave {do}").exists():
+            threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
         return do
 
     def deadly(results, *more):  # after all points: nobody is at work any more
@@ -48,17 +58,21 @@ NOTING = """
 
     to_columns, inside.to_columns = inside.to_columns, deadly
 """
-"""Points that note that they begin, and obey the marks in their folder."""
+"""Points that note that they begin, and obey the marks in their folder: wait, crash, leave something behind, die once they have ended."""
 
 
 class Study:
-    """A pool whose points note that they begin, with marks that let some of them wait, crash, or die once they have ended."""
+    """A pool of such points, and those who wait for its answers."""
 
     def __init__(self, folder, count, points, **more):
         self.folder = folder
         source = NOTING.replace("FOLDER", repr(str(folder)))
-        self.pool = Pool(task(folder, source, {"do": range(points)}, **more), "w", count)
+        self.heard = []
+        self.pool = Pool(task(folder, source, {"do": range(points)}, **more), "w", count, self.hear)
         self.threads = ThreadPoolExecutor(8)
+
+    def hear(self, number, steps):
+        self.heard += [(number, step.position) for step in steps]
 
     def mark(self, *names):
         for name in names:
@@ -91,8 +105,8 @@ def studies(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     made = []
 
-    def make(count=1, points=10, **more):
-        made.append(Study(tmp_path, count, points, **more))
+    def make(count=1, points=10, *, folder=tmp_path, **more):
+        made.append(Study(folder, count, points, **more))
         return made[-1]
 
     yield make
@@ -164,8 +178,9 @@ def test_a_recall_does_not_reach_the_batch_that_follows(studies, monkeypatch):
 
 
 def test_a_batch_that_was_begun_ahead_is_taken_back(studies, monkeypatch):
+    """Its steps and its output are its own, too."""
     study = studies()
-    study.mark("wait 0", "wait 3")
+    study.mark("wait 0", "wait 3", "talk")
     ahead, given = batch(2, 9, number=2), []
 
     def reading(message):
@@ -182,8 +197,14 @@ def test_a_batch_that_was_begun_ahead_is_taken_back(studies, monkeypatch):
     second = study.submit(ahead)
     assert becomes_true(lambda: study.pool._waiting)
     study.mark("go 0")
-    assert done(first.result(60)) == [0]
-    assert done(second.result(60)) == [2, 3]
+    replies = [first.result(60), second.result(60)]
+    assert list(map(done, replies)) == [[0], [2, 3]]
+    assert ["".join(log.text for log in reply.logs) for reply in replies] == [
+        "0 talks\n",
+        "2 talks\n3 talks\n",
+    ]
+    assert [[step.position for step in reply.steps] for reply in replies] == [[0], [2, 3]]
+    assert {(1, 0), (2, 3)} <= set(study.heard) <= {(1, 0), (2, 2), (2, 3)}
     assert given == [(1, 1), (4, 9)]
     assert [point for point, _ in study.begun()] == [0, 2, 3]
 
@@ -249,6 +270,29 @@ def test_what_a_child_has_answered_counts_although_it_ended_then(studies, monkey
     assert statuses(second.result(60)) == {1: "ok"}
     assert study.begun() == [(0, *pids), (1, *pids)]
     assert statuses(study.pool.evaluate(batch(2, 3, number=3))) == {2: "ok"}
+
+
+def test_a_worn_child_answers_what_it_has_begun_and_begins_nothing_more(studies, monkeypatch):
+    """The batch that was begun ahead wears it, and is through before the reply to the one before is read."""
+    study = studies()
+    study.mark("wait 0", "leave 1")
+    channel = study.pool.slots[0]._child.channel
+
+    def reading(message):
+        if not study.heard:
+            study.heard.append(channel.poll(60))
+        return unpack(message)
+
+    monkeypatch.setattr("swath.slot.child.unpack", reading)
+    answers = [study.submit(batch(0, 1, number=1))]
+    assert study.is_at(0)
+    for i in (1, 2):
+        answers.append(study.submit(batch(i, i + 1, number=i + 1)))
+        assert becomes_true(lambda i=i: len(study.pool._waiting) == i)
+    study.mark("go 0")
+    assert [done(answer.result(60)) for answer in answers] == [[0], [1], [2]]
+    (old,) = {pid for _, pid in study.begun()[:2]}
+    assert [(point, pid == old) for point, pid in study.begun()] == [(0, True), (1, True), (2, False)]
 
 
 def test_a_large_offer_holds_up_no_reply(tmp_path):
@@ -368,3 +412,128 @@ def test_a_pool_forgets_what_nobody_asks_for_any_more(tmp_path, monkeypatch):
     assert {pool.recall(batch(0, 9, number=i)) for i in range(many - REMEMBERED, many)} == {(9, 9)}
     assert len(pool._answered) <= 2 * REMEMBERED
     assert not pool._given_back
+
+
+# All of it at once.
+
+
+class Storm:
+    """A driver, as simple as can be, of a pool whose children are killed and whose batches are recalled at the worst moments.
+
+    Parameters
+    ----------
+    study : Study
+        Its pool's points are the work.
+    points : int
+        How many of them there are.
+    seed : int
+        For all that is left to chance, but for what the system makes of it.
+    kills : int
+        Children that are killed, at most.
+    """
+
+    def __init__(self, study, points, seed, kills):
+        self.study = study
+        self.chance = random.Random(seed)
+        self.kills = kills
+        self.lock = threading.Lock()
+        self.numbers = itertools.count()
+        self.flying = {}  # by number: the batch, its answer, and the first position that was given back
+        self.to_do = [(start, min(start + 7, points)) for start in range(0, points, 7)]
+        self.decided = []
+
+    def strike(self):
+        """Do one thing or another, in whatever thread."""
+        dice = self.chance.random()
+        if dice < 0.1 and self.kills > 0:
+            self.kills -= 1
+            if begun := self.study.begun():
+                with contextlib.suppress(OSError):
+                    os.kill(begun[-1][1], signal.SIGKILL)
+        elif dice < 0.5 and (flights := list(self.flying.values())):
+            self.recall(self.chance.choice(flights)[0])
+        elif dice < 0.7:
+            time.sleep(self.chance.random() * 0.003)
+
+    def recall(self, offer):
+        first, stop = self.study.pool.recall(offer)
+        with self.lock:
+            if offer.id in self.flying and first < self.flying[offer.id][2] == stop:
+                self.flying[offer.id][2] = first
+                self.to_do.append((first, stop))
+
+    def offer(self):
+        with self.lock:
+            start, stop = self.to_do.pop(self.chance.randrange(len(self.to_do)))
+            made = batch(start, stop, number=next(self.numbers), budget=self.chance.choice([0.0, 0.01, 30.0]))
+            self.flying[made.id] = flight = [made, None, stop]
+        flight[1] = self.study.submit(made)
+
+    def land(self, flight):
+        offer, answer, given = flight
+        reply = answer.result(60)
+        with self.lock:
+            given = self.flying.pop(offer.id)[2]
+            found = done(reply) if reply else []
+            assert set(found) <= set(range(offer.start, given)), "it has evaluated what it had given back"
+            assert reply is not None or given == offer.start, "it was not evaluated, nor given back"
+            assert reply is None or statuses(reply).keys() == set(found)
+            self.decided += found
+            self.to_do += [(i, i + 1) for i in range(offer.start, given) if i not in found]
+
+    def rage(self, most, until=float("inf")):
+        """Go on until all is done, or so many batches are."""
+        landed = 0
+        while (self.to_do or self.flying) and landed < until:
+            while self.to_do and len(self.flying) < most:
+                self.offer()
+            self.strike()
+            for flight in [flight for flight in list(self.flying.values()) if flight[1].done()]:
+                self.land(flight)
+                landed += 1
+            time.sleep(0.0005)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_whatever_happens_every_batch_ends_in_one_way(request, studies, monkeypatch, tmp_path_factory, count):
+    points = 60
+    for seed in range(request.config.getoption("--storms")):
+        study = studies(count, points, folder=tmp_path_factory.mktemp("storm"))
+        storm = Storm(study, points, seed, kills=seed % 4)
+        following = study.pool._following
+
+        def asked(slot, storm=storm, following=following):
+            storm.strike()
+            found = following(slot)
+            storm.strike()
+            return found
+
+        def reading(message, storm=storm):
+            storm.strike()
+            return unpack(message)
+
+        monkeypatch.setattr(study.pool, "_following", asked)
+        monkeypatch.setattr("swath.slot.child.unpack", reading)
+        crashes = storm.chance.sample(range(points), seed % 3)
+        study.mark(*map("crash {}".format, crashes))
+        storm.rage(2 * count)
+        assert sorted(storm.decided) == list(range(points)), "each is decided once"
+        alive = {
+            child.pid
+            for slot in study.pool.slots
+            for child in psutil.Process(slot._child.process.pid).children()
+        }
+        begun = {}
+        for point, pid in study.begun():
+            begun.setdefault(point, []).append(pid)
+        for point, pids in begun.items():
+            again = [pid for pid in pids[:-1] if pid in alive]
+            assert not again, f"point {point} was evaluated again although its child {again[0]} lives"
+            assert len(set(pids)) == len(pids), f"point {point} was evaluated twice by one child"
+        storm.to_do = [(start, start + 7) for start in range(0, points - 7, 7)]
+        storm.decided = []
+        storm.rage(2 * count, until=seed % 4)
+        study.pool.close()
+        for _, answer, _ in storm.flying.values():
+            assert answer.exception(60) is None or isinstance(answer.exception(), SlotBrokenError)
+        assert all(slot._child.process.returncode is not None for slot in study.pool.slots)
