@@ -25,7 +25,7 @@ from pathlib import Path
 MARK = "SWATH_TESTS"
 """The environment variable that the processes of one test run share."""
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds that something which is ending may take; a loaded machine is no fault of a test."""
 
 _CARETAKERS = re.compile(rb"resource_tracker|multiprocessing\.forkserver|dask_spec")

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from running import until
 from saving import SIZE, STUDY, Session, study
 from swath.messages import Batch, Record, Step
 from swath.results import Results
@@ -295,6 +296,7 @@ def test_a_reader_at_any_instant_sees_what_was_recorded_first(folder, monkeypatc
 
         reader = threading.Thread(target=look)
         reader.start()
+        until(lambda: looks or wrong)
         for step in range(1, 151):
             record(session, *loss((0, step, float(step))))
         ended.set()

@@ -95,7 +95,7 @@ def only(kind):
 @pytest.fixture
 def page(held, viewer):
     shown = Page(viewer, held.page)
-    shown.shows(done=12, failed=2)
+    shown.shows(done=12, failed=2, running=2)
     return shown
 
 
@@ -103,10 +103,9 @@ def test_numbers_agree_with_the_store(page, held):
     store = held.store
     assert page.tile("done").split() == [f"{store['done']}", "/", f"{store['total']}"]
     assert page.number("failed") == store["statuses"]["error"]
-    assert page.number("running") == 2
-    assert sum(map(int, page.column("done"))) == store["done"]
-    assert sum(map(int, page.column("failed"))) == store["statuses"]["error"]
-    assert page.column("state") == ["busy", "busy"]
+    for column, number in (("done", store["done"]), ("failed", store["statuses"]["error"])):
+        page.viewer.until(lambda column=column, number=number: sum(map(int, page.column(column))) == number)
+    page.viewer.until(lambda: page.column("state") == ["busy", "busy"])
     page.viewer.until(lambda: min(int(point or -1) for point in page.column("at point")) >= 12)
     page.viewer.shot(page.tab, "live")
 

@@ -571,7 +571,7 @@ SLOTS = """
         return globals()[do]()
 
     def slow():
-        for epoch in range(1000):
+        for epoch in range(12000):  # a minute
             swath.record(loss=epoch)
             time.sleep(0.005)
         return 1
@@ -630,7 +630,7 @@ def test_a_slot_hears_steps_at_once_and_ends_a_point(opened, fresh):
     told = [step for number, *steps in heard for step in steps if step.position == 0]
     assert {number for number, *_ in heard} == {1}
     assert told == list(reply.steps[: len(told)])  # a beginning, without a gap
-    assert 5 <= len(curves(reply)[0]) < 500
+    assert 5 <= len(curves(reply)[0]) < 12000
 
 
 def test_quick_steps_are_heard_together_and_to_the_last(opened, tmp_path):

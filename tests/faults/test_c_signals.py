@@ -265,7 +265,7 @@ import os, signal, sys, threading, time
 import psutil, swath, study
 handle = swath.Sweep("study:nap", {"x": range(200)}, name="study").start(workers=2)
 before = handle.snapshot.saved
-while handle.snapshot.saved < before + 5:
+while handle.snapshot.saved < before + 5 and not handle.wait(0):
     time.sleep(0.01)
 children = [c.pid for c in psutil.Process().children(recursive=True)]
 print(*children, flush=True)
@@ -290,7 +290,7 @@ def test_C19_an_interpreter_that_ends_with_batches_in_flight(tmp_path):
         assert done.stderr.count("Traceback") == ("raise" in last), done.stderr
         after = saved_values(tmp_path)
         assert before.items() <= after.items()
-        assert len(after) >= len(before) + 5
+        assert len(after) >= min(len(before) + 5, 200)
         before = after
     script(
         tmp_path, "import swath\nswath.Sweep('study:nap', {'x': range(200)}, name='study').run(workers=2)\n"

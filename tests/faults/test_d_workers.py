@@ -144,7 +144,8 @@ def test_D15_two_runs_and_a_stranger_with_our_keys_on_one_scheduler(cluster, stu
 
 
 def test_D03_a_flapping_worker_is_left_out(cluster, study, monkeypatch):
-    monkeypatch.setattr(quarantine, "FALLS", 3)
+    for name, value in (("FALLS", 3), ("WINDOW", 600.0), ("SPELL", 600.0)):  # however long a start takes
+        monkeypatch.setattr(quarantine, name, value)
     cluster.hire("good")
     handle = begun(study, cluster)
     for _ in range(3):
@@ -153,7 +154,7 @@ def test_D03_a_flapping_worker_is_left_out(cluster, study, monkeypatch):
         cluster.kill("flap")
         until(lambda: "flap" not in busy(handle))
     (text,) = until(lambda: handle.snapshot.notices)
-    assert text.startswith("flap is not used for 60 s")
+    assert text.startswith("flap is not used for 600 s")
     cluster.hire("flap")
     lets_go(study)
     assert set(whole(handle).worker) == {"good"}
@@ -178,8 +179,9 @@ def test_D07_a_frozen_worker_and_its_late_answer(cluster, study, monkeypatch, py
     lets_go(study)
     assert len(whole(handle)) == 30
     assert len(ran(study)) > 30  # what it held ran twice, and has one row
-    assert handle.snapshot.notices == (
-        f"worker b: it was silent for {span / 2:g} s; what it held runs elsewhere",
+    # on a loaded machine the other one may have been silent, too
+    assert (
+        f"worker b: it was silent for {span / 2:g} s; what it held runs elsewhere" in handle.snapshot.notices
     )
 
 
@@ -192,9 +194,9 @@ def test_D08_a_worker_ten_times_slower(cluster, study):
     arrived(cluster, 2)
     handle = begun(study, cluster, "slow")
     frame = whole(handle)
-    # Together they do 55 points a second. Equal shares would have taken 20 s.
-    assert handle.snapshot.elapsed < 18
-    assert (frame.worker == "fast").sum() > 130
+    fast, slow = (frame.started[frame.worker == name] for name in ("fast", "slow"))
+    assert len(fast) > 130  # of 200, and with an ever larger share the less busy this machine is
+    assert (slow > fast.max()).sum() < 10  # what the slow one had not begun was taken back from it
 
 
 def arrived(cluster, count):
@@ -214,7 +216,7 @@ def test_D17_a_paused_worker_holds_nothing_up(cluster, study, monkeypatch):
         until(lambda: handle.snapshot.slots == 2)
     lets_go(study)
     assert len(whole(handle)) == 30
-    assert all("paused, having too little memory" in text for text in handle.snapshot.notices)
+    assert any("paused, having too little memory" in text for text in handle.snapshot.notices)
 
 
 def pause(client, fraction):
@@ -262,12 +264,14 @@ def test_D21_a_clock_that_is_days_off(cluster, study):
         "import time\nreal = time.time\ntime.time = lambda: real() - 5 * 86400\n"
     )
     (study / "timed.yaml").write_text(
-        "objective: study:nap\nparameters: {x: {range: [60]}}\npoint: {timeout: 20s}\n"
+        "objective: study:hold\nparameters: {x: {range: [60]}}\npoint: {timeout: 60s}\n"
     )
     path = os.pathsep.join((str(study / "clock"), ENVIRONMENT["PYTHONPATH"]))
     cluster.hire("right").hire("wrong", PYTHONPATH=path)
-    arrived(cluster, 2)
-    frame = whole(begun(study, cluster, "timed"))
+    handle = begun(study, cluster, "timed")
+    until(lambda: len(ran(study)) == 2)
+    lets_go(study)
+    frame = whole(handle)
     started = frame.groupby("worker", observed=True).started.min()
     assert 4.9 < (started["right"] - started["wrong"]).total_seconds() / 86400 < 5.1
 

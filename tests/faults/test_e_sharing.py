@@ -185,17 +185,25 @@ merging.MANY = merging.LEAST = 3
 definition = study(parameters={"a": {"range": [1000]}, "b": [10], "seed": [7]})
 with Session(Path(sys.argv[1]), definition) as session:
     print("begun", flush=True)
-    for start in range(int(sys.argv[2])):
+    for start in range(1000):
         session.save(start, start + 1)
+        if start >= 99 and Path(sys.argv[2]).exists():
+            break
 """
 
 
 @pytest.fixture
-def writing(folder) -> Iterator[subprocess.Popen]:
-    """A process that commits point by point, and merges all the time."""
+def enough(tmp_path) -> Path:
+    """A file that is made once enough was seen of what is written."""
+    return tmp_path / "enough"
+
+
+@pytest.fixture
+def writing(folder, enough) -> Iterator[subprocess.Popen]:
+    """A process that commits point by point, and merges all the time: a hundred points, and more until it is enough."""
     folder.parent.mkdir()
     environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    words = [sys.executable, "-c", WRITER, str(folder), "100"]
+    words = [sys.executable, "-c", WRITER, str(folder), str(enough)]
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout.readline() == "begun\n"
@@ -204,7 +212,7 @@ def writing(folder) -> Iterator[subprocess.Popen]:
             process.kill()
 
 
-def test_E04_a_reader_at_any_instant_sees_a_prefix(writing, folder):
+def test_E04_a_reader_at_any_instant_sees_a_prefix(writing, folder, enough):
     """By keeping a view, and anew; the rows, the counts and the state of the run."""
     seen: list[int] = []
     wrong: list[object] = []
@@ -223,6 +231,8 @@ def test_E04_a_reader_at_any_instant_sees_a_prefix(writing, folder):
                     wrong.append("fewer")
                 most = len(points)
                 seen.append(most)
+            if wrong or len(set(seen)) > 10:
+                enough.touch()
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # such as damage, which there is none of
@@ -234,7 +244,7 @@ def test_E04_a_reader_at_any_instant_sees_a_prefix(writing, folder):
     assert not wrong
     assert writing.wait() == 0
     assert len(set(seen)) > 10
-    assert len(Results(folder)) == 100
+    assert len(Results(folder)) >= 100
 
 
 def caught(work, wrong) -> None:
@@ -278,7 +288,9 @@ def test_E05_readers_take_no_lock_and_change_nothing(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["cp -r {} {}", "tar -cf - -C {} . | tar -xf - -C {}"])
-def test_E06_a_copy_made_during_a_run_is_a_prefix_or_says_what_is_missing(writing, folder, tmp_path, how):
+def test_E06_a_copy_made_during_a_run_is_a_prefix_or_says_what_is_missing(
+    writing, folder, tmp_path, how, enough
+):
     copies = []
     while writing.poll() is None and len(copies) < 25:
         copy = tmp_path / f"copy{len(copies)}"
@@ -286,6 +298,8 @@ def test_E06_a_copy_made_during_a_run_is_a_prefix_or_says_what_is_missing(writin
             copy.mkdir()
         subprocess.run(how.format(folder, copy), shell=True, check=False, stderr=subprocess.DEVNULL)
         copies.append(copy)
+        if len(copies) > 3:
+            enough.touch()
     assert len(copies) > 3
     for copy in copies:
         with warnings.catch_warnings(record=True) as told:
