@@ -13,7 +13,7 @@ from distributed import Client
 
 import swath
 from running import ENVIRONMENT, HOLD, Cluster, ran, until
-from swath.cluster import calls, greeting, remote
+from swath.cluster import calls, greeting, members
 from swath.driver import quarantine
 from swath.engines.dask import Dask
 
@@ -166,7 +166,7 @@ def busy(handle):
 
 def test_D07_a_frozen_worker_and_its_late_answer(cluster, study, monkeypatch, pytestconfig):
     span = max(4.0, 60 * pytestconfig.getoption("--span"))
-    monkeypatch.setattr(remote, "SILENT", span / 2)
+    monkeypatch.setattr(members, "SILENT", span / 2)
     cluster.hire("a", "b")
     handle = begun(study, cluster)
     until(lambda: len(ran(study)) == 2)
@@ -205,7 +205,7 @@ def arrived(cluster, count):
 
 
 def test_D17_a_paused_worker_holds_nothing_up(cluster, study, monkeypatch):
-    monkeypatch.setattr(remote, "SILENT", 2.0)
+    monkeypatch.setattr(members, "SILENT", 2.0)
     cluster.hire("a", "b")
     handle = begun(study, cluster)
     until(lambda: len(ran(study)) == 2)
