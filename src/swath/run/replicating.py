@@ -20,7 +20,7 @@ from swath.precision import Precision
 from swath.ranges import RangeSet
 from swath.run.endings import numbers
 from swath.snapshot import Replicates
-from swath.store.segments import RejectedError, accept, numpy_column
+from swath.store.segments import RejectedError, accepted, numpy_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -159,7 +159,7 @@ class Replicating:
 
     def _learn(self, write: Write) -> None:
         try:
-            table = accept(write, 0, self._space.positions).table
+            table = accepted(write, self._space.positions)
         except RejectedError:
             return  # the store has found the same
         self.pending.difference_update(write.accepted)

@@ -27,7 +27,7 @@ from swath.run.asking import proposals_to_ask
 from swath.run.endings import EXCLUDED, Endings, read
 from swath.search import Outcome
 from swath.snapshot import Sampler
-from swath.store.segments import RejectedError, accept, numpy_column
+from swath.store.segments import RejectedError, accepted, numpy_column
 from swath.store.winners import winners
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Searching:
     def _learn(self, write: Write) -> None:
         """Tell the optimiser what became of points, if the store will have it."""
         try:
-            table = accept(write, 0, self._space.positions).table
+            table = accepted(write, self._space.positions)
         except RejectedError:
             return  # these positions come again
         self.pending.difference_update(write.accepted)

@@ -76,14 +76,32 @@ class RejectedError(Exception):
 
 
 def accept(write: Write, worker: int, positions_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> Part:
-    """Check a reply against its batch and keep the rows that were accepted.
+    """Check a reply against its batch and make the rows that were accepted what a segment holds.
+
+    Parameters
+    ----------
+    write, positions_of
+        See `accepted`.
+    worker : int
+        The worker's place in the manifest's list.
+
+    Raises
+    ------
+    RejectedError
+        See `accepted`.
+    """
+    batch = write.batch
+    table = _complete(accepted(write, positions_of), batch.attempt, worker)
+    return Part(batch.id, table, write.accepted, batch.attempt)
+
+
+def accepted(write: Write, positions_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> pa.Table:
+    """Check a reply against its batch and return the rows that were accepted, as the slot sent them.
 
     Parameters
     ----------
     write : Write
         The reply and the batch.
-    worker : int
-        The worker's place in the manifest's list.
     positions_of : callable
         Turns indices of points into positions.
 
@@ -102,10 +120,7 @@ def accept(write: Write, worker: int, positions_of: Callable[[NDArray[np.int64]]
         raise RejectedError(f"it holds {len(points)} rows and announces {write.reply.rows}")
     if len(statuses) and statuses.max() >= len(STATUSES):
         raise RejectedError(f"it holds status {statuses.max()}, which does not exist")
-    table = _select(write, table, points, positions_of)
-    return Part(
-        write.batch.id, _complete(table, write.batch.attempt, worker), write.accepted, write.batch.attempt
-    )
+    return _select(write, table, points, positions_of)
 
 
 def _select(
