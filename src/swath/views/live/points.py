@@ -237,6 +237,8 @@ class Reader:
 
     def _choose(self, statuses: NDArray[np.uint8], most: int) -> NDArray[np.int64]:
         """Choose rows: of those that failed up to a third of the room, the others at random."""
+        if len(statuses) <= most:
+            return np.arange(len(statuses))
         bad = np.flatnonzero(~np.isin(statuses, SOUND))
         good = np.flatnonzero(np.isin(statuses, SOUND))
         bad = self._some(bad, max(most // 3, most - len(good)))
