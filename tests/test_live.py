@@ -34,6 +34,7 @@ from swath.views.live.address import host_of, link, tunnel
 from swath.views.live.feed import WAITING, Feed
 from swath.views.live.page import PANELS, View, document
 from swath.views.live.points import Reader, design, varying
+from swath.views.live.publishing import rest
 from swath.views.live.record import Loads, Record, Sample
 from swath.views.live.shipping import MODULES, parcel
 from swath.views.live.stage import Visitor
@@ -522,6 +523,10 @@ def cluster(tmp_path_factory):
     started = Cluster(tmp_path_factory.mktemp("cluster"), pages=()).hire("a", "b")
     yield started
     started.close()
+
+
+def test_a_slow_scheduler_is_told_less_but_told():
+    assert [rest(took) for took in (0.001, 0.5, 7.0)] == [1.0, 5.0, 15.0]
 
 
 @contextlib.contextmanager

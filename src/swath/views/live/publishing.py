@@ -40,6 +40,9 @@ FAREWELL = 2.0
 AWAY = 3.0
 """Seconds between two attempts to reach a scheduler that does not answer."""
 
+SHARE, SELDOM = 10, 15.0
+"""A scheduler is busy with a page for one part of its time out of so many, but told how it goes after so many seconds at most."""
+
 LAST = 0.3
 """Seconds for the last state to reach a browser."""
 
@@ -191,8 +194,7 @@ class Publication:
             known = answer is not None
             if known:
                 self._place(client(), answer)
-            # A scheduler that is slow, or gone, is asked less.
-            await self._pause(max(PERIOD, 10 * (time.monotonic() - begun)) if known else AWAY)
+            await self._pause(rest(time.monotonic() - begun) if known else AWAY)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not beyond the end of the sweep."""
@@ -222,3 +224,8 @@ class Publication:
         if answer["path"] and place != self._announced:
             self._announced = place
             self.announce(*place)
+
+
+def rest(took: float) -> float:
+    """Return for how many seconds a scheduler is left alone whose answer took so many: a page that stands still looks dead."""
+    return min(max(PERIOD, SHARE * took), SELDOM)
