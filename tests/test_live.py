@@ -738,7 +738,7 @@ def test_a_sweep_that_goes_on_shows_the_curves_from_before(study):
         "objective: study:fall\nparameters: {x: {range: [6]}}\nminimize: loss\n"
     )
     sweep = swath.load(study / "study.yaml")
-    sweep.run(out=study / "results", engine="inline", limit=4)
+    sweep.run(out=study / "results", workers=1, limit=4)
     with running(study, workers=1) as handle:
         curves = handle._page._feed.record.curves
         until(lambda: len(curves.lines) == 4)
