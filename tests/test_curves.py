@@ -103,11 +103,11 @@ def test_steps_are_kept_in_order_and_read_as_curves(folder):
         assert Results(folder).curves["step"].tolist() == [1, 2, 1]  # while it runs, before any row
         session.save(0, 4)
         record(session, (2, 2, {"acc": 1}), (5, 7, {}))
-        assert [(step.position, step.step) for step in session.store.steps()] == [
+        assert [(step.position, step.step) for step in session.store.saved.steps()] == [
             *[(0, 1), (2, 1), (0, 2), (2, 2), (5, 7)]
         ]
-        assert session.store.recorded()[1] == {0: 1, 2: 1, 5: 1}
-        kept = list(session.store.steps())
+        assert session.store.saved.recorded()[1] == {0: 1, 2: 1, 5: 1}
+        kept = list(session.store.saved.steps())
     assert kept[1].metrics.keys() == {"loss", "acc"}
     assert math.isnan(kept[1].metrics["loss"])
     assert kept[3] == Step(2, 2, 0.5, {"acc": 1.0})
@@ -128,7 +128,7 @@ def test_a_step_that_comes_again_takes_back_all_from_there_on(folder):
         record(session, *loss((0, 1, 9.0), (0, 2, 8.0), (0, 3, 7.0), (1, 1, 5.0)))
     with Session(folder, study()) as session:
         record(session, *loss((0, 2, 6.0)), attempt=2)
-        assert [(step.position, step.step, step.metrics["loss"]) for step in session.store.steps()] == [
+        assert [(step.position, step.step, step.metrics["loss"]) for step in session.store.saved.steps()] == [
             *[(0, 1, 9.0), (1, 1, 5.0), (0, 2, 6.0)]
         ]
     assert told(folder) == [(0, 1, 9.0), (0, 2, 6.0), (1, 1, 5.0)]
@@ -136,12 +136,12 @@ def test_a_step_that_comes_again_takes_back_all_from_there_on(folder):
 
 def test_of_many_files_the_newest_can_be_read_alone(folder):
     with Session(folder, study()) as session:
-        assert session.store.saved_steps(1 << 20).num_rows == 0
+        assert session.store.saved.newest_steps(1 << 20).num_rows == 0
         record(session, *loss((0, 1, 9.0), (3, 1, 8.0)))
         record(session, *loss((1, 1, 7.0)))
         record(session, *loss((0, 2, 6.0)))
         sizes = [entry.bytes for entry in session.store.manifest.steps]
-        read = [session.store.saved_steps(most) for most in (1, sum(sizes[1:]), sum(sizes))]
+        read = [session.store.saved.newest_steps(most) for most in (1, sum(sizes[1:]), sum(sizes))]
     assert [(table["point"].to_pylist(), table["step"].to_pylist()) for table in read] == [
         ([0], [2]),
         ([0, 1], [2, 1]),
@@ -168,7 +168,7 @@ def test_positions_are_not_points_where_the_order_is_shuffled(folder):
     definition = study(order="shuffle")
     with Session(folder, definition) as session:
         record(session, *loss((0, 1, 1.0), (5, 1, 2.0)))
-        assert [step.position for step in session.store.steps()] == [0, 5]
+        assert [step.position for step in session.store.saved.steps()] == [0, 5]
     points = definition.space.at(np.array([0, 5])).tolist()
     assert sorted(told(folder)) == sorted([(points[0], 1, 1.0), (points[1], 1, 2.0)])
 
@@ -236,11 +236,11 @@ def test_the_number_of_files_stays_bounded_and_their_order_what_it_was(folder, m
         for step in range(200):
             record(session, *loss((step % 3, step // 7, float(step))))
             counts.append(len(session.store.manifest.steps))
-        before = list(session.store.steps())
+        before = list(session.store.saved.steps())
     assert max(counts) <= 4 * merging.MANY
     assert len(read_manifest(Disk(), folder).steps) <= merging.LEFT
     with Session(folder, study()) as session:
-        assert list(session.store.steps()) == before
+        assert list(session.store.saved.steps()) == before
     assert len(list((folder / "segments").iterdir())) <= merging.LEFT
 
 

@@ -72,13 +72,13 @@ def test_rows_of_another_search_count_once_they_are_proposed(folder):
         session.record(0, 2, session.told(0, 2, [1, 2]))
     with Search(folder, searched(points=20)) as session:
         assert (session.past.proposals, len(session.past.done)) == (0, 0)
-        ((space, points),) = session.store.earlier()
+        ((space, points),) = session.store.saved.earlier()
         assert points.tolist() == [0, 1, 2, 3, 4]
         assert space.take(points).column("x").values.tolist() == [7, 7, 3, 3, 5]
         session.propose([5, 7])
         past = session.store.survey()
         assert (past.proposals, str(past.done), past.statuses) == (2, "0,2-3", {"ok": 3})
-        assert [(step.position, step.step) for step in session.store.steps()] == [
+        assert [(step.position, step.step) for step in session.store.saved.steps()] == [
             *((2, 1), (3, 1), (2, 2), (3, 2))
         ]
         session.propose([9])

@@ -20,9 +20,9 @@ from swath.errors import SwathError, UsageError
 from swath.run.endings import read, together
 from swath.space import ABSENT
 from swath.space.values import canonical
-from swath.store.assembly import saved_rows
 from swath.store.disk import Disk
 from swath.store.history import latest
+from swath.store.saved import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,7 +115,7 @@ def _finished(archive: Archive, definition: Definition, proposer: Proposer) -> l
     gathered: dict[str, tuple[Row, dict[int, Outcome]]] = {}
     if old is None:
         return []
-    for points, table in saved_rows(archive):
+    for points, table in rows_of(archive):
         known = np.flatnonzero(points >= 0)
         ends = dict(zip(known.tolist(), _parameters(old.space, points[known], definition.was), strict=True))
         outcomes = read(points.tolist(), table, definition.search.metrics, {})

@@ -95,7 +95,7 @@ class Handle:
         past, opened = self._take_up(task, code, previous)
         again = tried_again(past, options.retry)
         rule = rule_of(definition.stop)
-        promotions = remember(rule, *store.recorded(), past, again, self._kept) if rule else ()
+        promotions = remember(rule, *store.saved.recorded(), past, again, self._kept) if rule else ()
         self._planner = make_planner(definition, options, store, past, again, engine)
         todo = definition.space.size - len(past.done) + sum(map(len, again.values()))
         todo = self._planner.todo if self._planner else todo
@@ -110,7 +110,7 @@ class Handle:
             opened=self._planner.opened if self._planner else None,
             rule=rule,
             pruned=pruned_of(past, again),
-            wanted=still_wanted(task.wanted, store.saved()),
+            wanted=still_wanted(task.wanted, store.saved.rows()),
             now=now,
         )
         total = len(self._planner.opened) if self._planner and definition.until else None
@@ -168,7 +168,7 @@ class Handle:
         from swath.views.live.publishing import Publication  # noqa: PLC0415  # as above
 
         store = self._store
-        earlier = Earlier(past, options.retry, store.saved, store.saved_steps)
+        earlier = Earlier(past, options.retry, store.saved.rows, store.saved.newest_steps)
         return Publication(
             self._definition,
             lambda: self.snapshot,
@@ -406,7 +406,7 @@ class Handle:
         """Let the snapshot know what earlier sessions found; reading their rows must not keep the first point."""
         goal = self._definition.goal
         if goal and self._store.rows:
-            best = self._store.best(*goal)
+            best = self._store.saved.best(*goal)
             with self._lock:
                 self._progress.improve(best)
 

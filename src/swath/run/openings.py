@@ -54,7 +54,7 @@ def _replicating(definition: Definition, store: Store, done: RangeSet) -> Replic
     from swath.run.replicating import Replicating  # noqa: PLC0415  # as below
 
     assert definition.until is not None  # noqa: S101  # for the type checker
-    return Replicating(definition.space, definition.until, saved=store.saved(), done=done)
+    return Replicating(definition.space, definition.until, saved=store.saved.rows(), done=done)
 
 
 def _searching(
@@ -69,8 +69,8 @@ def _searching(
         method=search.method,
         metrics=search.metrics,
         make=lambda: _proposer(definition),
-        saved=store.saved,
-        steps=store.steps,
+        saved=store.saved.rows,
+        steps=store.saved.steps,
         propose=store.propose,
         stored=past.proposals,
         done=done,
@@ -132,7 +132,7 @@ def take_over(definition: Definition, store: Store, past: Past) -> Past:
         What has been done with it.
     """
     book = definition.space.proposals
-    earlier = list(store.earlier()) if book is not None and not book.known else []
+    earlier = store.saved.earlier() if book is not None and not book.known else []
     if book is None or not earlier:
         return past
     from swath.run.adopting import adopted  # noqa: PLC0415  # an unchanged definition needs none of it

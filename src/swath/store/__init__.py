@@ -26,9 +26,7 @@ from typing import TYPE_CHECKING
 from swath.errors import CannotWriteError, DamageError, SwathError
 from swath.ranges import RangeSet
 from swath.store.accepting import Previous, admit, create, newest, with_entry
-from swath.store.assembly import best_value, earlier_points, saved_rows
 from swath.store.commits import Commits
-from swath.store.curves import curves_of
 from swath.store.disk import Disk, publish
 from swath.store.entries import Session
 from swath.store.exports import parquet
@@ -39,19 +37,15 @@ from swath.store.lock import Lock
 from swath.store.manifest import Manifest
 from swath.store.proposals import proposed
 from swath.store.recovery import listed, sound
+from swath.store.saved import Saved
 from swath.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
     from swath.definition import Definition
-    from swath.messages import Record, Step, Write
-    from swath.space import Space
+    from swath.messages import Record, Write
     from swath.space.values import Value
 
 __all__ = ["Previous", "Store"]
@@ -76,6 +70,8 @@ class Store:
     ----------
     folder : Path
         The run folder.
+    saved : Saved
+        The rows and steps that are on the disk, to be read at any time.
     """
 
     def __init__(self, folder: Path, disk: Disk, lock: Lock, manifest: Manifest, *, fresh: bool) -> None:
@@ -86,6 +82,7 @@ class Store:
         self._done = RangeSet()
         self._commits: Commits | None = None
         self._writing = threading.Lock()  # held while the folder changes, or must not
+        self.saved = Saved(self._archive, self._writing)
         self._failed = self._closed = False
         self._settled: bool | None = None
         self._proposed = 0
@@ -338,69 +335,6 @@ class Store:
                 publish(self._disk, self.folder / PARQUET, parquet(self._archive()))
         except OSError as error:
             raise self._cannot_write(error) from error
-
-    def best(self, metric: str, sign: int) -> tuple[float, int] | None:
-        """Return the best value of a metric among the rows saved for this definition, and its point.
-
-        Parameters
-        ----------
-        metric : str
-            A number; other values do not count.
-        sign : int
-            1 if less is better, -1 if more is.
-        """
-        return best_value(self._archive(), metric, sign)
-
-    def saved(self) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
-        """Read the rows that are saved now, a segment at a time and while others are written.
-
-        Yields
-        ------
-        points : ndarray of int
-            Indices in this definition; -1 where it has no such point.
-        table : pa.Table
-            The rows, as in a segment.
-        """
-        return saved_rows(self._archive())
-
-    def steps(self) -> Iterator[Step]:
-        """Read the steps that are saved now, of points of this definition, in the order in which they came.
-
-        Those that were taken back are left out.
-        """
-        return self.recorded()[0]
-
-    def saved_steps(self, most: int) -> pa.Table:
-        """Read what `steps` reads, while others are written: files of so many bytes at most, the newest, or the newest one.
-
-        Returns
-        -------
-        pa.Table
-            The steps in the order of points and of steps; ``point`` is an index in this definition.
-        """
-        return curves_of(self._archive(), most).table
-
-    def recorded(self) -> tuple[Iterator[Step], dict[int, int]]:
-        """Read what `steps` reads, and with it in which attempt each point has recorded its last step, by position."""
-        with self._writing:
-            archive = self._archive()
-            made = curves_of(archive)
-        target = archive.target(archive.manifest.current)
-        return (iter(()), {}) if target is None else (made.steps(target), made.attempts(target))
-
-    def earlier(self) -> Iterator[tuple[Space, NDArray[np.int64]]]:
-        """Tell which points have rows in other definitions of this run.
-
-        Yields
-        ------
-        space : Space
-            Of such a definition, the newest first; with what its search has proposed.
-        points : ndarray of int
-            Those that have a row, ascending.
-        """
-        with self._writing:
-            found = list(earlier_points(self._archive()))
-        return iter(found)
 
     def survey(self) -> Past:
         """Tell again what has been done for this definition; rows of others count for what was proposed meanwhile."""

@@ -18,7 +18,7 @@ import pyarrow as pa
 from swath.errors import DamageError
 from swath.messages import STATUSES
 from swath.space import canonical
-from swath.store.segments import OURS, array, first_there, floats, numpy_column, strings, take, unify
+from swath.store.segments import OURS, array, first_there, numpy_column, strings, take, unify
 from swath.store.winners import winners
 
 if TYPE_CHECKING:
@@ -121,10 +121,10 @@ def current(archive: Archive) -> Rows:
     _sure(archive, number)
     target = archive.target(number)
     assert target is not None  # noqa: S101  _sure raised otherwise
-    return _gathered(archive, target, archive.manifest.segments)
+    return gathered(archive, target, archive.manifest.segments)
 
 
-def _gathered(archive: Archive, target: Target, entries: Iterable[SegmentEntry]) -> Rows:
+def gathered(archive: Archive, target: Target, entries: Iterable[SegmentEntry]) -> Rows:
     """Gather the rows of a definition that some segments hold."""
     tables: list[pa.Table] = []
     points: list[NDArray[np.int64]] = []
@@ -311,48 +311,3 @@ def _mixed(values: NDArray[Any], present: NDArray[np.bool_] | None) -> pa.Array:
 
 def _as_text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else canonical(value)
-
-
-def saved_rows(archive: Archive) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
-    """Read the segments one after the other; with each row's index in the newest definition, -1 where it has none."""
-    target = archive.target(archive.manifest.current)
-    if target is None:
-        return
-    for entry in archive.manifest.segments:
-        table = archive.table(entry, keep=False)
-        if table is not None and table.num_rows:
-            yield archive.indices(entry.definition, numpy_column(table, "point"), target), table
-
-
-def earlier_points(archive: Archive) -> Iterator[tuple[Space, NDArray[np.int64]]]:
-    """Yield the space of each definition but the current one, the newest first, and its points that have a row."""
-    for number in sorted((entry.number for entry in archive.manifest.definitions), reverse=True):
-        target = archive.target(number) if number != archive.manifest.current else None
-        if target is not None:
-            own = [entry for entry in archive.manifest.segments if entry.definition == number]
-            yield target.space, _gathered(archive, target, own).points
-
-
-def best_value(archive: Archive, metric: str, sign: int) -> tuple[float, int] | None:
-    """Find the best value of a metric and its point, a segment at a time; of equal ones the first point."""
-    target = archive.target(archive.manifest.current)
-    found: tuple[float, int] | None = None
-    if target is None:
-        return None
-    for entry in archive.manifest.segments:
-        table = archive.table(entry, keep=False)
-        if table is None or not table.num_rows:
-            continue
-        points = archive.indices(entry.definition, numpy_column(table, "point"), target)
-        sound = (points >= 0) & (numpy_column(table, "status") == STATUSES.index("ok"))
-        for name, column in zip(table.column_names, table.columns, strict=True):
-            if name != metric or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-                continue
-            values = floats(column) * sign
-            values[~sound] = np.nan
-            if np.isnan(values).all():
-                continue
-            best = values == np.nanmin(values)
-            candidate = (float(values[best][0]), int(points[best].min()))
-            found = candidate if found is None else min(found, candidate)
-    return found and (found[0] * sign, found[1])

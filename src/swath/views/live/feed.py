@@ -71,7 +71,7 @@ class Earlier:
     again : sequence of str
         Points with these statuses are to be tried again.
     rows, steps : callable
-        Read what is saved; `swath.store.Store.saved` and `saved_steps`.
+        Read what is saved; `rows` and `newest_steps` of `swath.store.saved.Saved`.
     """
 
     past: Past

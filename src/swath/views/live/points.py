@@ -189,7 +189,7 @@ class Reader:
         Parameters
         ----------
         segments : iterable of (ndarray of int, pa.Table)
-            See `swath.store.Store.saved`; as much is read as `SAVED` allows.
+            See `swath.store.saved.Saved.rows`; as much is read as `SAVED` allows.
         again : sequence of str
             Rows with these statuses are left out, because they are to be tried again.
         """

@@ -56,7 +56,7 @@ class Tracer:
         Parameters
         ----------
         steps : pa.Table
-            See `swath.store.Store.saved_steps`.
+            See `swath.store.saved.Saved.newest_steps`.
         past : Past
             How their points ended.
         again : sequence of str
