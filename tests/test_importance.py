@@ -158,7 +158,7 @@ def test_ped_anova_says_what_separates_the_best(made):
     optuna = pytest.importorskip("optuna", reason="Optuna is an extra")
     verbosity = optuna.logging.get_verbosity()
     found = made.importance(method="ped-anova")
-    assert found.attrs["label"] == "what separates the best tenth"
+    assert found.attrs == {"label": "what separates the best tenth", "metric": "error"}
     assert found["parameter"][0] == "up"
     assert found["importance"][0] > 0.9
     assert found["importance"].sum() == pytest.approx(1)

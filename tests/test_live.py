@@ -733,9 +733,9 @@ def test_a_sweep_that_goes_on_shows_what_was_done_before(study):
 
 def test_a_sweep_that_goes_on_shows_the_curves_from_before(study):
     falling = "def fall(x):\n    x < 4 or hold(x)\n    for n in range(1, 4):\n        yield {'loss': x / n}\n"
-    (study / "study.py").write_text(HOLD + falling)
+    (study / "falling.py").write_text(HOLD + falling)  # imported here, so no other test may call one so
     (study / "study.yaml").write_text(
-        "objective: study:fall\nparameters: {x: {range: [6]}}\nminimize: loss\n"
+        "objective: falling:fall\nparameters: {x: {range: [6]}}\nminimize: loss\n"
     )
     sweep = swath.load(study / "study.yaml")
     sweep.run(out=study / "results", workers=1, limit=4)

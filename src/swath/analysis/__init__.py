@@ -270,8 +270,8 @@ class Analysis(Optima):
             A row for each parameter, the most important first: ``parameter``, ``importance``, for ``rank`` also
             Spearman's ``correlation`` where values are numbers, the number of different ``values``, and ``n``, how many
             points were looked at: those that are ``ok`` and have the metric and the parameter; at most 4,000, drawn
-            at random, for ``ped-anova``. ``attrs["label"]`` says what the importance is. What two parameters only do
-            together is in neither.
+            at random, for ``ped-anova``. ``attrs["label"]`` says what the importance is, ``attrs["metric"]`` for what. What
+            two parameters only do together is in neither.
 
         Raises
         ------

@@ -70,7 +70,7 @@ def importance(
     ranked = ranks(floats(frame[metric]))
     found = _ranked(known, ranked) if method == "rank" else _separated(known, -ranked if largest else ranked)
     found = found.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
-    found.attrs["label"] = LABELS[method]
+    found.attrs |= {"label": LABELS[method], "metric": metric}
     return found
 
 

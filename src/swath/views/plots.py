@@ -235,9 +235,9 @@ class Plots:
         """Draw how much of a metric follows from each parameter; see `swath.analysis.Analysis.importance`."""
         found = self._rows.importance(metric, method)
         shares = dict(zip(found["parameter"], found["importance"].astype(float), strict=True))
-        look, label = _look(dark=dark), found.attrs["label"]
-        made = bars.importance(shares, measure=label, look=look, height=height)
-        return shown(made, f"importance of parameters: {label}", look)
+        look, label, of = _look(dark=dark), found.attrs["label"], found.attrs["metric"]
+        made = bars.importance(shares, metric=of, measure=label, look=look, height=height)
+        return shown(made, f"importance of parameters for {of}: {label}", look)
 
     def workers(self, *, dark: bool = False) -> LayoutDOM:
         """Draw how much each worker did, and when."""

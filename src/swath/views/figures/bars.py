@@ -96,7 +96,7 @@ def _bars(
 
 
 def importance(
-    shares: Mapping[str, float], *, measure: str = "", look: Look = LIGHT, height: int = 0
+    shares: Mapping[str, float], *, metric: str = "", measure: str = "", look: Look = LIGHT, height: int = 0
 ) -> figure:
     """Draw how much each parameter matters, the most important one on top.
 
@@ -104,6 +104,8 @@ def importance(
     ----------
     shares : mapping of str to float
         By parameter, at least 0.
+    metric : str
+        For what they matter, for the title.
     measure : str
         What is measured, for the axis.
     look : Look
@@ -113,9 +115,8 @@ def importance(
     """
     ranked = sorted(shares.items(), key=lambda item: -item[1])[:MOST]
     names, values = [name for name, _ in ranked], [max(0.0, value) for _, value in ranked]
-    made = _bars(
-        "Importance", names, values, [f"{value:.2f}" for value in values], look, look.accent, height=height
-    )
+    title = f"Importance for {said(metric)}" if metric else "Importance"
+    made = _bars(title, names, values, [f"{value:.2f}" for value in values], look, look.accent, height=height)
     if measure:
         made.xaxis.visible = True
         made.min_border_bottom = 44
