@@ -176,10 +176,10 @@ def test_reading_goes_on_after_a_refusal():
 
 @pytest.mark.parametrize("opening", ["[", "{", "- ", "{a: ", "[{a: ", "? "])
 def test_deep_nesting_is_refused_at_once(opening):
-    started = time.perf_counter()
+    started = time.process_time()
     problems = parse(opening * 3000).problems
     assert problems[-1].text == f"nested more than {DEPTH} deep"
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_deepest_that_is_allowed():

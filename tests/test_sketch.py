@@ -174,11 +174,11 @@ def test_a_million_points_are_drawn_at_once():
     generator = np.random.default_rng(0)
     xs, ys = generator.integers(50, size=n) / 50, generator.normal(size=n)
     x, y = Axis.numeric("x", xs), Axis.numeric("y", ys)
-    begun = time.perf_counter()
+    begun = time.process_time()
     heatmap(x, x, (xs, xs[::-1], ys), Room(), title="")
     slices(x, y, (xs, ys), Room(), title="")
     history(y, ys, Room(), title="", direction="minimize")
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 # Of a run.

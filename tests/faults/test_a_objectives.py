@@ -111,7 +111,7 @@ def test_A16_an_import_that_hangs_is_ended_after_a_minute(tmp_path, monkeypatch)
             slot.open()
     finally:
         slot.close()
-    assert 1.5 <= time.monotonic() - began < 30
+    assert 1.5 <= time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize("engine", ["inline", "dask"])

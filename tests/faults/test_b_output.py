@@ -211,7 +211,7 @@ def test_B16_a_flood_without_end_is_a_timeout_and_keeps_its_log(opened, fault):
     made = opened("a", fault, "b", timeout=0.5)
     began = time.monotonic()
     reply = evaluated(made)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     assert statuses(reply) == {0: "ok", 1: "timeout"}
     log = reply.logs[-1]
     assert (log.first, log.last) == (1, 1)

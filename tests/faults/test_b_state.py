@@ -200,7 +200,7 @@ def test_B09_fresh_points_that_hang_are_ended(opened):
     began = time.monotonic()
     reply = evaluated(made)
     assert statuses(reply) == {0: "ok", 1: "timeout"}
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     assert "in hangs" in table(reply)[1]["failure"], "it is the copy that shows where it hung"
     assert statuses(made.evaluate(batch(2, 4))) == {2: "crash"}
     assert statuses(made.evaluate(batch(3, 4))) == {3: "ok"}
