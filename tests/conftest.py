@@ -134,6 +134,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--hostile", type=int, default=20, help="hostile points, among a hundred times as many [20]"
     )
-    group.addoption("--storms", type=int, default=2, help="storms over a pool of slots [2]")
+    group.addoption("--storms", type=int, default=1, help="storms over a pool of slots [1]")
     group.addoption("--shots", default="build/screenshots", help="folder for pictures [build/screenshots]")
     group.addoption("--span", type=float, default=0.01, help="part of a fault's original duration [0.01]")

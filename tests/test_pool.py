@@ -497,7 +497,7 @@ class Storm:
 @pytest.mark.parametrize("count", [1, 3])
 def test_whatever_happens_every_batch_ends_in_one_way(request, studies, monkeypatch, tmp_path_factory, count):
     points = 60
-    for seed in range(request.config.getoption("--storms")):
+    for seed in range(1, request.config.getoption("--storms") + 1):
         study = studies(count, points, folder=tmp_path_factory.mktemp("storm"))
         storm = Storm(study, points, seed, kills=seed % 4)
         following = study.pool._following
