@@ -6,7 +6,6 @@ import atexit
 import os
 import socket
 import threading
-from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from swath.run.options import EXIT_CODES, SOME_FAILED, Outcome
 from swath.run.report import reported
 from swath.run.stopping import pruned_of, remember, rule_of
 from swath.run.viewing import Viewer
+from swath.run.waiting import End
 from swath.store.folders import CHECKPOINTS
 from swath.store.logbook import FOLDER, Logbook, Naming
 
@@ -47,9 +47,6 @@ LEAVING = 5.0
 
 STOP_POLL = 0.5
 """Seconds between two looks for a request to stop."""
-
-WAKE = 0.5
-"""Seconds between two looks of an event loop that awaits a handle."""
 
 INTERRUPTED = "interrupted"
 """The reason for which a sweep stops whose caller was interrupted."""
@@ -84,11 +81,10 @@ class Handle:
         self.error: SwathError | None = None
         self.shown_in = ""
         self._definition, self._engine, self._store = definition, engine, store
-        self._ending, self._ended = threading.Event(), threading.Event()
+        self._ending, self._ended = threading.Event(), End()
         self._minder = threading.Thread(target=self._mind_requests, name="swath-minder", daemon=True)
         self._lock = threading.Lock()
         self._viewers: list[Viewer] = []
-        self._waiting: list[Callable[[], object]] = []
         self._broken: SwathError | None = None
         self._conclusion = Conclude(Ending.ASKED)  # until it is known better
         task = make_task(definition, code, self.folder)
@@ -253,24 +249,8 @@ class Handle:
         return self._awaited().__await__()
 
     async def _awaited(self) -> Results:
-        import asyncio  # noqa: PLC0415  # only who awaits needs it
-
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-        # Not in a thread of the loop's executor: an interpreter that ends would wait for that thread.
-        self._once_ended(lambda: loop.call_soon_threadsafe(ended.set))
-        while not ended.is_set():
-            # The loop of a notebook's kernel sees that a cell was interrupted only when something wakes it.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), WAKE)
+        await self._ended.reached()
         return self.finished()
-
-    def _once_ended(self, call: Callable[[], object]) -> None:
-        with self._lock:
-            if not self._ended.is_set():
-                self._waiting.append(call)
-                return
-        call()
 
     def follow(self, show: Callable[[], None]) -> None:
         """Call a function twice a second while it runs, in a thread of its own, and once when it has ended.
@@ -359,14 +339,7 @@ class Handle:
                 viewer.finish()
             self._journal.close()
             atexit.unregister(self._leave)
-            self._announce()
-
-    def _announce(self) -> None:
-        with self._lock:  # whoever asks from now on finds that it has ended
             self._ended.set()
-        for call in self._waiting:
-            with suppress(RuntimeError):  # an event loop that is closed waits for nothing
-                call()
 
     def _told(self, error: BaseException) -> SwathError:
         """Return an error for the user; a mistake of ours comes with a report."""
