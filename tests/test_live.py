@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from dataclasses import asdict
@@ -28,6 +29,7 @@ from swath.messages import Batch, Reply, Urgency, Write
 from swath.ranges import RangeSet
 from swath.snapshot import Complaint, Snapshot
 from swath.views.figures.header import page as header
+from swath.views.live import feed as feeds
 from swath.views.live import record as records
 from swath.views.live import stage as stages
 from swath.views.live.address import host_of, link, tunnel
@@ -249,6 +251,26 @@ def test_whoever_fetches_late_gets_all_and_then_what_is_new(study):
     for _ in range(20):  # nobody fetches
         feed.tick()
     assert json.loads(feed.fetch()[0])["anew"]
+
+
+def test_the_end_makes_no_increment_beside_one_that_is_being_made(study, monkeypatch):
+    monkeypatch.setattr(feeds, "LAST", 0.0)
+    definition = swath.load(study / "study.yaml").definition
+    asked, told = threading.Semaphore(0), threading.Event()
+
+    def snapshot():
+        asked.release()
+        assert told.wait(60)
+        return Snapshot(name="study", state="complete")
+
+    feed = Feed(definition, snapshot, {}, pytest.fail)
+    feed.begin()
+    assert asked.acquire(timeout=60)
+    feed.end()
+    told.set()
+    feed._thread.join(60)
+    assert not asked.acquire(blocking=False)
+    assert feed.record.snapshot.state == "complete"
 
 
 def test_values_of_parameters_are_listed_where_they_are_few():

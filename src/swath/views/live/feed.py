@@ -54,6 +54,9 @@ STEPS = 10_000
 SAVED = 16 << 20
 """Bytes of steps of earlier sessions that are read: the newest half a million, say."""
 
+LAST = 5.0
+"""Seconds for which the end of a sweep waits at most for an increment that is being made, before the last one is."""
+
 UNFETCHED = 10
 """Increments that may wait to be fetched."""
 
@@ -155,8 +158,9 @@ class Feed:
         if not self._over.is_set():
             self._over.set()
             if self._thread.is_alive():
-                self._thread.join(PERIOD)
-            self._try()
+                self._thread.join(LAST)
+            if not self._thread.is_alive():  # two at a time would tell things in the wrong order
+                self._try()
 
     # The thread.
 
