@@ -40,8 +40,11 @@ STUCK = b"!"
 SHOW = signal.SIGRTMAX - 2 if sys.platform == "linux" else signal.SIGUSR2
 """The signal at which a child writes down where it is."""
 
-SHOW_TIME, TERM_TIME, KILL_TIME = 0.1, 0.25, 2.0
-"""Seconds for writing that down, for ending when asked by SIGTERM, and for dying when killed."""
+SHOW_TIME, TERM_TIME, KILL_TIME = 0.4, 0.25, 2.0
+"""Seconds for writing that down, for ending when asked by SIGTERM, and for dying when killed, at most."""
+
+WRITTEN = 0.02
+"""Seconds without another word after which it counts as written down."""
 
 TRACKER_TIME = 0.5
 """Seconds for cleaning up behind processes that are dead."""
@@ -67,9 +70,10 @@ def become_child() -> list[int]:
         os.write(rest[-1], f"no process can be started: {error}".encode())
         os._exit(1)
     if child:
-        for descriptor in rest:
+        *others, evidence = rest
+        for descriptor in others:
             os.close(descriptor)
-        keep(child, leash, scratch)
+        keep(child, leash, evidence, scratch)
     os.close(leash)
     os.setsid()
     control(SUBREAPER, 1)
@@ -87,13 +91,13 @@ def control(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value)
 
 
-def keep(child: int, leash: int, scratch: str) -> NoReturn:
+def keep(child: int, leash: int, evidence: int, scratch: str) -> NoReturn:
     """Wait until the child or the slot ends, leave nothing of the child behind, and end as it ended."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
         signal.signal(number, signal.SIG_IGN)  # whatever a point sends to its parent
     order = _wait(child, leash)
     if order == HUNG:
-        _ask_to_end(child)
+        _ask_to_end(child, evidence)
     status = _kill(child)
     kill_rest(frozenset([child] if status is None else []))
     empty(scratch)
@@ -119,11 +123,17 @@ def _ended(child: int) -> bool:
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _ask_to_end(child: int) -> None:
+def _ask_to_end(child: int, evidence: int) -> None:
     """Let a child that hangs write down where, then end it as politely as it lets us."""
     with contextlib.suppress(OSError):
+        before = last = os.fstat(evidence).st_size
+        deadline = time.monotonic() + SHOW_TIME
         os.kill(child, SHOW)
-        _within(SHOW_TIME, child)
+        while not _within(WRITTEN, child) and time.monotonic() < deadline:
+            size = os.fstat(evidence).st_size
+            if before < size == last:
+                break
+            last = size
         os.killpg(child, signal.SIGTERM)
         os.killpg(child, signal.SIGCONT)
         _within(TERM_TIME, child)
