@@ -8,7 +8,7 @@ from distributed import Client
 
 import swath
 from running import HOLD, Cluster, ask, begun, command, ran, until
-from swath.cluster import remote
+from swath.cluster import members, remote
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ SQUARES = [x * x for x in range(30)]
 
 
 def test_D05_a_scheduler_restarted_at_its_address_is_used_again(fragile, study, monkeypatch):
-    monkeypatch.setattr(remote, "SILENT", 600.0)
+    monkeypatch.setattr(members, "SILENT", 600.0)
     handle = swath.load(study / "held.yaml").start(out=study / "results", scheduler=fragile.address)
     until(lambda: len(ran(study)) == 1)
     fragile.stop()
