@@ -7,6 +7,7 @@ command line: ``dask sweep run FILE`` is ``swath run FILE``.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -41,6 +42,7 @@ def main() -> None:
         sweep.main(prog_name="swath")
     finally:
         _let_go()
+        gc.freeze()  # an interpreter that ends looks at everything for garbage, a tenth of a second and more
 
 
 def _fill_standard_descriptors() -> None:

@@ -9,6 +9,7 @@ but pass the wish on; the words follow from the loop.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shlex
@@ -137,6 +138,8 @@ def run(
         view = Careful(progress(mode, stream), stream)
         view.note(words.beginning(handle.snapshot))  # before it moves
         signals.attach(handle.stop)
+        gc.freeze()  # what is there now stays; a look at all of it would hold up the loop for 50 ms
+        gc.enable()
         handle.go()
         code = _attend(handle, signals, view, words, as_json=as_json, pages=mode not in ("json", "none"))
         if mode in ("auto", "bar") and is_terminal(stream):
