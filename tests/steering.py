@@ -90,8 +90,13 @@ class Steered:
 
     @property
     def page(self) -> str:
-        """The address of its page, once it has told."""
-        return until(lambda: next((line["dashboard"] for line in self.lines if line.get("dashboard")), ""))
+        """The address of its page, once it has told: until the scheduler has it, it tells that of Dask's own."""
+
+        def told() -> str:
+            links = [line.get("dashboard") or "" for line in self.lines]
+            return next((link for link in links if link.rpartition("/")[2].startswith("sweep")), "")
+
+        return until(told)
 
     @property
     def store(self) -> dict[str, Any]:
