@@ -753,7 +753,7 @@ def test_a_sweep_that_goes_on_shows_what_was_done_before(study):
     assert len(record.rows) >= 60
 
 
-def test_a_sweep_that_goes_on_shows_the_curves_from_before(study):
+def test_a_sweep_that_goes_on_shows_the_curves_and_the_best_from_before(study):
     falling = "def fall(x):\n    x < 4 or hold(x)\n    for n in range(1, 4):\n        yield {'loss': x / n}\n"
     (study / "falling.py").write_text(HOLD + falling)  # imported here, so no other test may call one so
     (study / "study.yaml").write_text(
@@ -764,6 +764,9 @@ def test_a_sweep_that_goes_on_shows_the_curves_from_before(study):
     with running(study, workers=1) as handle:
         curves = handle._page._feed.record.curves
         until(lambda: len(curves.lines) == 4)
+    assert [step[1:] for step in handle._page._feed.record.steps] == [
+        (0.0, 0)
+    ]  # and none of this session is better
     assert {point: curve.values for point, curve in curves.lines.items()} == {
         point: [point, point / 2, point / 3] for point in range(6)
     }

@@ -306,7 +306,7 @@ def test_the_best_that_was_saved_is_best_by_the_goal():
 def test_the_feed_begins_with_what_was_saved_and_goes_on(trained):
     with Session(trained.folder, study(minimize=HOSTILE)) as session:
         store = session.store
-        earlier = Earlier(session.past, (), store.saved.rows, store.saved.newest_steps)
+        earlier = Earlier(session.past, (), store.saved.rows, store.saved.newest_steps, store.saved.best)
         feed = Feed(session.definition, lambda: Snapshot(name="study"), {}, pytest.fail, earlier)
         feed.see(recorded(4, (5, 7, 9.0), metric=HOSTILE))
         feed.tick()

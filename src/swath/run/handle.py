@@ -163,8 +163,8 @@ class Handle:
         from swath.views.live.feed import Earlier  # noqa: PLC0415  # views come last
         from swath.views.live.publishing import Publication  # noqa: PLC0415  # as above
 
-        store = self._store
-        earlier = Earlier(past, options.retry, store.saved.rows, store.saved.newest_steps)
+        store, saved = self._store, self._store.saved
+        earlier = Earlier(past, options.retry, saved.rows, saved.newest_steps, saved.best)
         return Publication(
             self._definition,
             lambda: self.snapshot,

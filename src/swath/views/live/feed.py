@@ -73,14 +73,15 @@ class Earlier:
         What became of their points.
     again : sequence of str
         Points with these statuses are to be tried again.
-    rows, steps : callable
-        Read what is saved; `rows` and `newest_steps` of `swath.store.saved.Saved`.
+    rows, steps, best : callable
+        Read what is saved; `rows`, `newest_steps` and `best` of `swath.store.saved.Saved`.
     """
 
     past: Past
     again: Sequence[str]
     rows: Callable[[], Iterable[tuple[NDArray[np.int64], pa.Table]]]
     steps: Callable[[int], pa.Table]
+    best: Callable[[str, int], tuple[float, int] | None]
 
 
 class Feed:
@@ -192,6 +193,7 @@ class Feed:
     def _increment(self, seen: list[tuple[float, Write]]) -> dict[str, Any]:
         snapshot = self._snapshot()
         told = asdict(replace(snapshot, workers=(), parameters=self._best_parameters(snapshot)))
+        about = self._begin_reading() if self._reader is None else None
         increment: dict[str, Any] = {
             "now": steady(),
             "snapshot": told,
@@ -199,8 +201,8 @@ class Feed:
             "batches": [_stretch(at, write) for at, write in seen],
             "steps": self._steps(seen),
         }
-        if self._reader is None:
-            increment["about"] = self._begin_reading()
+        if about is not None:
+            increment["about"] = about
         missed, self._missed = self._missed, Counter()
         if seen or missed:
             rows = missed["rows"] + sum(write.reply.rows for _, write in seen)
@@ -234,7 +236,10 @@ class Feed:
         return about
 
     def _recall(self, earlier: Earlier) -> None:
-        """Begin with the curves that are saved."""
+        """Begin with the best value and the curves that are saved."""
+        goal = self._definition.goal
+        if goal and (best := earlier.best(*goal)):
+            self.record.take({"now": steady(), "steps": [[self._about["started"], *best]]})
         steps = earlier.steps(SAVED)
         if steps.num_rows:
             from swath.views.live.tracing import Tracer  # noqa: PLC0415  # few sweeps have steps
